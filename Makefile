@@ -1,0 +1,45 @@
+# `make run` and `make test` need nothing but Python 3.11+, git, make and a C compiler: the environment is made on the way.
+SHELL := /bin/bash
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+export MLFLOW_DISABLE_TELEMETRY := true
+export HF_HUB_OFFLINE ?= 1
+
+.PHONY: run test test-fast lint ui clean-scratch
+
+run: $(STAMP)
+	dvc repro
+	@cat metrics/comparison.md
+	@echo "Next: make ui"
+
+# Everything; `make test-fast` leaves out what starts processes.
+test: $(STAMP)
+	python -m pytest
+
+test-fast: $(STAMP)
+	python -m pytest -m "not slow and not distributed"
+
+lint: $(STAMP)
+	ruff check .
+	ruff format --check .
+	mypy
+	lint-imports
+
+ui: $(STAMP)
+	tandem sync
+	MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false mlflow ui --workers 1 --backend-store-uri sqlite:///$(CURDIR)/mlflow.db
+
+# torch brings what its build needs (CUDA libraries on most machines). constraints.txt names every other package and version, so
+# there is nothing to resolve: with --no-deps the install takes a third of the time.
+$(STAMP): constraints.txt pyproject.toml
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt torch
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --requirement constraints.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	touch $(STAMP)
+
+clean-scratch:
+	rm -rf .scratch

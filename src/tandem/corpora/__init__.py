@@ -1,0 +1,1 @@
+"""Where documents come from: installed packages' docstrings, BEIR data sets, your own files."""

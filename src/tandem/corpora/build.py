@@ -1,0 +1,76 @@
+"""A collection from whichever source params.yaml names, and its manifest."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from tandem.corpora import beir, files, python_api
+from tandem.corpora.collection import Collection, without_test_queries
+from tandem.corpora.near_duplicates import duplicate_groups
+from tandem.records import Document
+
+__all__ = ["describe", "load_collection"]
+
+
+def load_collection(
+    *,
+    source: str,
+    packages: Sequence[str],
+    documents: int,
+    test_queries: int,
+    path: str,
+    name: str,
+    test_split: str,
+    pairs: str,
+    test_share: float,
+    seed: int,
+    cache: Path,
+) -> Collection:
+    """Load from one source; training pairs whose query is also a test query are left out.
+
+    Args:
+        source: ``python_api``, ``beir`` or ``files``; the arguments that each reads are those of its loader.
+        packages: python_api.
+        documents: python_api.
+        test_queries: python_api.
+        path: beir and files.
+        name: beir, where ``path`` is empty.
+        test_split: beir.
+        pairs: files.
+        test_share: files.
+        seed: of draws and splits.
+        cache: downloads live here.
+    """
+    if source == "python_api":
+        collection = python_api.build_collection(
+            packages, documents=documents, test_queries=test_queries, seed=seed, duplicate_groups=duplicate_groups
+        )
+    elif source == "beir":
+        folder = Path(path) if path else beir.download(name, cache)
+        collection = beir.load_folder(folder, test_split=test_split)
+    else:
+        collection = files.load_files(Path(path), pairs=Path(pairs) if pairs else None, test_share=test_share)
+    return replace(collection, train=without_test_queries(collection.train, collection.test))
+
+
+def describe(collection: Collection, documents: Sequence[Document]) -> dict[str, Any]:
+    """The manifest: counts, what the bytes come from, and a digest of documents, pairs and judgements."""
+    digest = hashlib.sha256()
+    for row in [*documents, *collection.train, *collection.test]:
+        digest.update(row.model_dump_json().encode())
+    return {
+        "counts": {
+            "documents": len(documents),
+            "near_duplicates": sum(bool(document.group) for document in documents),
+            "train_pairs": len(collection.train),
+            "train_queries": len({pair.query_id for pair in collection.train}),
+            "test_judgements": len(collection.test),
+            "test_queries": len({pair.query_id for pair in collection.test}),
+        },
+        "sources": collection.sources,
+        "sha256": digest.hexdigest(),
+    }

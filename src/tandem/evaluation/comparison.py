@@ -1,0 +1,83 @@
+"""All systems of a pipeline in one table: measures, intervals, and paired tests against one of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from tandem.evaluation.measures import MEASURES, mean_measures
+from tandem.evaluation.significance import bootstrap_interval, compare, holm
+
+__all__ = ["COLUMNS", "compare_systems", "to_markdown"]
+
+TESTS = ["difference", "low", "high", "p_t", "p_t_holm", "p_randomisation", "p_randomisation_holm", "wins", "ties", "losses"]
+COLUMNS = ["system", *MEASURES, *TESTS]
+Values = dict[str, dict[str, float]]
+
+
+def compare_systems(
+    baselines: Path, rounds: Mapping[str, Path], *, measure: str, baseline: str, resamples: int, seed: int
+) -> list[dict[str, Any]]:
+    """One row for each system, baselines first.
+
+    Args:
+        baselines: JSON of per-query values by system.
+        rounds: JSON file of per-query values by round.
+        measure: that the tests are on.
+        baseline: the system that the others are tested against; Holm's correction is over all of them.
+        resamples: of the randomisation test and of the bootstrap.
+        seed: of both.
+
+    Raises:
+        ValueError: ``measure`` or ``baseline`` is not among those there are.
+    """
+    if measure not in MEASURES:
+        raise ValueError(f"compare_rounds.measure: {measure!r} found, allowed: {', '.join(MEASURES)}")
+    systems: dict[str, Values] = dict(orjson.loads(baselines.read_bytes()))
+    systems |= {name: orjson.loads(path.read_bytes()) for name, path in rounds.items()}
+    if baseline not in systems:
+        raise ValueError(f"compare_rounds.baseline: {baseline!r} found, allowed: {', '.join(systems)}")
+    settings = {"resamples": resamples, "seed": seed}
+    tests = {
+        name: compare(systems[baseline][measure], values[measure], **settings)
+        for name, values in systems.items()
+        if name != baseline
+    }
+    holm_t = dict(zip(tests, holm([test.p_t for test in tests.values()]), strict=True))
+    holm_r = dict(zip(tests, holm([test.p_randomisation for test in tests.values()]), strict=True))
+    rows = []
+    for name, values in systems.items():
+        low, high = bootstrap_interval(list(values[measure].values()), **settings)
+        row: dict[str, Any] = {"system": name, **mean_measures(values), "low": low, "high": high}
+        if name in tests:
+            test = tests[name]
+            row |= {"difference": test.difference, "p_t": test.p_t, "p_t_holm": holm_t[name]}
+            row |= {"p_randomisation": test.p_randomisation, "p_randomisation_holm": holm_r[name]}
+            row |= {"wins": test.wins, "ties": test.ties, "losses": test.losses}
+        rows.append(row)
+    return rows
+
+
+def to_markdown(rows: Sequence[Mapping[str, Any]], *, measure: str, baseline: str) -> str:
+    """The table as Markdown, with what its columns mean below it."""
+    head = f"| system | {measure} [95 %] | recall@10 | recall@100 | mrr@10 | against {baseline} | p (Holm) | +/=/- |"
+    lines = [head, "|" + "---|" * 8]
+    for row in rows:
+        own = f"{row[measure]:.3f} [{row['low']:.3f}, {row['high']:.3f}]"
+        tests = ["", "", ""]
+        if "difference" in row:
+            tests = [
+                f"{row['difference']:+.3f}",
+                f"{row['p_randomisation_holm']:.3f}",
+                f"{row['wins']}/{row['ties']}/{row['losses']}",
+            ]
+        others = [f"{row[name]:.3f}" for name in ("recall_at_10", "recall_at_100", "mrr_at_10")]
+        lines.append("| " + " | ".join([row["system"], own, *others, *tests]) + " |")
+    note = (
+        f"Intervals: bootstrap. p: paired randomisation test on {measure} against {baseline}, Holm-corrected. "
+        "+/=/-: queries won, tied, lost."
+    )
+    return "\n".join([*lines, "", note, ""])

@@ -1,0 +1,40 @@
+"""The measures of a run over all judged queries, through ir_measures; a query without results counts zero."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import ir_measures
+from ir_measures import AP, RR, Qrel, R, ScoredDoc, nDCG
+
+__all__ = ["MEASURES", "mean_measures", "ndcg_at_10", "per_query"]
+
+MEASURES = {"ndcg_at_10": nDCG @ 10, "recall_at_10": R @ 10, "recall_at_100": R @ 100, "mrr_at_10": RR @ 10, "map": AP}
+
+
+def per_query(qrels: Sequence[Qrel], run: Sequence[ScoredDoc]) -> dict[str, dict[str, float]]:
+    """Every measure of every judged query: ``{measure: {query_id: value}}``, queries in the order of their ids.
+
+    Only queries with a positive judgement count; one that the run lacks has 0 for every measure.
+    """
+    judged = sorted({qrel.query_id for qrel in qrels if qrel.relevance > 0})
+    values = {name: dict.fromkeys(judged, 0.0) for name in MEASURES}
+    names = {str(measure): name for name, measure in MEASURES.items()}
+    known = set(judged)
+    kept = [item for item in run if item.query_id in known]
+    if kept:
+        for metric in ir_measures.iter_calc(list(MEASURES.values()), list(qrels), kept):
+            if metric.query_id in known:
+                values[names[str(metric.measure)]][metric.query_id] = float(metric.value)
+    return values
+
+
+def mean_measures(values: dict[str, dict[str, float]]) -> dict[str, float]:
+    """The mean of each measure over its queries, 0 where there are none."""
+    return {name: sum(own.values()) / max(len(own), 1) for name, own in values.items()}
+
+
+def ndcg_at_10(pairs: Sequence[tuple[str, str]], run: Sequence[ScoredDoc]) -> float:
+    """nDCG@10 of (query_id, doc_id) pairs that are all equally relevant: the dev score of training."""
+    qrels = [Qrel(query_id, doc_id, 1) for query_id, doc_id in pairs]
+    return mean_measures(per_query(qrels, run))["ndcg_at_10"]

@@ -1,0 +1,83 @@
+"""Paired tests of two systems on the same queries: t-test, randomisation test, bootstrap interval, Holm's correction."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import stats
+
+__all__ = ["Comparison", "bootstrap_interval", "compare", "holm"]
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """A challenger against a baseline: mean difference, its 95 % interval, two p-values, wins, ties and losses."""
+
+    difference: float
+    interval: tuple[float, float]
+    p_t: float
+    p_randomisation: float
+    wins: int
+    ties: int
+    losses: int
+
+
+def compare(
+    baseline: Mapping[str, float], challenger: Mapping[str, float], *, resamples: int = 10_000, seed: int = 0
+) -> Comparison:
+    """Compare two systems' values of one measure, paired by query.
+
+    Args:
+        baseline: value by query_id.
+        challenger: value by query_id, over the same queries.
+        resamples: of the randomisation test (sign flips) and of the bootstrap.
+        seed: of both.
+
+    Raises:
+        ValueError: the two do not hold the same queries.
+    """
+    if set(baseline) != set(challenger):
+        only = sorted(set(baseline) ^ set(challenger))
+        raise ValueError(f"{len(only)} queries are in one of the two systems only, '{only[0]}' first: nothing to pair")
+    ids = sorted(baseline)
+    difference = np.array([challenger[i] - baseline[i] for i in ids])
+    if not difference.any():
+        return Comparison(0.0, (0.0, 0.0), 1.0, 1.0, 0, len(ids), 0)
+    rng = np.random.default_rng(seed)
+    flips = stats.permutation_test(
+        (difference,), np.mean, permutation_type="samples", n_resamples=resamples, vectorized=True, axis=0, rng=rng
+    )
+    return Comparison(
+        difference=float(difference.mean()),
+        interval=bootstrap_interval(difference, resamples=resamples, seed=seed),
+        p_t=float(stats.ttest_1samp(difference, 0.0).pvalue),
+        p_randomisation=float(flips.pvalue),
+        wins=int((difference > 0).sum()),
+        ties=int((difference == 0).sum()),
+        losses=int((difference < 0).sum()),
+    )
+
+
+def bootstrap_interval(
+    values: Sequence[float] | np.ndarray, *, resamples: int = 10_000, seed: int = 0
+) -> tuple[float, float]:
+    """The 95 % percentile bootstrap interval of a mean."""
+    array = np.asarray(values, dtype=float)
+    if len(array) < 2 or np.ptp(array) == 0:
+        mean = float(array.mean()) if len(array) else 0.0
+        return mean, mean
+    rng = np.random.default_rng(seed)
+    result = stats.bootstrap((array,), np.mean, n_resamples=resamples, method="percentile", rng=rng, batch=1000)
+    return float(result.confidence_interval.low), float(result.confidence_interval.high)
+
+
+def holm(p_values: Sequence[float]) -> list[float]:
+    """Holm's step-down adjusted p-values, in the order given (Holm, 1979)."""
+    order = sorted(range(len(p_values)), key=lambda i: p_values[i])
+    adjusted, running = [0.0] * len(p_values), 0.0
+    for position, i in enumerate(order):
+        running = max(running, min(1.0, (len(p_values) - position) * p_values[i]))
+        adjusted[i] = running
+    return adjusted

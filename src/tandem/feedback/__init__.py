@@ -1,0 +1,1 @@
+"""What the next round learns from this one: difficulty and preferences."""

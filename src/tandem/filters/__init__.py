@@ -1,0 +1,1 @@
+"""Which pseudo queries stay."""

@@ -1,0 +1,93 @@
+"""Round-trip filtering: a query stays if its own document comes back among the first k of a run.
+
+One function over any run (BM25, dense, ColBERT, a candidate set). ``rank(q, d) = 1 + #{c != d : s(q, c) >= s(q, d)}``: ties count
+against the query's document, its near duplicates do not compete. Rows are never deleted.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+
+from ir_measures import ScoredDoc
+
+from tandem.records import PseudoQuery
+
+__all__ = ["apply_rule", "apply_shape_rule", "document_ranks", "funnel"]
+
+
+def document_ranks(
+    targets: Mapping[str, str], run: Sequence[ScoredDoc], groups: Mapping[str, int]
+) -> dict[str, tuple[int, float]]:
+    """The pessimistic rank and the score of each query's own document in a run.
+
+    Args:
+        targets: doc_id by query_id.
+        run: to a depth beyond the k that is asked of it.
+        groups: a number for each document, shared by near duplicates.
+
+    Returns:
+        (rank from 1, score) by query_id, for the queries whose document the run holds.
+    """
+    results: dict[str, list[ScoredDoc]] = {query_id: [] for query_id in targets}
+    for item in run:
+        if item.query_id in results:
+            results[item.query_id].append(item)
+    ranks = {}
+    for query_id, doc_id in targets.items():
+        own = next((item.score for item in results[query_id] if item.doc_id == doc_id), None)
+        if own is None:
+            continue
+        competitors = (item for item in results[query_id] if groups[item.doc_id] != groups[doc_id])
+        ranks[query_id] = 1 + sum(item.score >= own for item in competitors), own
+    return ranks
+
+
+def apply_rule(
+    rows: Sequence[PseudoQuery], ranks: Mapping[str, tuple[int, float]], *, name: str, k: int
+) -> list[PseudoQuery]:
+    """Write a run's ranks and scores into the rows, and reject those that are not rejected yet and fall beyond k.
+
+    Args:
+        rows: with any status; a rejected row stays rejected, with its first reason, and still gets its rank.
+        ranks: from :func:`document_ranks`.
+        name: of the run; the key of the rank and the reason of a rejection.
+        k: the last rank that stays.
+    """
+    marked = []
+    for row in rows:
+        found = ranks.get(row.query_id)
+        update: dict[str, object] = {}
+        if found:
+            update = {"ranks": {**row.ranks, name: found[0]}, "scores": {**row.scores, name: found[1]}}
+        if row.status != "rejected":
+            kept = found is not None and found[0] <= k
+            update |= {"status": "kept"} if kept else {"status": "rejected", "reason": name}
+        marked.append(row.model_copy(update=update))
+    return marked
+
+
+def apply_shape_rule(rows: Sequence[PseudoQuery], *, minimum_words: int, maximum_words: int) -> list[PseudoQuery]:
+    """Reject queries with fewer or more words than allowed, and repetitions of a query of the same document."""
+    seen: set[tuple[str, str]] = set()
+    marked = []
+    for row in rows:
+        words = row.text.lower().split()
+        key = (row.doc_id, " ".join(words))
+        reason = "length" if not minimum_words <= len(words) <= maximum_words else "duplicate" if key in seen else ""
+        seen.add(key)
+        if reason and row.status != "rejected":
+            row = row.model_copy(update={"status": "rejected", "reason": reason})
+        marked.append(row)
+    return marked
+
+
+def funnel(rows: Sequence[PseudoQuery], order: Sequence[str]) -> list[dict[str, str | int]]:
+    """How many rows were left after each filter, in the order of the filters, the generated ones first."""
+    reasons = Counter(row.reason for row in rows if row.status == "rejected")
+    left = len(rows)
+    steps: list[dict[str, str | int]] = [{"filter": "generated", "left": left}]
+    for name in order:
+        left -= reasons[name]
+        steps.append({"filter": name, "left": left})
+    return steps

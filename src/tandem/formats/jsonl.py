@@ -1,0 +1,97 @@
+"""JSON lines to records and back: one record a line, validated with file and line number, written whole or not at all."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any, TypeVar
+
+import orjson
+from pydantic import BaseModel, ValidationError
+
+__all__ = ["InputError", "read_json_lines", "read_records", "write_json", "write_records", "write_text"]
+
+R = TypeVar("R", bound=BaseModel)
+
+
+class InputError(ValueError):
+    """Input that cannot be used; the message names the file, the line and what is allowed."""
+
+
+def read_json_lines(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
+    """The objects of a JSONL file with their line numbers from 1; empty lines are passed over.
+
+    Raises:
+        InputError: the file is missing or not UTF-8, or a line is not a JSON object.
+    """
+    if not path.is_file():
+        raise InputError(f"{path}: no such file; `dvc repro` runs the stage that writes it")
+    with path.open("rb") as lines:
+        for number, line in enumerate(lines, start=1):
+            if not line.strip():
+                continue
+            try:
+                row = orjson.loads(line)
+            except orjson.JSONDecodeError as error:
+                raise InputError(f"{path}:{number}: not a JSON object in UTF-8: {error}") from None
+            if not isinstance(row, dict):
+                raise InputError(f"{path}:{number}: {type(row).__name__} found, one JSON object a line is expected")
+            yield number, row
+
+
+def read_records(path: Path, kind: type[R]) -> list[R]:
+    """Read a JSONL file as records of one kind, in the order of the file.
+
+    Raises:
+        InputError: with file, line, key, value and what is allowed.
+    """
+    records = []
+    for number, row in read_json_lines(path):
+        try:
+            records.append(kind.model_validate(row))
+        except ValidationError as error:
+            raise InputError(f"{path}:{number}: {explain(error)}") from None
+    return records
+
+
+def explain(error: ValidationError) -> str:
+    """A pydantic error as one line: key, value, what is allowed."""
+    first = error.errors()[0]
+    key = ".".join(str(part) for part in first["loc"]) or "(row)"
+    value = "" if first["type"] == "missing" else f", found {first['input']!r:.80}"
+    more = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""
+    return f"{key}: {first['msg']}{value}{more}"
+
+
+def write_records(path: Path, records: Iterable[BaseModel]) -> None:
+    """Write records as JSON lines in UTF-8: the whole file, or nothing where something fails on the way."""
+    lines = (orjson.dumps(record.model_dump(), option=orjson.OPT_APPEND_NEWLINE) for record in records)
+    _write_whole(path, lines)
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write one JSON value, indented, keys in the order given, whole or not at all."""
+    option = orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE | orjson.OPT_SERIALIZE_NUMPY
+    _write_whole(path, [orjson.dumps(value, option=option)])
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write text in UTF-8, whole or not at all."""
+    _write_whole(path, [text.encode()])
+
+
+def _write_whole(path: Path, chunks: Iterable[bytes]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.writelines(chunks)
+        mask = os.umask(0)
+        os.umask(mask)
+        os.chmod(name, 0o666 & ~mask)
+        os.replace(name, path)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise

@@ -1,0 +1,91 @@
+"""A causal language model by name, and adapters on it: what every generator stage starts from and leaves behind."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from typing import Any
+
+import torch
+
+__all__ = ["adapter_config", "load_generator", "merge_adapter", "resolve_generator", "save_generator"]
+
+BUILTIN = Path(__file__).parent / "builtin"
+
+
+def resolve_generator(name: str) -> str:
+    """The path or Hugging Face id that a name in params.yaml stands for; ``builtin`` is the small one that ships.
+
+    Raises:
+        FileNotFoundError: ``builtin`` was asked for and its weights are not in the package.
+    """
+    if name != "builtin":
+        return name
+    if not (BUILTIN / "model.safetensors").exists():
+        raise FileNotFoundError(f"{BUILTIN}: no weights in it; `dvc repro` in pretraining/ makes them")
+    return str(BUILTIN)
+
+
+def load_generator(name: str, *, device: str = "cpu", bf16: bool = False) -> tuple[Any, Any]:
+    """The model and its tokenizer, padded on the left with a pad token that is not the end token.
+
+    Args:
+        name: for :func:`resolve_generator`.
+        device: to put the model on.
+        bf16: hold the weights in bfloat16, else float32.
+    """
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    path = resolve_generator(name)
+    tokenizer = AutoTokenizer.from_pretrained(path, padding_side="left")
+    model = AutoModelForCausalLM.from_pretrained(path, dtype=torch.bfloat16 if bf16 else torch.float32)
+    if tokenizer.pad_token_id is None or tokenizer.pad_token_id == tokenizer.eos_token_id:
+        # With pad = end, the end is masked out of every loss and the model never learns to stop.
+        if tokenizer.unk_token_id is not None:
+            tokenizer.pad_token = tokenizer.unk_token
+        else:
+            tokenizer.add_special_tokens({"pad_token": "<|pad|>"})
+            model.resize_token_embeddings(len(tokenizer), mean_resizing=False)
+    model.config.pad_token_id = model.generation_config.pad_token_id = tokenizer.pad_token_id
+    return model.to(device), tokenizer
+
+
+def adapter_config(*, rank: int, alpha: int, dropout: float, task: str = "CAUSAL_LM") -> Any:
+    """A LoRA configuration on every linear layer; ``SEQ_CLS`` trains and saves the score head as well."""
+    from peft import LoraConfig
+
+    return LoraConfig(r=rank, lora_alpha=alpha, lora_dropout=dropout, target_modules="all-linear", task_type=task)
+
+
+def merge_adapter(model: Any, example: dict[str, torch.Tensor], *, tolerance: float = 1e-2) -> tuple[Any, float]:
+    """Merge a model's adapter into its weights and check that nothing changed.
+
+    Args:
+        model: a PeftModel.
+        example: inputs to compare the logits on.
+        tolerance: the largest difference of a logit that is let pass.
+
+    Returns:
+        The merged model and the largest difference.
+
+    Raises:
+        RuntimeError: the merged model answers differently, or the adapter is still at its start.
+    """
+    model.eval()
+    changed = any(bool(p.abs().sum() > 0) for name, p in model.named_parameters() if "lora_B" in name)
+    if not changed:
+        raise RuntimeError("the adapter is what it was before training: learning rate or number of steps is zero")
+    with torch.no_grad():
+        before = model(**example).logits.float()
+        merged = model.merge_and_unload()
+        difference = float((merged(**example).logits.float() - before).abs().max())
+    if not difference <= tolerance:
+        raise RuntimeError(f"merged and adapter logits differ by {difference:.3g}, {tolerance:g} is allowed")
+    return merged, difference
+
+
+def save_generator(model: Any, tokenizer: Any, folder: Path) -> None:
+    """Write a whole model folder: weights as safetensors, configuration, tokenizer."""
+    logging.getLogger("transformers").setLevel(logging.ERROR)
+    model.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)

@@ -1,0 +1,181 @@
+"""Sampling queries from a generator: batches of like length, one seed a batch, nothing kept in memory but a batch."""
+
+from __future__ import annotations
+
+import random
+import zlib
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import torch
+from tqdm import tqdm
+
+from tandem.generators.keywords import content_words, document_frequencies, draw_keywords
+from tandem.generators.prompts import clean_query, render_prompts
+from tandem.records import Document, PseudoQuery, document_text
+
+__all__ = ["Request", "mark_unusable", "plan_prompts", "plan_requests", "sample_queries", "summarise"]
+
+Request = tuple[str, str, str]  # query_id, doc_id, keywords
+
+
+def plan_requests(
+    documents: Sequence[Document],
+    frequencies: Mapping[str, int],
+    *,
+    prefix: str,
+    sampled_documents: int,
+    queries_per_document: int,
+    maximum_keywords: int,
+    seed: int,
+) -> list[Request]:
+    """Which documents get queries, how many, and with which keywords.
+
+    Args:
+        documents: the corpus; any of them may be drawn, whatever the judgements say.
+        frequencies: document frequencies of content words.
+        prefix: of the query ids, which are ``prefix-number``.
+        sampled_documents: drawn by seed; all where there are fewer.
+        queries_per_document: each with keywords of its own.
+        maximum_keywords: each query gets 1 to this many, or none where it is 0.
+        seed: of the draws.
+    """
+    rng = random.Random(f"requests:{seed}")
+    chosen = rng.sample(range(len(documents)), min(sampled_documents, len(documents)))
+    requests = []
+    for i in sorted(chosen):
+        words = content_words(document_text(documents[i]))
+        for _ in range(queries_per_document):
+            number = rng.randint(1, maximum_keywords) if maximum_keywords else 0
+            keywords = draw_keywords(words, frequencies, number=number, rng=rng)
+            rng.shuffle(keywords)
+            requests.append((f"{prefix}-{len(requests)}", documents[i].doc_id, ", ".join(keywords)))
+    return requests
+
+
+def plan_prompts(
+    documents: Sequence[Document],
+    tokenizer: Any,
+    *,
+    prefix: str,
+    sampled_documents: int,
+    queries_per_document: int,
+    template: str,
+    document_tokens: int,
+    keywords: int,
+    seed: int,
+) -> tuple[list[Request], dict[str, str]]:
+    """The requests of :func:`plan_requests` and the prompt of each, by query_id."""
+    texts = {document.doc_id: document_text(document) for document in documents}
+    requests = plan_requests(
+        documents,
+        document_frequencies(texts.values()),
+        prefix=prefix,
+        sampled_documents=sampled_documents,
+        queries_per_document=queries_per_document,
+        maximum_keywords=keywords,
+        seed=seed,
+    )
+    prompts = render_prompts(
+        [texts[doc_id] for _, doc_id, _ in requests],
+        [words for _, _, words in requests],
+        tokenizer,
+        template=template,
+        maximum_document_tokens=document_tokens,
+    )
+    return requests, {query_id: prompt for (query_id, _, _), prompt in zip(requests, prompts, strict=True)}
+
+
+def sample_queries(
+    model: Any,
+    tokenizer: Any,
+    prompts: Mapping[str, str],
+    *,
+    batch_size: int,
+    temperature: float,
+    top_p: float,
+    maximum_new_tokens: int,
+    seed: int,
+    skip_batches: int = 0,
+) -> Iterator[list[tuple[str, str]]]:
+    """Sample one completion for each prompt.
+
+    Prompts are sorted by length; a batch's random state depends on the seed and the batch's number alone, so a run that skips finished
+    batches writes what it would have written.
+
+    Args:
+        model: a causal language model.
+        tokenizer: its tokenizer, padding on the left.
+        prompts: text by query_id.
+        batch_size: prompts at once.
+        temperature: 0 decodes greedily.
+        top_p: nucleus size.
+        maximum_new_tokens: of a completion.
+        seed: see above.
+        skip_batches: finished ones.
+
+    Yields:
+        Batches of (query_id, completion as it was written).
+    """
+    model.eval()
+    order = sorted(prompts, key=lambda query_id: (len(prompts[query_id]), query_id))
+    starts = range(0, len(order), batch_size)
+    sampling: dict[str, Any] = {"do_sample": False, "temperature": None, "top_p": None, "top_k": None}
+    if temperature > 0:
+        sampling = {"do_sample": True, "temperature": temperature, "top_p": top_p, "top_k": 0}
+    for number, start in enumerate(tqdm(starts, desc="generating", unit="batch", mininterval=1.0)):
+        if number < skip_batches:
+            continue
+        ids = order[start : start + batch_size]
+        batch = tokenizer([prompts[i] for i in ids], return_tensors="pt", padding=True).to(model.device)
+        torch.manual_seed(zlib.crc32(f"{seed}:{number}".encode()))
+        with torch.inference_mode():
+            output = model.generate(
+                input_ids=batch["input_ids"],
+                attention_mask=batch["attention_mask"],
+                max_new_tokens=maximum_new_tokens,
+                pad_token_id=tokenizer.pad_token_id,
+                **sampling,
+            )
+        texts = tokenizer.batch_decode(output[:, batch["input_ids"].shape[1] :], skip_special_tokens=True)
+        yield list(zip(ids, texts, strict=True))
+
+
+def mark_unusable(requests: Sequence[Request], completions: Mapping[str, str]) -> list[PseudoQuery]:
+    """One row for each request, cleaned to one line; empty ones, copies of the prompt and duplicates are marked.
+
+    Raises:
+        ValueError: a request has no completion.
+    """
+    rows, seen = [], set()
+    for query_id, doc_id, keywords in requests:
+        if query_id not in completions:
+            raise ValueError(f"query '{query_id}' of document '{doc_id}' was never generated; run the stage again")
+        text = clean_query(completions[query_id])
+        key = (doc_id, " ".join(text.lower().split()))
+        copies = text.lower().startswith(("document:", "keywords:")) or text.lower() == keywords.lower() != ""
+        reason = "empty" if not text else "copy" if copies else "duplicate" if key in seen else ""
+        seen.add(key)
+        rows.append(
+            PseudoQuery(
+                query_id=query_id,
+                text=text,
+                doc_id=doc_id,
+                keywords=keywords,
+                status="rejected" if reason else "generated",
+                reason=reason,
+            )
+        )
+    return rows
+
+
+def summarise(rows: Sequence[PseudoQuery]) -> dict[str, float]:
+    """Counts, the share of distinct texts and the mean length in words of what was generated."""
+    texts = [" ".join(row.text.lower().split()) for row in rows if row.text]
+    return {
+        "queries": len(rows),
+        "documents": len({row.doc_id for row in rows}),
+        "usable": sum(row.status == "generated" for row in rows),
+        "distinct_share": len(set(texts)) / max(len(texts), 1),
+        "mean_words": sum(len(text.split()) for text in texts) / max(len(texts), 1),
+    }

@@ -1,0 +1,189 @@
+"""Supervised fine-tuning of the generator on labelled pairs: LoRA, loss on the query alone (TRL)."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from tandem.generators.base import adapter_config, load_generator, merge_adapter, save_generator
+from tandem.generators.keywords import content_words, document_frequencies, draw_keywords
+from tandem.generators.prompts import completion_text, render_prompts
+from tandem.records import Document, LabelledPair, document_text
+
+__all__ = ["FineTuned", "fine_tune", "fine_tune_on_pairs", "supervised_rows"]
+
+
+@dataclass(frozen=True, slots=True)
+class FineTuned:
+    """The merged model, its loss curves as (step, loss), and the largest difference that merging made to a logit."""
+
+    model: Any
+    loss: list[tuple[int, float]]
+    dev_loss: list[tuple[int, float]]
+    merge_difference: float
+
+
+def supervised_rows(
+    pairs: Sequence[tuple[str, str]],
+    tokenizer: Any,
+    frequencies: Mapping[str, int],
+    *,
+    template: str,
+    maximum_document_tokens: int,
+    maximum_keywords: int,
+    seed: int,
+) -> list[dict[str, str]]:
+    """Prompt and completion of each (document, query) pair; the prompt's keywords are words that the two share.
+
+    As many keywords are drawn as sampling will draw, none included, so that the model learns to use them and to do without.
+    """
+    rng = random.Random(f"sft:{seed}")
+    keywords = []
+    for document, query in pairs:
+        inside = set(content_words(document))
+        shared = [word for word in content_words(query) if word in inside]
+        number = rng.randint(0, maximum_keywords)
+        keywords.append(", ".join(draw_keywords(shared, frequencies, number=number, rng=rng)))
+    prompts = render_prompts(
+        [document for document, _ in pairs],
+        keywords,
+        tokenizer,
+        template=template,
+        maximum_document_tokens=maximum_document_tokens,
+    )
+    queries = (completion_text(query, tokenizer) for _, query in pairs)
+    return [{"prompt": prompt, "completion": query} for prompt, query in zip(prompts, queries, strict=True)]
+
+
+def fine_tune(
+    model: Any,
+    tokenizer: Any,
+    rows: Sequence[dict[str, str]],
+    dev_rows: Sequence[dict[str, str]],
+    *,
+    epochs: float,
+    batch_size: int,
+    learning_rate: float,
+    lora_rank: int,
+    lora_alpha: int,
+    lora_dropout: float,
+    scratch: Path,
+    bf16: bool,
+    seed: int,
+) -> FineTuned:
+    """Train an adapter on prompts and completions, then merge it.
+
+    Args:
+        model: a causal language model.
+        tokenizer: its tokenizer.
+        rows: from :func:`supervised_rows`; the loss is on the completion and its end token.
+        dev_rows: their loss is taken after each epoch; may be empty.
+        epochs: passes over the rows.
+        batch_size: rows a step and device.
+        learning_rate: peak; cosine decay after a tenth of warm-up.
+        lora_rank: of the adapter.
+        lora_alpha: its scale is alpha over rank.
+        lora_dropout: on the adapter's input.
+        scratch: checkpoints live here; a run that finds one goes on from it.
+        bf16: train under bfloat16 autocast.
+        seed: of order, dropout and the adapter's start.
+    """
+    from datasets import Dataset
+    from trl import SFTConfig, SFTTrainer
+
+    settings = SFTConfig(
+        output_dir=str(scratch / "checkpoints"),
+        num_train_epochs=epochs,
+        per_device_train_batch_size=batch_size,
+        per_device_eval_batch_size=batch_size,
+        learning_rate=learning_rate,
+        lr_scheduler_type="cosine",
+        warmup_steps=max(round(epochs * len(rows) / batch_size / 10), 1),
+        max_length=None,
+        packing=False,
+        gradient_checkpointing=False,
+        logging_steps=1,
+        eval_strategy="epoch" if dev_rows else "no",
+        save_strategy="epoch",
+        save_total_limit=1,
+        use_cpu=model.device.type == "cpu",
+        bf16=bf16,
+        dataloader_pin_memory=False,
+        seed=seed,
+        report_to=[],
+    )
+    torch.manual_seed(seed)
+    trainer = SFTTrainer(
+        model=model,
+        args=settings,
+        train_dataset=Dataset.from_list(list(rows)),
+        eval_dataset=Dataset.from_list(list(dev_rows)) if dev_rows else None,
+        processing_class=tokenizer,
+        peft_config=adapter_config(rank=lora_rank, alpha=lora_alpha, dropout=lora_dropout),
+    )
+    trainer.train(resume_from_checkpoint=any((scratch / "checkpoints").glob("checkpoint-*")))
+    history = trainer.state.log_history
+    example = tokenizer([rows[0]["prompt"]], return_tensors="pt").to(model.device)
+    merged, difference = merge_adapter(trainer.model, {key: example[key] for key in ("input_ids", "attention_mask")})
+    return FineTuned(
+        merged,
+        [(row["step"], row["loss"]) for row in history if "loss" in row],
+        [(row["step"], row["eval_loss"]) for row in history if "eval_loss" in row],
+        difference,
+    )
+
+
+def fine_tune_on_pairs(
+    documents: Sequence[Document],
+    train: Sequence[LabelledPair],
+    dev: Sequence[LabelledPair],
+    folder: Path,
+    *,
+    base: str,
+    template: str,
+    document_tokens: int,
+    keywords: int,
+    device: str,
+    seed: int,
+    **settings: Any,
+) -> FineTuned:
+    """Fine-tune a generator on labelled pairs and write it; with no pairs, write it as it is.
+
+    Args:
+        documents: the corpus; word frequencies are taken over all of it.
+        train: pairs to learn from.
+        dev: pairs whose loss is reported.
+        folder: to write the model and its tokenizer into.
+        base: a name for :func:`tandem.generators.base.resolve_generator`.
+        template: of the prompt.
+        document_tokens: of a document in the prompt.
+        keywords: in a prompt, at most.
+        device: to train on.
+        seed: of everything random.
+        settings: of :func:`fine_tune`.
+    """
+    model, tokenizer = load_generator(base, device=device)
+    texts = {document.doc_id: document_text(document) for document in documents}
+    frequencies = document_frequencies(texts.values())
+    train_rows, dev_rows = (
+        supervised_rows(
+            [(texts[pair.doc_id], pair.text) for pair in pairs],
+            tokenizer,
+            frequencies,
+            template=template,
+            maximum_document_tokens=document_tokens,
+            maximum_keywords=keywords,
+            seed=seed,
+        )
+        for pairs in (train, dev)
+    )
+    fitted = FineTuned(model, [], [], 0.0)
+    if train_rows:
+        fitted = fine_tune(model, tokenizer, train_rows, dev_rows, seed=seed, **settings)
+    save_generator(fitted.model, tokenizer, folder)
+    return fitted

@@ -1,0 +1,32 @@
+"""What this machine computes with: the device, and whether bfloat16 pays there."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+__all__ = ["Precision", "device_name", "use_bf16"]
+
+Precision = Literal["auto", "fp32", "bf16"]
+
+
+def device_name() -> str:
+    """``cuda`` where torch sees a GPU, else ``cpu``."""
+    import torch
+
+    return "cuda" if torch.cuda.is_available() else "cpu"
+
+
+def use_bf16(precision: Precision) -> bool:
+    """Whether to train under bfloat16 autocast.
+
+    ``auto`` says yes on a GPU that has it and on a CPU with AMX tiles or AVX512-BF16; elsewhere a CPU emulates it, and we measured
+    a 22M encoder to train four times slower in bfloat16 than in float32 (docs/findings.md). Results differ in the last
+    digits between the two, so the same parameters give the same bytes only on the same kind of processor.
+    """
+    import torch
+
+    if precision != "auto":
+        return precision == "bf16"
+    if torch.cuda.is_available():
+        return torch.cuda.is_bf16_supported()
+    return bool(torch.cpu._is_amx_tile_supported() or torch.cpu._is_avx512_bf16_supported())

@@ -1,0 +1,63 @@
+"""The one configuration: a section of params.yaml, read as the frozen, strict model that a stage declares."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
+
+__all__ = ["ParamsError", "Section", "load_params"]
+
+
+class ParamsError(ValueError):
+    """A value in params.yaml that cannot be used; the message names file, key, value and what is allowed."""
+
+
+class Section(BaseModel):
+    """The typed values of one stage: unknown keys and values of another type are errors, nothing can be reassigned."""
+
+    model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
+
+
+S = TypeVar("S", bound=Section)
+
+
+def load_params(path: Path, section: str, schema: type[S]) -> S:
+    """Read one section; fields of ``schema`` that the section lacks are looked up among the file's top-level keys.
+
+    Args:
+        path: a params.yaml.
+        section: the stage's name.
+        schema: its model; a field such as ``seed`` or ``precision`` that all stages share stands at the top level.
+
+    Raises:
+        ParamsError: names the file, the key, the value found and what is allowed.
+    """
+    content = _read(path)
+    values = content.get(section)
+    if not isinstance(values, dict):
+        raise ParamsError(f"{path}: no section '{section}'; there are: {', '.join(sorted(map(str, content)))}")
+    shared = {key: content[key] for key in schema.model_fields if key not in values and key in content}
+    try:
+        return schema.model_validate({**shared, **values})
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join([section, *(str(part) for part in first["loc"])])
+        found = "" if first["type"] == "missing" else f", found {first['input']!r:.80}"
+        hint = f"; keys allowed: {', '.join(schema.model_fields)}" if first["type"] == "extra_forbidden" else ""
+        raise ParamsError(f"{path}: {key}: {first['msg']}{found}{hint}") from None
+
+
+def _read(path: Path) -> dict[str, Any]:
+    if not path.is_file():
+        raise ParamsError(f"{path}: no such file; a complete one lies under profiles/")
+    try:
+        content = YAML(typ="safe").load(path.read_text(encoding="utf8"))
+    except YAMLError as error:
+        raise ParamsError(f"{path}: not YAML: {' '.join(str(error).split())[:300]}") from None
+    if not isinstance(content, dict):
+        raise ParamsError(f"{path}: {type(content).__name__} found, a mapping of sections is expected")
+    return content

@@ -1,0 +1,111 @@
+"""The records that the whole program passes around: what a line of each file means.
+
+Field names follow ir_measures (``query_id, doc_id, relevance, score``). Every record is frozen and is written as one
+JSON line by :mod:`tandem.formats.jsonl`, which also validates it on the way in.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+__all__ = [
+    "Difficulty",
+    "Document",
+    "LabelledPair",
+    "PreferencePair",
+    "PseudoQuery",
+    "Query",
+    "document_text",
+    "group_numbers",
+]
+
+Identifier = Annotated[str, Field(min_length=1)]
+
+
+class Record(BaseModel):
+    """A frozen, strict row of a JSONL file: unknown keys and values of another type are errors."""
+
+    model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
+
+
+class Document(Record):
+    """One retrievable text. ``group`` is shared by exact and near duplicates (empty: it has none)."""
+
+    doc_id: Identifier
+    title: str = ""
+    text: str
+    group: str = ""
+
+
+class Query(Record):
+    """One information need, as a person typed it."""
+
+    query_id: Identifier
+    text: Identifier
+
+
+class LabelledPair(Record):
+    """A query and one document that a person judged relevant to it."""
+
+    query_id: Identifier
+    text: Identifier
+    doc_id: Identifier
+    relevance: int = 1
+
+
+class PseudoQuery(Record):
+    """A generated query with the document it was written for, and all that the filters said of it.
+
+    ``status`` is ``generated`` until a filter has seen the row, then ``kept`` or ``rejected`` with a ``reason``. Rows
+    are never deleted: rejected ones are the reward model's negatives. ``scores`` and ``ranks`` are keyed by the run that
+    produced them (``bm25``, ``bm25_sampled``, ``dense``); a rank counts from 1.
+    """
+
+    query_id: Identifier
+    text: str
+    doc_id: Identifier
+    keywords: str = ""
+    status: Literal["generated", "kept", "rejected"] = "generated"
+    reason: str = ""
+    scores: dict[str, float] = Field(default_factory=dict)
+    ranks: dict[str, int] = Field(default_factory=dict)
+
+
+class Difficulty(Record):
+    """How hard one pseudo query is for a trained retriever.
+
+    ``rank`` is the document's pessimistic rank over the whole corpus, ``score`` its late-interaction score, ``gap`` the
+    best competitor's score minus its own, per query token; ``difficulty`` combines them as the chosen mode says.
+    """
+
+    query_id: Identifier
+    doc_id: Identifier
+    rank: int
+    score: float
+    gap: float
+    difficulty: float
+
+
+class PreferencePair(Record):
+    """Two queries of one document, the better first, for the reward model (and DPO)."""
+
+    doc_id: Identifier
+    chosen: Identifier
+    rejected: str
+    kind: Literal["valid_over_invalid", "hard_over_easy"]
+    margin: float = 0.0
+
+
+def document_text(document: Document) -> str:
+    """The one text of a document that indexes, encoders and prompts see: title and body, parted by a line break."""
+    return f"{document.title}\n{document.text}" if document.title else document.text
+
+
+def group_numbers(documents: Sequence[Document]) -> dict[str, int]:
+    """A number for each document, shared by near duplicates."""
+    first: dict[str, int] = {}
+    keys = (f"group:{document.group}" if document.group else f"id:{document.doc_id}" for document in documents)
+    return {d.doc_id: first.setdefault(key, i) for i, (d, key) in enumerate(zip(documents, keys, strict=True))}

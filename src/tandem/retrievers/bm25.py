@@ -1,0 +1,102 @@
+"""BM25 over a full corpus (bm25s), and over the candidate sets of the iGFT paper (rank_bm25)."""
+
+from __future__ import annotations
+
+import random
+import re
+from collections.abc import Mapping, Sequence
+
+import bm25s
+from ir_measures import ScoredDoc
+from rank_bm25 import BM25Okapi
+from tqdm import tqdm
+
+__all__ = ["search", "search_candidates", "tokenise"]
+
+WORD = re.compile(r"(?u)\b\w\w+\b")
+
+
+def search(
+    documents: Mapping[str, str],
+    queries: Mapping[str, str],
+    *,
+    depth: int,
+    k1: float = 0.9,
+    b: float = 0.4,
+    stop_words: str = "english",
+) -> list[ScoredDoc]:
+    """Rank the whole corpus for each query with Lucene's BM25; documents that share no word with a query are left out.
+
+    Args:
+        documents: text by doc_id.
+        queries: text by query_id.
+        depth: results a query at most.
+        k1: term frequency saturation.
+        b: length normalisation.
+        stop_words: a bm25s stop word list, or empty for none.
+    """
+    doc_ids = list(documents)
+    stop = stop_words or None
+    index = bm25s.BM25(k1=k1, b=b, method="lucene")
+    index.index(bm25s.tokenize(list(documents.values()), stopwords=stop, show_progress=False), show_progress=False)
+    tokens = bm25s.tokenize(list(queries.values()), stopwords=stop, show_progress=False, return_ids=False)
+    run = []
+    for query_id, words in tqdm(
+        zip(queries, tokens, strict=True), total=len(queries), desc="BM25", leave=False, mininterval=1.0
+    ):
+        known = [word for word in words if word in index.vocab_dict]
+        if not known:
+            continue
+        found, scores = index.retrieve([known], k=min(depth, len(doc_ids)), show_progress=False)
+        run += [
+            ScoredDoc(query_id, doc_ids[int(i)], float(score))
+            for i, score in zip(found[0], scores[0], strict=True)
+            if score > 0
+        ]
+    return run
+
+
+def tokenise(text: str) -> list[str]:
+    """Lower-case words of two characters or more, as bm25s splits them."""
+    return WORD.findall(text.lower())
+
+
+def search_candidates(
+    documents: Mapping[str, str],
+    queries: Mapping[str, tuple[str, str]],
+    *,
+    candidates: int,
+    seed: int,
+    k1: float = 1.5,
+    b: float = 0.75,
+) -> list[ScoredDoc]:
+    """Rank each query's own document among randomly drawn others: the filter of iGFT section 4.2.1.
+
+    IDF and the mean length are those of the whole corpus (the released code estimates them on the few candidates). The draw
+    depends on the seed and the query's id alone, and never holds the query's own document.
+
+    Args:
+        documents: text by doc_id.
+        queries: (text, doc_id of its own document) by query_id.
+        candidates: other documents a query (the paper's m, 100).
+        seed: of the draw.
+        k1: as in BM25 Okapi.
+        b: as in BM25 Okapi.
+    """
+    doc_ids = list(documents)
+    position = {doc_id: i for i, doc_id in enumerate(doc_ids)}
+    index = BM25Okapi([tokenise(text) for text in documents.values()], k1=k1, b=b)
+    run = []
+    for query_id, (text, doc_id) in tqdm(queries.items(), desc="BM25 candidates", leave=False, mininterval=1.0):
+        own = position[doc_id]
+        rng = random.Random(f"candidates:{seed}:{query_id}")
+        drawn = rng.sample(range(len(doc_ids) - 1), min(candidates, len(doc_ids) - 1))
+        chosen = [own, *(i + (i >= own) for i in drawn)]
+        scores = index.get_batch_scores(tokenise(text), chosen)
+        run += [ScoredDoc(query_id, doc_ids[i], float(s)) for i, s in zip(chosen, scores, strict=True)]
+    return run
+
+
+def keep_positive(run: Sequence[ScoredDoc]) -> list[ScoredDoc]:
+    """The results that share a word with their query."""
+    return [item for item in run if item.score > 0]

@@ -1,0 +1,68 @@
+"""Dense retrieval: one vector a text (sentence-transformers), exact inner-product search (faiss)."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+
+import faiss
+from ir_measures import ScoredDoc
+from sentence_transformers import SentenceTransformer
+
+from tandem.retrievers.encoders import keep_layers, resolve_encoder
+
+__all__ = ["load_dense", "save_dense", "search"]
+
+
+def load_dense(
+    encoder: str, *, layers: int | None = None, maximum_tokens: int | None = None, device: str = "cpu"
+) -> SentenceTransformer:
+    """A dense encoder by name (see :func:`resolve_encoder`), cut to its first layers, pooled as its own files say."""
+    model = SentenceTransformer(resolve_encoder(encoder), device=device)
+    keep_layers(model[0].auto_model, layers)
+    if maximum_tokens is not None:
+        model.max_seq_length = maximum_tokens
+    return model
+
+
+def save_dense(model: SentenceTransformer, folder: Path) -> None:
+    """Write a dense encoder, whole or not at all; no model card, which would hold dates."""
+    draft = folder.with_name(f".{folder.name}.draft")
+    model.save_pretrained(str(draft), create_model_card=False)
+    shutil.rmtree(folder, ignore_errors=True)
+    os.replace(draft, folder)
+
+
+def search(
+    model: SentenceTransformer,
+    documents: Mapping[str, str],
+    queries: Mapping[str, str],
+    *,
+    depth: int,
+    batch_size: int = 32,
+) -> list[ScoredDoc]:
+    """Rank the whole corpus for each query by cosine similarity, exactly.
+
+    Args:
+        model: the encoder.
+        documents: text by doc_id.
+        queries: text by query_id.
+        depth: results a query at most.
+        batch_size: texts encoded at once; sentence-transformers sorts them by length itself.
+    """
+    if not queries:
+        return []
+    doc_ids = list(documents)
+    settings = {"batch_size": batch_size, "normalize_embeddings": True, "convert_to_numpy": True}
+    vectors = model.encode_document(list(documents.values()), show_progress_bar=len(doc_ids) > 5000, **settings)
+    index = faiss.IndexFlatIP(vectors.shape[1])
+    index.add(vectors)
+    wanted = model.encode_query(list(queries.values()), **settings)
+    scores, found = index.search(wanted, min(depth, len(doc_ids)))
+    return [
+        ScoredDoc(query_id, doc_ids[i], float(score))
+        for query_id, row, row_scores in zip(queries, found, scores, strict=True)
+        for i, score in zip(row, row_scores, strict=True)
+    ]

@@ -1,0 +1,66 @@
+"""The runs that a round-trip filter can ask for, by name, over one corpus; the corpus is encoded once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from ir_measures import ScoredDoc
+
+from tandem.records import Document, document_text
+from tandem.retrievers import bm25
+
+__all__ = ["FilterRuns"]
+
+
+class FilterRuns:
+    """Runs over a corpus for queries that each have a document of their own.
+
+    Args:
+        corpus: the documents.
+        encoder: folder of the dense filter; loaded when a dense run is asked for.
+        device: of the encoder.
+        depth: results a query.
+        candidates: of ``bm25_sampled``, other documents a query.
+        bm25_k1: of ``bm25``.
+        bm25_b: of ``bm25``.
+        bm25_stop_words: of ``bm25``.
+        seed: of the candidate draws.
+    """
+
+    def __init__(
+        self,
+        corpus: Sequence[Document],
+        encoder: Path,
+        *,
+        device: str,
+        depth: int,
+        candidates: int,
+        bm25_k1: float,
+        bm25_b: float,
+        bm25_stop_words: str,
+        seed: int,
+    ) -> None:
+        self.documents = {document.doc_id: document_text(document) for document in corpus}
+        self.encoder, self.device = encoder, device
+        self.depth, self.candidates, self.seed = min(depth, len(corpus)), candidates, seed
+        self.lexical = {"k1": bm25_k1, "b": bm25_b, "stop_words": bm25_stop_words}
+
+    def search(self, name: str, queries: Mapping[str, tuple[str, str]]) -> list[ScoredDoc]:
+        """The run of a name for queries given as (text, own doc_id) by query_id.
+
+        Raises:
+            ValueError: the name is none of bm25, bm25_sampled, dense.
+        """
+        texts = {query_id: text for query_id, (text, _) in queries.items()}
+        if name == "bm25":
+            return bm25.search(self.documents, texts, depth=self.depth, **self.lexical)
+        if name == "bm25_sampled":
+            run = bm25.search_candidates(self.documents, queries, candidates=self.candidates, seed=self.seed)
+            return bm25.keep_positive(run)
+        if name == "dense":
+            from tandem.retrievers.dense import load_dense, search
+
+            self.model = getattr(self, "model", None) or load_dense(str(self.encoder), device=self.device)
+            return search(self.model, self.documents, texts, depth=self.depth)
+        raise ValueError(f"filter_queries.rules: run {name!r} found, allowed: bm25, bm25_sampled, dense")

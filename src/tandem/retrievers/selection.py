@@ -1,0 +1,88 @@
+"""Which pairs a round's retriever learns from, and which choose its checkpoint."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from tandem.records import LabelledPair, PseudoQuery
+
+__all__ = ["DevSet", "choose_dev", "choose_pairs"]
+
+
+@dataclass(frozen=True, slots=True)
+class DevSet:
+    """Queries and the documents they are searched among; ``pairs`` are (query_id, doc_id) of what is relevant."""
+
+    queries: dict[str, str]
+    documents: dict[str, str]
+    pairs: list[tuple[str, str]]
+
+
+def choose_pairs(
+    labelled: Sequence[LabelledPair],
+    generated: Sequence[Sequence[PseudoQuery]],
+    *,
+    queries_per_document: int,
+    labelled_copies: int,
+    held_out: int,
+    seed: int,
+) -> tuple[list[tuple[str, str]], list[PseudoQuery]]:
+    """Labelled pairs and the kept queries of the rounds given, as (text, doc_id).
+
+    Args:
+        labelled: training pairs.
+        generated: each round's rows; only ``kept`` ones are used, equal (text, document) ones once.
+        queries_per_document: at most, drawn by seed.
+        labelled_copies: how often a pass over the data visits a labelled pair.
+        held_out: kept queries, and all others of their documents, to leave out for dev.
+        seed: of the draws.
+
+    Returns:
+        The pairs to train on, and the held-out rows.
+    """
+    rng = random.Random(f"choose:{seed}")
+    kept: dict[tuple[str, str], PseudoQuery] = {}
+    for row in (row for rows in generated for row in rows if row.status == "kept"):
+        kept.setdefault((row.doc_id, " ".join(row.text.lower().split())), row)
+    by_document: dict[str, list[PseudoQuery]] = {}
+    for row in kept.values():
+        by_document.setdefault(row.doc_id, []).append(row)
+    doc_ids = sorted(by_document)
+    rng.shuffle(doc_ids)
+    dev_documents, training_documents = doc_ids[:held_out], sorted(doc_ids[held_out:])
+    pairs = [(pair.text, pair.doc_id) for pair in labelled] * labelled_copies
+    for doc_id in training_documents:
+        own = by_document[doc_id]
+        pairs += [(row.text, doc_id) for row in rng.sample(own, min(queries_per_document, len(own)))]
+    return pairs, [rng.choice(by_document[doc_id]) for doc_id in dev_documents]
+
+
+def choose_dev(
+    labelled: Sequence[LabelledPair],
+    held_out: Sequence[PseudoQuery],
+    documents: Mapping[str, str],
+    *,
+    dev_documents: int,
+    seed: int,
+) -> DevSet:
+    """The dev set: labelled dev pairs, or held-out pseudo queries where there are none, over a part of the corpus.
+
+    Args:
+        labelled: dev pairs.
+        held_out: from :func:`choose_pairs`.
+        documents: text by doc_id.
+        dev_documents: random documents beside the relevant ones; all where there are fewer.
+        seed: of their draw.
+    """
+    rows = labelled or held_out
+    pairs = [(row.query_id, row.doc_id) for row in rows]
+    chosen = {doc_id for _, doc_id in pairs}
+    rng = random.Random(f"dev:{seed}")
+    chosen |= set(rng.sample(sorted(documents), min(dev_documents, len(documents))))
+    return DevSet(
+        {row.query_id: row.text for row in rows},
+        {doc_id: text for doc_id, text in documents.items() if doc_id in chosen},
+        pairs,
+    )

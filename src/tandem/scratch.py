@@ -1,0 +1,33 @@
+"""Where unfinished work lives: a folder per stage that survives a kill and is found again by the same work."""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+__all__ = ["open_scratch"]
+
+
+@contextmanager
+def open_scratch(name: str, *, values: str, inputs: Sequence[Path]) -> Iterator[Path]:
+    """A folder for checkpoints and journals that a rerun of the same work finds again; removed when the work is done.
+
+    The same work is: the same ``name``, the same ``values`` and the same bytes in ``inputs``. Anything else in the folder is
+    from other work and is deleted first. The folder is ``.scratch/<name>`` under the current directory.
+    """
+    digest = hashlib.sha256(values.encode())
+    for path in inputs:
+        for file in sorted(path.rglob("*")) if path.is_dir() else [path]:
+            if file.is_file():
+                digest.update(str(file).encode() + hashlib.sha256(file.read_bytes()).digest())
+    folder = Path(".scratch") / name
+    mark = folder / "fingerprint"
+    if not mark.exists() or mark.read_text() != digest.hexdigest():
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(parents=True)
+        mark.write_text(digest.hexdigest())
+    yield folder
+    shutil.rmtree(folder, ignore_errors=True)

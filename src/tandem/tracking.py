@@ -1,0 +1,343 @@
+"""What ran, kept twice: a record per stage execution in git, and MLflow runs made from the records.
+
+A stage writes its record when it ends and never waits for MLflow. `sync` makes the runs: it may run at any time, any number of times, on
+any clone, and the store can be deleted and made again. This is the one module that imports mlflow.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import json
+import os
+import resource
+import shutil
+import sqlite3
+import subprocess
+import sys
+import time
+import uuid
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+__all__ = ["Run", "project_root", "record", "save_model_folder", "serving_code", "sync", "tracking_uri"]
+
+MAXIMUM_POINTS = 200
+PIPELINE, ROUNDS, STAGES = "tandem", "tandem-rounds", "tandem-stages"
+
+
+@dataclass
+class Run:
+    """One execution of a stage, filled while it runs."""
+
+    metrics: dict[str, float] = field(default_factory=dict)
+    series: dict[str, list[tuple[int, float]]] = field(default_factory=dict)
+    artifacts: list[str] = field(default_factory=list)
+
+    def log(self, values: Mapping[str, float]) -> None:
+        """Keep metrics by name."""
+        self.metrics.update({name: float(value) for name, value in values.items()})
+
+    def log_series(self, name: str, points: Sequence[tuple[int, float]]) -> None:
+        """Keep a curve of (step, value), thinned evenly to 200 points, its ends among them."""
+        if len(points) > MAXIMUM_POINTS:
+            last = len(points) - 1
+            points = [points[round(i * last / (MAXIMUM_POINTS - 1))] for i in range(MAXIMUM_POINTS)]
+        self.series[name] = [(int(step), float(value)) for step, value in points]
+
+    def log_artifact(self, path: Path) -> None:
+        """Name a file or folder, relative to the project, that the run's page is to point at."""
+        self.artifacts.append(str(path))
+
+
+@contextmanager
+def record(stage: str, params: Any, path: Path, *, round_id: str = "") -> Iterator[Run]:
+    """Record one execution of a stage: its parameters, metrics, curves, times and peak memory, written when it ends well.
+
+    Args:
+        stage: the stage's name.
+        params: its pydantic section.
+        path: of the record, an output of the stage that git keeps.
+        round_id: of the round it belongs to, if any.
+    """
+    run, started, clock = Run(), time.time(), time.process_time()
+    yield run
+    usage = max(resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+    run.metrics |= {
+        "system/seconds": round(time.time() - started, 3),
+        "system/cpu_seconds": round(time.process_time() - clock, 3),
+        "system/peak_memory_mb": round(usage / 1024, 1),
+    }
+    content = {
+        "record_id": uuid.uuid4().hex,
+        "stage": stage,
+        "round": round_id,
+        "started": started,
+        "ended": time.time(),
+        "params": _flat(params.model_dump(mode="json")),
+        "metrics": run.metrics,
+        "series": run.series,
+        "artifacts": run.artifacts,
+        "tags": _tags(),
+    }
+    path.parent.mkdir(parents=True, exist_ok=True)
+    draft = path.with_suffix(".tmp")
+    draft.write_text(json.dumps(content, indent=1, sort_keys=True) + "\n", encoding="utf8")
+    os.replace(draft, path)
+
+
+@contextmanager
+def save_model_folder(folder: Path, loader: Path) -> Iterator[Path]:
+    """Make a folder an MLflow model whose code loads ``weights/`` beside it, so that nothing is copied into a store.
+
+    The folder takes its place whole when the block ends without an error.
+
+    Args:
+        folder: of the model; what stood there is replaced.
+        loader: a Python file that defines and sets an MLflow model (models from code).
+
+    Yields:
+        The new, empty ``weights`` folder to write into.
+    """
+    draft = folder.with_name(f".{folder.name}.draft")
+    shutil.rmtree(draft, ignore_errors=True)
+    weights = draft / "weights"
+    weights.mkdir(parents=True)
+    try:
+        yield weights
+    except BaseException:
+        shutil.rmtree(draft, ignore_errors=True)
+        raise
+    shutil.copyfile(loader, draft / loader.name)
+    (draft / "MLmodel").write_text(_mlmodel(loader), encoding="utf8")
+    shutil.rmtree(folder, ignore_errors=True)
+    os.replace(draft, folder)
+
+
+def serving_code(name: str) -> Path:
+    """The file of ``tandem.serving`` that loads a kind of model."""
+    return Path(__file__).parent / "serving" / f"{name}.py"
+
+
+def _mlmodel(loader: Path) -> str:
+    """The MLmodel file of a model from code: what ``mlflow.pyfunc.save_model`` writes, less its random id and its date.
+
+    So the same weights make the same folder, byte for byte; `tests/test_tracking.py` loads it with mlflow.
+    """
+    return (
+        "flavors:\n"
+        "  python_function:\n"
+        f"    code: null\n    env: {{}}\n    loader_module: mlflow.pyfunc.model\n    model_code_path: {loader.name}\n"
+        f"    python_version: {sys.version.split()[0]}\n    streamable: false\n"
+    )
+
+
+def project_root() -> Path:
+    """The repository that runs belong to: DVC_ROOT where a stage was started by DVC, else the nearest folder with .dvc."""
+    if os.environ.get("DVC_ROOT"):
+        return Path(os.environ["DVC_ROOT"])
+    here = Path.cwd()
+    return next((folder for folder in (here, *here.parents) if (folder / ".dvc").is_dir()), here)
+
+
+def tracking_uri() -> str:
+    """MLFLOW_TRACKING_URI, else a SQLite file at the project's root."""
+    return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{project_root() / 'mlflow.db'}"
+
+
+def sync(records: Path) -> dict[str, int]:
+    """Make the MLflow runs of all records that have none yet, and the runs that show rounds side by side.
+
+    Three experiments: ``tandem-stages`` holds each execution once, with its curves; ``tandem-rounds`` one run for each round;
+    ``tandem`` one run for each state of the pipeline, whose metrics have step = round. Executions of a
+    workspace that are no longer its current ones are tagged ``state = superseded``. Where nothing is new, mlflow is not even imported.
+
+    Args:
+        records: the folder of record files.
+
+    Returns:
+        ``created`` and ``present``: stage executions that were missing, and that were there.
+    """
+    found = [json.loads(path.read_text(encoding="utf8")) for path in sorted(records.rglob("*.json"))]
+    ids = [item["record_id"] for item in found]
+    view = hashlib.sha256(" ".join(sorted(ids)).encode()).hexdigest()[:16]
+    if _nothing_new(ids, view):
+        return {"created": 0, "present": len(ids)}
+    root = project_root()
+    with _locked(root / ".mlflow.lock"):
+        client = _mlflow().MlflowClient(tracking_uri())
+        experiments = {name: _experiment(client, name, root) for name in (PIPELINE, ROUNDS, STAGES)}
+        known = {run.data.tags.get("record_id", ""): run for run in _runs(client, experiments[STAGES])}
+        missing = [item for item in found if item["record_id"] not in known]
+        for item in missing:
+            _create_stage_run(client, experiments[STAGES], item)
+        if "DVC_EXP_NAME" not in os.environ:
+            _mark_state(client, known, set(ids))
+        _create_round_runs(client, experiments, found, view)
+    return {"created": len(missing), "present": len(ids) - len(missing)}
+
+
+def _create_stage_run(client: Any, experiment: str, item: Mapping[str, Any]) -> None:
+    name = "@".join(part for part in (item["stage"], item["round"]) if part)
+    tags = {
+        **item["tags"],
+        "record_id": item["record_id"],
+        "stage": item["stage"],
+        "round": item["round"],
+        "state": "current",
+        "artifacts": ", ".join(item["artifacts"]),
+    }
+    ended = int(item["ended"] * 1000)
+    points = [(key, value, 0) for key, value in item["metrics"].items()]
+    points += [(key, value, step) for key, series in item["series"].items() for step, value in series]
+    _create_run(client, experiment, name, tags, item["params"], points, int(item["started"] * 1000), ended)
+
+
+def _create_round_runs(client: Any, experiments: Mapping[str, str], found: Sequence[Any], view: str) -> None:
+    rounds = sorted({item["round"] for item in found if item["round"]})
+    tags = {"view": view, "state": "current", **(found[-1]["tags"] if found else {})}
+    now = int(time.time() * 1000)
+    pipeline: list[tuple[str, float, int]] = []
+    for number, round_id in enumerate(rounds):
+        own = [item for item in found if item["round"] == round_id]
+        round_view = hashlib.sha256(" ".join(sorted(item["record_id"] for item in own)).encode()).hexdigest()[:16]
+        metrics = {key: value for item in own for key, value in _round_metrics(item).items()}
+        pipeline += [(key, value, number) for key, value in metrics.items()]
+        params = {f"{item['stage']}.{key}": value for item in own for key, value in item["params"].items()}
+        points = [(key, value, number) for key, value in metrics.items()]
+        start, end = min(item["started"] for item in own), max(item["ended"] for item in own)
+        if not _exists(client, experiments[ROUNDS], round_view):
+            _retire(client, experiments[ROUNDS], f"round = '{round_id}'")
+            own_tags = {**tags, "view": round_view, "round": round_id}
+            _create_run(
+                client, experiments[ROUNDS], f"round {round_id}", own_tags, params, points, int(start * 1000), int(end * 1000)
+            )
+    if pipeline and not _exists(client, experiments[PIPELINE], view):
+        _retire(client, experiments[PIPELINE], "state = 'current'")
+        params = {f"{item['stage']}.{key}": value for item in found for key, value in item["params"].items()}
+        start = int(min(item["started"] for item in found) * 1000)
+        _create_run(client, experiments[PIPELINE], f"pipeline {view[:6]}", tags, params, pipeline, start, now)
+
+
+def _round_metrics(item: Mapping[str, Any]) -> dict[str, float]:
+    """A stage's metrics under its own heading: a slash makes the MLflow page group them."""
+    if item["stage"] == "evaluate_retriever":
+        return {f"test/{key}": value for key, value in item["metrics"].items() if not key.startswith("system/")}
+    return {f"{item['stage']}/{key}": value for key, value in item["metrics"].items() if not key.startswith("system/")}
+
+
+def _create_run(
+    client: Any,
+    experiment: str,
+    name: str,
+    tags: Mapping[str, str],
+    params: Mapping[str, str],
+    points: Sequence[tuple[str, float, int]],
+    start: int,
+    end: int,
+) -> None:
+    from mlflow.entities import Metric, Param, RunTag
+
+    run = client.create_run(experiment, start_time=start, run_name=name)
+    run_id = run.info.run_id
+    parameters = [Param(key, value[:500]) for key, value in params.items()]
+    metrics = [Metric(key, value, end, step) for key, value, step in points]
+    client.log_batch(run_id, tags=[RunTag(key, value) for key, value in tags.items() if value])
+    for first in range(0, len(parameters), 100):
+        client.log_batch(run_id, params=parameters[first : first + 100])
+    for first in range(0, len(metrics), 1000):
+        client.log_batch(run_id, metrics=metrics[first : first + 1000])
+    client.set_terminated(run_id, status="FINISHED", end_time=end)
+
+
+def _mark_state(client: Any, known: Mapping[str, Any], current: set[str]) -> None:
+    for record_id, run in known.items():
+        state = "current" if record_id in current else "superseded"
+        if record_id and not run.data.tags.get("dvc.exp") and run.data.tags.get("state") != state:
+            client.set_tag(run.info.run_id, "state", state)
+
+
+def _retire(client: Any, experiment: str, condition: str) -> None:
+    for run in client.search_runs([experiment], f"tags.{condition}", max_results=1000):
+        client.set_tag(run.info.run_id, "state", "superseded")
+
+
+def _exists(client: Any, experiment: str, view: str) -> bool:
+    runs = client.search_runs([experiment], f"tags.view = '{view}'", max_results=1)
+    for run in runs:
+        client.set_tag(run.info.run_id, "state", "current")
+    return bool(runs)
+
+
+def _runs(client: Any, experiment: str) -> Iterator[Any]:
+    token = None
+    while True:
+        page = client.search_runs([experiment], max_results=1000, page_token=token)
+        yield from page
+        token = page.token
+        if not token:
+            return
+
+
+def _experiment(client: Any, name: str, root: Path) -> str:
+    existing = client.get_experiment_by_name(name)
+    if existing:
+        return str(existing.experiment_id)
+    local = tracking_uri().startswith("sqlite")
+    return str(client.create_experiment(name, artifact_location=str(root / "mlartifacts") if local else None))
+
+
+def _nothing_new(ids: Sequence[str], view: str) -> bool:
+    """Whether a local store has it all, asked of SQLite directly: importing mlflow takes longer than a whole no-op."""
+    uri = tracking_uri()
+    if not uri.startswith("sqlite:///") or not Path(uri.removeprefix("sqlite:///")).exists():
+        return False
+    try:
+        with sqlite3.connect(f"file:{uri.removeprefix('sqlite:///')}?mode=ro", uri=True, timeout=5) as store:
+            rows = store.execute(
+                "SELECT r.value, s.value FROM tags r JOIN tags s ON r.run_uuid = s.run_uuid AND s.key = 'state' "
+                "WHERE r.key IN ('record_id', 'view')"
+            ).fetchall()
+    except sqlite3.Error:
+        return False
+    current = {value for value, state in rows if state == "current"}
+    return {*ids, view} <= current
+
+
+def _mlflow() -> Any:
+    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+    import mlflow
+
+    return mlflow
+
+
+@contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    """One process at a time: MLflow's first use of a database migrates it, and two at once break it."""
+    with path.open("w") as handle:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+
+
+def _flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
+    flat: dict[str, str] = {}
+    for key, value in values.items():
+        if isinstance(value, dict):
+            flat |= _flat(value, f"{prefix}{key}.")
+        else:
+            flat[f"{prefix}{key}"] = str(value)
+    return flat
+
+
+def _tags() -> dict[str, str]:
+    tags = {"python": sys.version.split()[0]}
+    for variable, tag in (("DVC_STAGE", "dvc.stage"), ("DVC_EXP_NAME", "dvc.exp")):
+        if os.environ.get(variable):
+            tags[tag] = os.environ[variable]
+    revision = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, check=False).stdout.strip()
+    if revision:
+        tags["git.sha"] = revision
+    return tags

@@ -1,0 +1,1 @@
+"""One script a stage: declare, read, call, write. `dvc.yaml` owns paths, `params.yaml` owns values."""

@@ -1,0 +1,44 @@
+"""Preference pairs from filters and difficulty: valid over invalid, hard over easy; held-out ones by document."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from stages.arguments import parse, run
+from tandem.feedback.preferences import build_preferences, split_by_document, summarise
+from tandem.formats.jsonl import read_records, write_records
+from tandem.params import Section, load_params
+from tandem.records import Difficulty, PseudoQuery
+from tandem.tracking import record
+
+
+class Params(Section):
+    """Which pairs."""
+
+    pairs_per_document: int
+    minimum_margin: float
+    """of difficulty, between two kept queries"""
+    maximum_length_difference: int
+    """in words"""
+    held_out_share: float
+    """of the documents, to gate the reward model on"""
+    seed: int
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Read queries with status and difficulty, write training and held-out pairs."""
+    arguments = parse(__doc__, argv, "queries", "difficulty", "pairs", "held_out", "record", words=["round"])
+    params = load_params(arguments.params, "build_preferences", Params)
+    with record("build_preferences", params, arguments.record, round_id=arguments.round) as tracked:
+        difficulty = {row.query_id: row.difficulty for row in read_records(arguments.difficulty, Difficulty)}
+        pairs = build_preferences(
+            read_records(arguments.queries, PseudoQuery), difficulty, **params.model_dump(exclude={"held_out_share"})
+        )
+        train, held_out = split_by_document(pairs, held_out_share=params.held_out_share, seed=params.seed)
+        write_records(arguments.pairs, train)
+        write_records(arguments.held_out, held_out)
+        tracked.log(summarise(train, held_out))
+
+
+if __name__ == "__main__":
+    run(main)

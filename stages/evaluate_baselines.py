@@ -1,0 +1,61 @@
+"""Measure what needs no training on the test queries: BM25, the zero-shot dense encoder, the zero-shot ColBERT."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from stages.arguments import parse, run
+from stages.sections import RetrieverParams
+from tandem.evaluation.measures import mean_measures, per_query
+from tandem.formats.beir import read_qrels
+from tandem.formats.jsonl import read_records, write_json
+from tandem.hardware import device_name
+from tandem.params import Section, load_params
+from tandem.records import Document, Query, document_text
+from tandem.retrievers import bm25, colbert, dense
+from tandem.tracking import record
+
+
+class Params(Section):
+    """Settings of the baselines that are not the retriever's own."""
+
+    depth: int
+    """results a query"""
+    bm25_k1: float
+    bm25_b: float
+    bm25_stop_words: str
+    dense_maximum_tokens: int
+    retriever: RetrieverParams
+    seed: int
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Search the corpus three ways, write mean and per-query measures."""
+    arguments = parse(__doc__, argv, "corpus", "test", "metrics", "per_query", "record")
+    params = load_params(arguments.params, "evaluate_baselines", Params)
+    with record("evaluate_baselines", params, arguments.record) as tracked:
+        documents = {d.doc_id: document_text(d) for d in read_records(arguments.corpus, Document)}
+        queries = {query.query_id: query.text for query in read_records(arguments.test / "queries.jsonl", Query)}
+        qrels = read_qrels(arguments.test / "qrels.tsv")
+        shape, device = params.retriever, device_name()
+        bi_encoder = dense.load_dense(
+            shape.encoder, layers=shape.layers, maximum_tokens=params.dense_maximum_tokens, device=device
+        )
+        whole = dense.load_dense(shape.encoder, maximum_tokens=params.dense_maximum_tokens, device=device)
+        late = colbert.build_colbert(**shape.model_dump(), seed=params.seed, device=device)
+        lexical = {"k1": params.bm25_k1, "b": params.bm25_b, "stop_words": params.bm25_stop_words}
+        runs = {
+            "bm25": bm25.search(documents, queries, depth=params.depth, **lexical),
+            "dense": dense.search(bi_encoder, documents, queries, depth=params.depth),
+            "dense_whole_encoder": dense.search(whole, documents, queries, depth=params.depth),
+            "colbert": colbert.search(late, documents, queries, depth=params.depth),
+        }
+        values = {name: per_query(qrels, ranked) for name, ranked in runs.items()}
+        means = {name: mean_measures(own) for name, own in values.items()}
+        write_json(arguments.metrics, means)
+        write_json(arguments.per_query, values)
+        tracked.log({f"{name}/{key}": value for name, own in means.items() for key, value in own.items()})
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,62 @@
+"""Sample queries for documents from a generator: seeded, cleaned, resumable batch by batch."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from stages.arguments import parse, run
+from stages.sections import PromptParams
+from tandem.formats.journal import journalled
+from tandem.formats.jsonl import read_records, write_records
+from tandem.generators.base import load_generator
+from tandem.generators.sampling import mark_unusable, plan_prompts, sample_queries, summarise
+from tandem.hardware import device_name
+from tandem.params import Section, load_params
+from tandem.records import Document
+from tandem.scratch import open_scratch
+from tandem.tracking import record
+
+
+class Params(Section):
+    """How many queries, and how they are sampled."""
+
+    sampled_documents: int
+    queries_per_document: int
+    temperature: float
+    """0 decodes greedily"""
+    top_p: float
+    maximum_new_tokens: int
+    batch_size: int
+    prompt: PromptParams
+    seed: int
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Read corpus and generator, write one row for each query."""
+    arguments = parse(__doc__, argv, "corpus", "weights", "queries", "record", words=["round"])
+    params = load_params(arguments.params, "generate_queries", Params)
+    inputs, name = [arguments.corpus, arguments.weights], f"generate_queries-{arguments.round}"
+    with (
+        record("generate_queries", params, arguments.record, round_id=arguments.round) as tracked,
+        open_scratch(name, values=params.model_dump_json(), inputs=inputs) as scratch,
+    ):
+        model, tokenizer = load_generator(str(arguments.weights), device=device_name())
+        requests, prompts = plan_prompts(
+            read_records(arguments.corpus, Document),
+            tokenizer,
+            prefix=arguments.round,
+            **params.model_dump(include={"sampled_documents", "queries_per_document", "seed"}),
+            **params.prompt.model_dump(),
+        )
+        settings = params.model_dump(include={"batch_size", "temperature", "top_p", "maximum_new_tokens", "seed"})
+        batches = journalled(
+            scratch / "batches.jsonl",
+            lambda done: sample_queries(model, tokenizer, prompts, **settings, skip_batches=done),
+        )
+        rows = mark_unusable(requests, {query_id: text for batch in batches for query_id, text in batch})
+        write_records(arguments.queries, rows)
+        tracked.log(summarise(rows))
+
+
+if __name__ == "__main__":
+    run(main)

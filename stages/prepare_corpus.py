@@ -1,0 +1,63 @@
+"""Bring a collection into the project's own form: corpus, labelled pairs to learn from, and a test set kept apart."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Literal
+
+from stages.arguments import parse, run
+from tandem.corpora.build import describe, load_collection
+from tandem.corpora.near_duplicates import with_groups
+from tandem.formats.beir import to_queries, write_qrels
+from tandem.formats.jsonl import write_json, write_records
+from tandem.params import Section, load_params
+from tandem.tracking import record
+
+
+class Params(Section):
+    """Where the documents come from."""
+
+    source: Literal["python_api", "beir", "files"]
+    """python_api: docstrings of installed packages; beir: a BEIR folder or name; files: your own documents"""
+    packages: list[str] = []
+    """python_api: names of installed packages"""
+    documents: int = 1500
+    """python_api: how many to draw"""
+    test_queries: int = 300
+    """python_api: of the drawn documents' queries, how many to measure with"""
+    path: str = ""
+    """beir, files: folder or file"""
+    name: str = ""
+    """beir: name of a published data set, downloaded where path is empty"""
+    test_split: str = "test"
+    """beir: the qrels to measure with"""
+    pairs: str = ""
+    """files: JSONL or CSV of labelled pairs (query, doc_id); may be empty"""
+    test_share: float = 0.5
+    """files: share of the labelled queries to measure with"""
+    near_duplicate_threshold: float = 0.8
+    """Jaccard similarity from which two documents are near duplicates"""
+    seed: int
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Load the collection, group near duplicates, write everything whole."""
+    arguments = parse(__doc__, argv, "corpus", "train", "test", "manifest", "record")
+    params = load_params(arguments.params, "prepare_corpus", Params)
+    with record("prepare_corpus", params, arguments.record) as tracked:
+        settings = params.model_dump(exclude={"near_duplicate_threshold"})
+        collection = load_collection(**settings, cache=Path(".scratch/downloads"))
+        documents = with_groups(collection.documents, threshold=params.near_duplicate_threshold)
+        queries, qrels = to_queries(collection.test)
+        write_records(arguments.corpus, documents)
+        write_records(arguments.train, collection.train)
+        write_records(arguments.test / "queries.jsonl", queries)
+        write_qrels(arguments.test / "qrels.tsv", qrels)
+        manifest = describe(collection, documents)
+        write_json(arguments.manifest, manifest)
+        tracked.log(manifest["counts"])
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,23 @@
+"""Make the MLflow runs of every record that has none yet; a store that cannot be written is reported, and fails nothing."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+
+from stages.arguments import parse, run
+from tandem.tracking import sync
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Read the records, write to the tracking store."""
+    arguments = parse(__doc__, argv, "records")
+    try:
+        counts = sync(arguments.records)
+        print(f"MLflow: {counts['created']} stage runs created, {counts['present']} present")
+    except Exception as error:  # noqa: BLE001 - whatever goes wrong in a tracking store, the results stand
+        print(f"warning: MLflow was not updated: {error}; `tandem sync` tries again", file=sys.stderr)
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,82 @@
+"""Improve the generator with PPO on the reward model, documents easy to hard; where the gate is shut it stays as it is."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal
+
+from pydantic import Field
+
+from stages.arguments import parse, run
+from stages.sections import PromptParams
+from tandem.feedback.difficulty import document_difficulty
+from tandem.formats.jsonl import read_records
+from tandem.formats.tables import write_table
+from tandem.generators.reinforce import improve_generator, mean_of_last
+from tandem.hardware import device_name
+from tandem.params import Section, load_params
+from tandem.records import Difficulty, Document, document_text
+from tandem.scratch import open_scratch
+from tandem.tracking import record, save_model_folder, serving_code
+
+
+class Params(Section):
+    """PPO; its arguments are those of tandem.generators.ppo.PPO."""
+
+    steps: int
+    order: Literal["easy_first", "hard_first", "random"]
+    batch_size: int
+    minibatch_size: int
+    epochs: int
+    learning_rate: float = Field(ge=1e-8)
+    lora_rank: int
+    lora_alpha: int
+    kl_coefficient: float
+    target_kl: float | None
+    """steer the KL coefficient towards this KL a response; null keeps it fixed"""
+    temperature: float
+    maximum_new_tokens: int
+    missing_end_penalty: float
+    score_clip: float
+    clip: float
+    value_clip: float
+    value_coefficient: float
+    gamma: float
+    lam: float
+    maximum_gradient_norm: float
+    prompt: PromptParams
+    seed: int
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Read generator, reward model, gate, corpus and difficulty; write the merged generator and the metrics of each step."""
+    paths = ["corpus", "generator", "reward_model", "gate", "difficulty", "model", "curve", "record"]
+    arguments = parse(__doc__, argv, *paths, words=["round"])
+    params = load_params(arguments.params, "train_ppo", Params)
+    inputs, name = [getattr(arguments, key) for key in paths[:5]], f"train_ppo-{arguments.round}"
+    with (
+        record("train_ppo", params, arguments.record, round_id=arguments.round) as tracked,
+        open_scratch(name, values=params.model_dump_json(), inputs=inputs) as scratch,
+        save_model_folder(arguments.model, serving_code("generator_model")) as weights,
+    ):
+        history = improve_generator(
+            arguments.generator,
+            arguments.reward_model,
+            arguments.gate,
+            {document.doc_id: document_text(document) for document in read_records(arguments.corpus, Document)},
+            document_difficulty(read_records(arguments.difficulty, Difficulty)),
+            weights,
+            **params.model_dump(exclude={"prompt"}),
+            **params.prompt.model_dump(),
+            scratch=scratch,
+            device=device_name(),
+        )
+        columns = sorted({key for row in history for key in row} | {"step"})
+        write_table(arguments.curve, history, columns)
+        for key in columns:
+            tracked.log_series(key, [(int(row["step"]), row[key]) for row in history])
+        tracked.log(mean_of_last(history))
+
+
+if __name__ == "__main__":
+    run(main)

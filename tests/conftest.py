@@ -1,0 +1,121 @@
+"""A corpus of six documents, and real architectures so small that they are built in code; nothing is downloaded."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tandem.records import Document, LabelledPair
+
+os.environ.setdefault("HF_HUB_OFFLINE", "1")
+os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+
+TEXTS = {
+    "sort": "Sort the rows of a table in ascending order of the values of one column.",
+    "mean": "Compute the arithmetic mean of all numbers along an axis of the array.",
+    "join": "Combine two tables on a shared key, keeping the rows that match in both.",
+    "solve": "Find the vector that satisfies a square system of linear equations.",
+    "parse": "Read dates and times from strings in many formats and time zones.",
+    "plot": "Draw a line through the given points on a pair of axes.",
+}
+QUERIES = {
+    "sort": "order a table by a column",
+    "mean": "average of an array",
+    "join": "merge two tables by key",
+    "solve": "solve linear equations",
+    "parse": "convert strings to dates",
+    "plot": "draw a line chart",
+}
+
+
+@pytest.fixture
+def corpus() -> list[Document]:
+    return [Document(doc_id=doc_id, text=text) for doc_id, text in TEXTS.items()]
+
+
+@pytest.fixture
+def pairs() -> list[LabelledPair]:
+    return [LabelledPair(query_id=f"q-{doc_id}", text=text, doc_id=doc_id) for doc_id, text in QUERIES.items()]
+
+
+@pytest.fixture(scope="session")
+def tiny_tokenizer() -> Any:
+    """A word-level tokenizer over the corpus's words, with distinct pad, start and end tokens."""
+    from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
+    from transformers import PreTrainedTokenizerFast
+
+    words = sorted({w for text in [*TEXTS.values(), *QUERIES.values()] for w in text.lower().replace(".", " .").split()})
+    words = [w.strip(",") for w in words]
+    specials = ["<pad>", "<s>", "</s>", "<unk>"]
+    vocabulary = {w: i for i, w in enumerate(dict.fromkeys([*specials, "document", "keywords", "query", ":", ",", ".", *words]))}
+    tokenizer = Tokenizer(models.WordLevel(vocabulary, unk_token="<unk>"))
+    tokenizer.normalizer = normalizers.Lowercase()
+    tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    tokenizer.post_processor = processors.TemplateProcessing(single="<s> $A", special_tokens=[("<s>", 1)])
+    return PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer,
+        pad_token="<pad>",
+        bos_token="<s>",
+        eos_token="</s>",
+        unk_token="<unk>",
+        padding_side="left",
+    )
+
+
+@pytest.fixture(scope="session")
+def tiny_generator(tiny_tokenizer: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a two-layer Llama of random weights."""
+    import torch
+    from transformers import LlamaConfig, LlamaForCausalLM
+
+    torch.manual_seed(0)
+    config = LlamaConfig(
+        vocab_size=len(tiny_tokenizer),
+        hidden_size=32,
+        intermediate_size=64,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        num_key_value_heads=2,
+        max_position_embeddings=256,
+        tie_word_embeddings=True,
+        pad_token_id=0,
+        bos_token_id=1,
+        eos_token_id=2,
+    )
+    folder = tmp_path_factory.mktemp("generator")
+    LlamaForCausalLM(config).save_pretrained(folder)
+    tiny_tokenizer.save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def tiny_encoder(tiny_tokenizer: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A sentence-transformers folder with a two-layer BERT of random weights, mean pooling."""
+    import torch
+    from sentence_transformers import SentenceTransformer
+    from sentence_transformers.sentence_transformer.modules import Pooling
+    from sentence_transformers.base.modules import Transformer
+    from transformers import BertConfig, BertModel
+
+    torch.manual_seed(0)
+    config = BertConfig(
+        vocab_size=len(tiny_tokenizer),
+        hidden_size=32,
+        intermediate_size=64,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        max_position_embeddings=256,
+        pad_token_id=0,
+    )
+    bare = tmp_path_factory.mktemp("bert")
+    BertModel(config).save_pretrained(bare)
+    tiny_tokenizer.save_pretrained(bare)
+    folder = tmp_path_factory.mktemp("encoder")
+    transformer = Transformer(str(bare))
+    pooling = Pooling(transformer.get_embedding_dimension())
+    SentenceTransformer(modules=[transformer, pooling]).save_pretrained(str(folder), create_model_card=False)
+    return folder
