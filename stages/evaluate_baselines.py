@@ -38,16 +38,12 @@ def main(argv: Sequence[str] | None = None) -> None:
         queries = {query.query_id: query.text for query in read_records(arguments.test / "queries.jsonl", Query)}
         qrels = read_qrels(arguments.test / "qrels.tsv")
         shape, device = params.retriever, device_name()
-        bi_encoder = dense.load_dense(
-            shape.encoder, layers=shape.layers, maximum_tokens=params.dense_maximum_tokens, device=device
-        )
-        whole = dense.load_dense(shape.encoder, maximum_tokens=params.dense_maximum_tokens, device=device)
+        bi_encoder = dense.load_dense(shape.encoder, maximum_tokens=params.dense_maximum_tokens, device=device)
         late = colbert.build_colbert(**shape.model_dump(), seed=params.seed, device=device)
         lexical = {"k1": params.bm25_k1, "b": params.bm25_b, "stop_words": params.bm25_stop_words}
         runs = {
             "bm25": bm25.search(documents, queries, depth=params.depth, **lexical),
             "dense": dense.search(bi_encoder, documents, queries, depth=params.depth),
-            "dense_whole_encoder": dense.search(whole, documents, queries, depth=params.depth),
             "colbert": colbert.search(late, documents, queries, depth=params.depth),
         }
         values = {name: per_query(qrels, ranked) for name, ranked in runs.items()}

@@ -29,6 +29,8 @@ class Params(Section):
     warmup_share: float
     scale: float
     evaluations: int
+    training_document_tokens: int | None
+    """documents are cut here while training; search uses retriever.document_tokens"""
     queries_per_document: int
     labelled_copies: int
     dev_documents: int
@@ -78,7 +80,9 @@ def main(argv: Sequence[str] | None = None) -> None:
         write_curve(arguments.curve, {"loss": trained.loss, "dev_ndcg_at_10": trained.dev})
 
 
-SETTINGS = {"steps", "batch_size", "negatives", "learning_rate", "warmup_share", "scale", "evaluations", "seed"}
+SETTINGS = {"steps", "batch_size", "negatives", "learning_rate", "warmup_share", "scale", "evaluations", "seed"} | {
+    "training_document_tokens"
+}
 
 if __name__ == "__main__":
     run(main)

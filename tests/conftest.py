@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import os
 from pathlib import Path
 from typing import Any
@@ -82,6 +83,7 @@ def tiny_generator(tiny_tokenizer: Any, tmp_path_factory: pytest.TempPathFactory
         num_key_value_heads=2,
         max_position_embeddings=256,
         tie_word_embeddings=True,
+        initializer_range=0.2,  # with the usual .02, tied logits stay so small that no adapter can make a token likely
         pad_token_id=0,
         bos_token_id=1,
         eos_token_id=2,
@@ -113,7 +115,11 @@ def tiny_encoder(tiny_tokenizer: Any, tmp_path_factory: pytest.TempPathFactory) 
     )
     bare = tmp_path_factory.mktemp("bert")
     BertModel(config).save_pretrained(bare)
-    tiny_tokenizer.save_pretrained(bare)
+    # BERT numbers positions from the left: padded there, a text would read differently beside a longer one.
+    encoder_tokenizer = copy.deepcopy(tiny_tokenizer)
+    encoder_tokenizer.padding_side = "right"
+    encoder_tokenizer.mask_token = "<unk>"
+    encoder_tokenizer.save_pretrained(bare)
     folder = tmp_path_factory.mktemp("encoder")
     transformer = Transformer(str(bare))
     pooling = Pooling(transformer.get_embedding_dimension())

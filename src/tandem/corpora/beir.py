@@ -112,7 +112,7 @@ def _fetch(url: str, partial: Path, timeout_seconds: float) -> None:
                 partial.open("ab" if resumed else "wb") as file,
                 tqdm(desc=partial.stem, total=total, initial=start if resumed else 0, unit="B", unit_scale=True) as bar,
             ):
-                for chunk in response.iter_content(1 << 20):
+                for chunk in response.iter_content(1 << 16):
                     file.write(chunk)
                     bar.update(len(chunk))
     except requests.RequestException as error:

@@ -234,7 +234,7 @@ class PPO:
                     ("clip_fraction", clipped),
                     ("gradient_norm", norm),
                 ):
-                    sums[name] = sums.get(name, 0.0) + float(value)
+                    sums[name] = sums.get(name, 0.0) + value.item()
         return {name: value / gradient_steps for name, value in sums.items()}
 
     def _evaluate(self, ids: Tensor, attention: Tensor, width: int) -> tuple[Tensor, Tensor, Tensor]:

@@ -59,6 +59,7 @@ def train_retriever(
     scale: float,
     negatives: int,
     evaluations: int,
+    training_document_tokens: int | None = None,
     dev_score: Callable[[Any], float],
     scratch: Path,
     bf16: bool,
@@ -78,6 +79,7 @@ def train_retriever(
         warmup_share: of the steps.
         scale: one over the temperature: about 1 for MaxSim, 20 for cosine.
         negatives: sampled documents a row, beside the in-batch ones.
+        training_document_tokens: cut documents here while training a ColBERT; the model keeps its own length for search.
         evaluations: how often, evenly spaced, the dev score is taken.
         dev_score: higher is better; called with the model.
         scratch: checkpoints live here; a run that finds one goes on from it.
@@ -98,7 +100,9 @@ def train_retriever(
     trainer_class = MultiVectorEncoderTrainer if late else SentenceTransformerTrainer
     arguments_class = MultiVectorEncoderTrainingArguments if late else SentenceTransformerTrainingArguments
     every = max(steps // evaluations, 1)
+    lengths = {"max_length": {"document": training_document_tokens}} if late and training_document_tokens else {}
     arguments = arguments_class(
+        **lengths,
         output_dir=str(scratch / "checkpoints"),
         max_steps=steps,
         per_device_train_batch_size=batch_size,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import mlflow
 from mlflow.pyfunc import PythonModel, PythonModelContext
@@ -21,7 +20,8 @@ class ColBERTScorer(PythonModel):
             raise FileNotFoundError(f"{weights}: no weights; `dvc pull` fetches them, `dvc repro` makes them")
         self.model = MultiVectorEncoder(str(weights), device="cpu")
 
-    def predict(self, context: PythonModelContext, model_input: Any, params: dict[str, Any] | None = None) -> list[float]:
+    # No type hints: MLflow would infer a signature from them, and with Any in it warn at every load.
+    def predict(self, context, model_input, params=None):  # type: ignore[no-untyped-def]
         """The score of each row."""
         queries = self.model.encode_query(list(model_input["query"]), show_progress_bar=False)
         documents = self.model.encode_document(list(model_input["document"]), show_progress_bar=False)

@@ -1,0 +1,105 @@
+"""What a person types that is no stage: check a collection, search it, export data, bring MLflow up to date."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from tandem.formats.jsonl import InputError, read_records
+from tandem.records import Document, LabelledPair, PreferencePair, document_text
+
+__all__ = ["app"]
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+
+
+@app.command()
+def doctor(
+    path: Annotated[Path, typer.Argument(help="A BEIR folder, a JSONL or CSV file, or a folder of text files")],
+    pairs: Annotated[Path | None, typer.Option(help="JSONL or CSV of labelled pairs (query, doc_id)")] = None,
+    test_split: Annotated[str, typer.Option(help="BEIR: the qrels to measure with")] = "test",
+) -> None:
+    """Check a collection before anything is run on it: files, ids, duplicates, lengths, splits."""
+    from tandem.corpora.beir import load_folder
+    from tandem.corpora.files import load_files
+    from tandem.corpora.near_duplicates import with_groups
+
+    is_beir = (path / "corpus.jsonl").exists()
+    collection = load_folder(path, test_split=test_split) if is_beir else load_files(path, pairs=pairs)
+    documents = with_groups(collection.documents, threshold=0.8)
+    words = sorted(len(document_text(document).split()) for document in documents)
+    print(f"layout            {'BEIR folder' if is_beir else 'documents'}")
+    print(f"documents         {len(documents)}")
+    print(f"words a document  median {words[len(words) // 2]}, longest {words[-1]}")
+    print(f"near duplicates   {sum(bool(document.group) for document in documents)}")
+    for name, split in (("train", collection.train), ("test", collection.test)):
+        print(f"{name:<17} {len(split)} pairs, {len({pair.query_id for pair in split})} queries")
+    if not collection.test:
+        print("There is nothing to measure with: evaluation needs test judgements. Training needs none.")
+
+
+@app.command()
+def search(
+    query: Annotated[str, typer.Argument(help="What to look for")],
+    model: Annotated[Path, typer.Option(help="A trained ColBERT")] = Path("rounds/r2/retriever/weights"),
+    corpus: Annotated[Path, typer.Option(help="A prepared corpus")] = Path("data/corpus.jsonl"),
+    number: Annotated[int, typer.Option(help="Results to show")] = 5,
+) -> None:
+    """Search a prepared corpus with a trained retriever."""
+    from tandem.hardware import device_name
+    from tandem.retrievers.colbert import load_colbert
+    from tandem.retrievers.colbert import search as search_corpus
+
+    documents = {document.doc_id: document_text(document) for document in read_records(corpus, Document)}
+    run = search_corpus(load_colbert(model, device=device_name()), documents, {"query": query}, depth=number)
+    for rank, item in enumerate(run, start=1):
+        text = " ".join(documents[item.doc_id].split())
+        print(f"{rank:>2}  {item.score:7.3f}  {item.doc_id}\n    {text[:160]}")
+
+
+@app.command()
+def export(
+    kind: Annotated[Literal["sft", "preferences"], typer.Argument(help="What to export")],
+    folder: Annotated[Path, typer.Argument(help="Where dataset_info.json lies or is made")],
+    formatting: Annotated[Literal["alpaca", "sharegpt"], typer.Option(help="LLaMA-Factory's form")] = "alpaca",
+    source: Annotated[Path | None, typer.Option(help="The file to export; the quickstart's by default")] = None,
+    corpus: Annotated[Path, typer.Option(help="A prepared corpus")] = Path("data/corpus.jsonl"),
+) -> None:
+    """Write labelled pairs or preference pairs as LLaMA-Factory reads them."""
+    from tandem.formats.llama_factory import PreferenceRow, Row, SupervisedRow, write_dataset
+
+    documents = {document.doc_id: document_text(document) for document in read_records(corpus, Document)}
+    rows: list[Row]
+    if kind == "sft":
+        pairs = read_records(source or Path("data/pairs/train.jsonl"), LabelledPair)
+        rows = [SupervisedRow(prompt=documents[pair.doc_id], completion=pair.text) for pair in pairs]
+    else:
+        preferences = read_records(source or Path("generators/g2/preferences.jsonl"), PreferencePair)
+        rows = [PreferenceRow(prompt=documents[p.doc_id], chosen=p.chosen, rejected=p.rejected) for p in preferences]
+    write_dataset(folder, f"tandem_{kind}", rows, formatting=formatting)
+    print(f"{len(rows)} rows in {folder / f'tandem_{kind}.json'}, entry 'tandem_{kind}' in {folder / 'dataset_info.json'}")
+
+
+@app.command()
+def sync(records: Annotated[Path, typer.Argument(help="The folder of records")] = Path("records")) -> None:
+    """Make the MLflow runs of every record that has none yet."""
+    from tandem.tracking import sync as sync_records
+    from tandem.tracking import tracking_uri
+
+    counts = sync_records(records)
+    print(f"{tracking_uri()}: {counts['created']} stage runs created, {counts['present']} present")
+
+
+def main() -> None:
+    """Run the command line; bad input ends it with one line."""
+    try:
+        app()
+    except (InputError, FileNotFoundError) as error:
+        sys.exit(f"error: {error}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,252 @@
+"""Prompts, keywords, cleaning, sampling and fine-tuning on a tiny real architecture."""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from tandem.formats.journal import journalled
+from tandem.generators.base import adapter_config, load_generator, merge_adapter, resolve_generator
+from tandem.generators.keywords import content_words, document_frequencies, draw_keywords
+from tandem.generators.prompts import DEFAULT_TEMPLATE, clean_query, render_prompts, truncate_documents
+from tandem.generators.reward_model import fit_reward_model, load_reward_model, pair_accuracy, reward_function
+from tandem.generators.sampling import mark_unusable, plan_prompts, sample_queries, summarise
+from tandem.generators.sft import fine_tune_on_pairs, supervised_rows
+from tandem.records import Document, LabelledPair, PreferencePair
+
+LORA = {"lora_rank": 4, "lora_alpha": 8, "lora_dropout": 0.0}
+
+
+def test_the_document_is_cut_and_nothing_else(tiny_tokenizer: Any) -> None:
+    text = "sort the rows of a table in ascending order"
+    assert truncate_documents([text, "sort"], tiny_tokenizer, 3) == ["sort the rows", "sort"]
+    (prompt,) = render_prompts([text], ["table"], tiny_tokenizer, template=DEFAULT_TEMPLATE, maximum_document_tokens=2)
+    assert prompt == "Document: sort the\nKeywords: table\nQuery:"
+
+
+def test_a_template_without_document_is_refused(tiny_tokenizer: Any) -> None:
+    with pytest.raises(ValueError, match="generator.template: 'Query:'"):
+        render_prompts(["a"], [""], tiny_tokenizer, template="Query:", maximum_document_tokens=2)
+
+
+def test_a_chat_template_is_used_where_there_is_one(tiny_tokenizer: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    chat = "{% for m in messages %}[{{ m.role }}]{{ m.content }}{% endfor %}{% if add_generation_prompt %}[assistant]{% endif %}"
+    monkeypatch.setattr(tiny_tokenizer, "chat_template", chat, raising=False)
+    (prompt,) = render_prompts(["sort"], [""], tiny_tokenizer, template="About {document}:", maximum_document_tokens=2)
+    assert prompt == "[user]About sort:[assistant]"
+
+
+@pytest.mark.parametrize(
+    ("text", "query"),
+    [
+        (" find rows \nDocument: more", "find rows"),
+        ("\n\nQuery: find   rows", "find rows"),
+        ('"find rows"', "find rows"),
+        ("", ""),
+        (" \n ", ""),
+        ("one two three four", "one two"),
+    ],
+)
+def test_clean_query(text: str, query: str) -> None:
+    assert clean_query(text, maximum_words=2) == query
+
+
+def test_keywords_prefer_rare_words() -> None:
+    texts = ["table rows shared"] * 99 + ["table zygote shared"]
+    frequencies = document_frequencies(texts)
+    assert frequencies["table"] == 100
+    rng = random.Random(0)
+    drawn = Counter(w for _ in range(200) for w in draw_keywords(["table", "zygote", "shared"], frequencies, number=1, rng=rng))
+    assert drawn["zygote"] > 150
+    assert draw_keywords(["zygote", "table"], frequencies, number=5, rng=rng) == ["zygote", "table"]
+    assert draw_keywords(["zygote"], frequencies, number=0, rng=rng) == []
+    assert content_words("The Parameters of a Fourier transform, array_like") == ["fourier", "transform"]
+
+
+def test_sampling_is_seeded_resumable_and_complete(tiny_generator: Path, corpus: list[Document], tmp_path: Path) -> None:
+    model, tokenizer = load_generator(str(tiny_generator))
+    requests, prompts = plan_prompts(
+        corpus,
+        tokenizer,
+        prefix="r1",
+        sampled_documents=5,
+        queries_per_document=2,
+        template=DEFAULT_TEMPLATE,
+        document_tokens=8,
+        keywords=2,
+        seed=1,
+    )
+    assert len(requests) == 10
+    assert len({doc_id for _, doc_id, _ in requests}) == 5
+    settings: dict[str, Any] = {"batch_size": 4, "temperature": 1.0, "top_p": 0.9, "maximum_new_tokens": 5, "seed": 7}
+
+    def produce(done: int) -> Any:
+        return sample_queries(model, tokenizer, prompts, **settings, skip_batches=done)
+
+    whole = list(produce(0))
+    assert sorted(i for batch in whole for i, _ in batch) == sorted(prompts)
+    assert list(produce(0)) == whole
+    journal = tmp_path / "batches.jsonl"
+    first = journalled(journal, produce)
+    assert next(first) == whole[0]
+    first.close()
+    journal.write_bytes(journal.read_bytes() + b'[["r1-0", "cut o')  # what a kill leaves behind
+    assert list(journalled(journal, produce)) == whole
+    other = list(sample_queries(model, tokenizer, prompts, **{**settings, "seed": 8}))
+    assert other != whole
+
+
+def test_unusable_rows_are_marked_and_kept() -> None:
+    requests = [(f"{i}", "d", "a b") for i in range(5)]
+    texts = ["find rows", "Find  rows", "", "Document: x", "a b"]
+    rows = mark_unusable(requests, dict(zip("01234", texts, strict=True)))
+    assert [row.reason for row in rows] == ["", "duplicate", "empty", "copy", "copy"]
+    assert summarise(rows)["usable"] == 1
+    with pytest.raises(ValueError, match="never generated"):
+        mark_unusable([("9", "d", "")], {})
+
+
+def test_supervised_rows_offer_words_that_both_have(tiny_tokenizer: Any) -> None:
+    rows = supervised_rows(
+        [("sort the rows of a table", "order a table")] * 20,
+        tiny_tokenizer,
+        {"": 2},
+        template="{keywords}|{document}",
+        maximum_document_tokens=9,
+        maximum_keywords=2,
+        seed=1,
+    )
+    assert {row["prompt"] for row in rows} == {"|sort the rows of a table", "table|sort the rows of a table"}
+    assert rows[0]["completion"] == " order a table"
+
+
+@pytest.fixture
+def fitted(tiny_generator: Path, corpus: list[Document], pairs: list[LabelledPair], tmp_path: Path) -> Any:
+    def fit(train: list[LabelledPair], folder: Path, scratch: Path) -> Any:
+        return fine_tune_on_pairs(
+            corpus,
+            train,
+            pairs[4:] if train else [],
+            folder,
+            base=str(tiny_generator),
+            template=DEFAULT_TEMPLATE,
+            document_tokens=16,
+            keywords=2,
+            device="cpu",
+            seed=1,
+            epochs=15,
+            batch_size=2,
+            learning_rate=1e-2,
+            **LORA,
+            scratch=scratch,
+            bf16=False,
+        )
+
+    return fit
+
+
+def test_fine_tuning_learns_and_merges(fitted: Any, pairs: list[LabelledPair], tmp_path: Path) -> None:
+    result = fitted(pairs[:4], tmp_path / "model", tmp_path / "scratch")
+    assert result.loss[-1][1] < result.loss[0][1] / 2
+    assert result.merge_difference < 1e-3
+    assert len(result.dev_loss) == 15
+    model, tokenizer = load_generator(str(tmp_path / "model"))
+    assert not any("lora" in name for name, _ in model.named_parameters())
+    assert tokenizer.pad_token_id != tokenizer.eos_token_id
+
+
+def test_with_no_pairs_the_generator_stays_as_it_is(fitted: Any, tiny_generator: Path, tmp_path: Path) -> None:
+    result = fitted([], tmp_path / "model", tmp_path / "scratch")
+    assert result.loss == []
+    for left, right in zip(
+        load_generator(str(tmp_path / "model"))[0].parameters(), load_generator(str(tiny_generator))[0].parameters(), strict=True
+    ):
+        torch.testing.assert_close(left, right)
+
+
+def test_an_untrained_adapter_is_refused(tiny_generator: Path) -> None:
+    from peft import get_peft_model
+
+    model, tokenizer = load_generator(str(tiny_generator))
+    adapted = get_peft_model(model, adapter_config(rank=2, alpha=4, dropout=0.0))
+    with pytest.raises(RuntimeError, match="adapter is what it was before"):
+        merge_adapter(adapted, dict(tokenizer(["sort"], return_tensors="pt")))
+
+
+def test_pad_is_never_the_end_token(tiny_generator: Path, tiny_tokenizer: Any, tmp_path: Path) -> None:
+    import shutil
+
+    folder = tmp_path / "padless"
+    shutil.copytree(tiny_generator, folder)
+    tokenizer = tiny_tokenizer.__class__.from_pretrained(folder)
+    tokenizer.pad_token = tokenizer.eos_token
+    tokenizer.save_pretrained(folder)
+    _, loaded = load_generator(str(folder))
+    assert loaded.pad_token_id != loaded.eos_token_id
+
+
+PREFERENCES = [
+    PreferencePair(doc_id=doc_id, chosen=chosen, rejected=rejected, kind="valid_over_invalid")
+    for doc_id, chosen, rejected in [
+        ("sort", "order a table", "a line chart"),
+        ("mean", "average of an array", "a line on axes"),
+        ("join", "merge two tables", "two line axes"),
+        ("solve", "solve linear equations", "a line of axes"),
+    ]
+] * 6
+
+
+def test_reward_model_learns_gates_and_reloads(tiny_generator: Path, corpus: list[Document], tmp_path: Path) -> None:
+    texts = {document.doc_id: document.text for document in corpus}
+    settings: dict[str, Any] = {"template": DEFAULT_TEMPLATE, "document_tokens": 16, "device": "cpu", **LORA}
+    settings |= {"epochs": 8, "batch_size": 8, "learning_rate": 1e-2, "center_coefficient": 0.01, "bf16": False, "seed": 1}
+    held_out = [PreferencePair(doc_id="parse", chosen="order a table", rejected="a line chart", kind="hard_over_easy")]
+    folder, scratch = tmp_path / "reward", tmp_path / "scratch"
+    loss, gate = fit_reward_model(
+        tiny_generator, PREFERENCES, held_out, texts, folder, minimum_accuracy=0.9, minimum_pairs=5, scratch=scratch, **settings
+    )
+    assert loss[-1][1] < loss[0][1]
+    assert gate["passed"]
+    assert gate["accuracy_hard_over_easy"] == 1.0
+    _, tokenizer = load_generator(str(tiny_generator))
+    reward = reward_function(load_reward_model(str(folder), tokenizer), tokenizer, template=DEFAULT_TEMPLATE, maximum_document_tokens=16)
+    together = reward([texts["sort"]] * 2, ["order a table", "a line chart"])
+    alone = [reward([texts["sort"]], [query])[0] for query in ("order a table", "a line chart")]
+    assert together == pytest.approx(alone, abs=1e-5)
+    assert together[0] > together[1]
+
+
+def test_the_gate_stays_shut(tiny_generator: Path, corpus: list[Document], tmp_path: Path) -> None:
+    texts = {document.doc_id: document.text for document in corpus}
+    settings: dict[str, Any] = {"template": DEFAULT_TEMPLATE, "document_tokens": 16, "device": "cpu", **LORA, "scratch": tmp_path / "s"}
+    settings |= {"epochs": 1, "batch_size": 8, "learning_rate": 1e-4, "center_coefficient": 0.0, "bf16": False, "seed": 1}
+    for number, minimum in ((3, 0.0), (24, 1.1)):
+        _, gate = fit_reward_model(
+            tiny_generator,
+            PREFERENCES[:number],
+            PREFERENCES[:2],
+            texts,
+            tmp_path / f"{number}",
+            minimum_accuracy=minimum,
+            minimum_pairs=5,
+            **settings,
+        )
+        assert not gate["passed"]
+
+
+def test_pair_accuracy_counts_ties_a_half() -> None:
+    accuracy = pair_accuracy(PREFERENCES[:2], {"sort": "", "mean": ""}, lambda _, queries: [0.0] * len(queries))
+    assert accuracy["accuracy"] == 0.5
+    assert pair_accuracy([], {}, lambda _, queries: [0.0] * len(queries)) == {}
+
+
+def test_unknown_builtin(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr("tandem.generators.base.BUILTIN", tmp_path)
+    with pytest.raises(FileNotFoundError, match="pretraining"):
+        resolve_generator("builtin")
+    assert resolve_generator("Qwen/Qwen2.5-0.5B-Instruct") == "Qwen/Qwen2.5-0.5B-Instruct"

@@ -1,0 +1,59 @@
+"""The command line, as a person calls it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from tandem import cli
+from tandem.formats.jsonl import InputError, write_records
+from tandem.formats.llama_factory import PreferenceRow, SupervisedRow, read_dataset
+from tandem.records import Document, LabelledPair, PreferencePair
+from tandem.retrievers.colbert import build_colbert, save_colbert
+
+RUN = CliRunner()
+
+
+def test_doctor(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("id,text\n1,one two three\n2,one two three\n3,four\n")
+    (tmp_path / "p.csv").write_text("query,doc_id\nwhat,1\nwhich,3\n")
+    result = RUN.invoke(cli.app, ["doctor", str(tmp_path / "a.csv"), "--pairs", str(tmp_path / "p.csv")])
+    assert result.exit_code == 0, result.output
+    assert "documents         3" in result.output
+    assert "near duplicates   2" in result.output
+
+
+def test_doctor_of_what_is_malformed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "a.csv").write_text("id,text\n1,one\n1,two\n")
+    assert isinstance(RUN.invoke(cli.app, ["doctor", str(tmp_path / "a.csv")]).exception, InputError)
+    monkeypatch.setattr("sys.argv", ["tandem", "doctor", str(tmp_path / "a.csv")])
+    with pytest.raises(SystemExit, match="error: .*a.csv:3: doc_id '1' stands in the file a second time"):
+        cli.main()
+
+
+def test_search(tiny_encoder: Path, corpus: list[Document], tmp_path: Path) -> None:
+    write_records(tmp_path / "corpus.jsonl", corpus)
+    save_colbert(build_colbert(str(tiny_encoder), dimensions=16), tmp_path / "m")
+    arguments = ["search", corpus[0].text, "--model", str(tmp_path / "m"), "--corpus", str(tmp_path / "corpus.jsonl"), "--number", "2"]
+    result = RUN.invoke(cli.app, arguments)
+    assert result.exit_code == 0, result.output
+    (first,) = (line for line in result.stdout.splitlines() if line.startswith(" 1  "))
+    assert first.split()[-1] == "sort"
+
+
+@pytest.mark.parametrize("formatting", ["alpaca", "sharegpt"])
+def test_export(corpus: list[Document], pairs: list[LabelledPair], tmp_path: Path, formatting: Any) -> None:
+    write_records(tmp_path / "corpus.jsonl", corpus)
+    write_records(tmp_path / "pairs.jsonl", pairs)
+    preference = PreferencePair(doc_id="sort", chosen="good", rejected="bad", kind="valid_over_invalid")
+    write_records(tmp_path / "preferences.jsonl", [preference])
+    for kind, source in (("sft", "pairs"), ("preferences", "preferences")):
+        arguments = ["export", kind, str(tmp_path / "lf"), "--formatting", formatting, "--corpus", str(tmp_path / "corpus.jsonl")]
+        result = RUN.invoke(cli.app, [*arguments, "--source", str(tmp_path / f"{source}.jsonl")])
+        assert result.exit_code == 0, result.output
+    supervised = read_dataset(tmp_path / "lf", "tandem_sft")
+    assert supervised[0] == SupervisedRow(prompt=corpus[0].text, completion=pairs[0].text)
+    assert read_dataset(tmp_path / "lf", "tandem_preferences") == [PreferenceRow(prompt=corpus[0].text, chosen="good", rejected="bad")]

@@ -1,0 +1,200 @@
+"""The whole loop as processes, small: two rounds, a repro that does nothing, kills with -9, the test set behind a wall."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ruamel.yaml import YAML
+
+ROOT = Path(__file__).parents[1]
+SMALL: dict[str, Any] = {
+    "prepare_corpus": {"packages": ["networkx"], "documents": 120, "test_queries": 30},
+    "sample_pairs": {"pairs": 24},
+    "retriever": {"layers": 1, "document_tokens": 48},
+    "train_generator": {"epochs": 1},
+    "train_filter_encoder": {"layers": 1, "steps": 2, "batch_size": 4, "maximum_tokens": 48},
+    "evaluate_baselines": {"dense_maximum_tokens": 48},
+    "generate_queries": {"sampled_documents": 48, "batch_size": 16, "maximum_new_tokens": 16},
+    "filter_queries": {"rules": [{"run": "bm25", "k": 20}, {"run": "bm25_sampled", "k": 5}, {"run": "dense", "k": 60}]},
+    "train_retriever": {"steps": 8, "batch_size": 4, "evaluations": 4, "dev_documents": 20},
+    "build_preferences": {"minimum_margin": 0.01},
+    "train_reward_model": {"epochs": 1, "minimum_accuracy": 0.0, "minimum_pairs": 2},
+    "train_ppo": {"steps": 3, "batch_size": 8, "minibatch_size": 8, "epochs": 1, "maximum_new_tokens": 12},
+    "compare_rounds": {"resamples": 200},
+}
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
+
+
+def environment() -> dict[str, str]:
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    dropped = ("DVC_", "MLFLOW_TRACKING", "PYTHONPATH")
+    kept = {key: value for key, value in os.environ.items() if not key.startswith(dropped)}
+    return {**kept, "PATH": path, "HF_HUB_OFFLINE": "1", "MLFLOW_DISABLE_TELEMETRY": "true", "DVC_NO_ANALYTICS": "1"}
+
+
+def run(project: Path, *command: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+    result = subprocess.run(
+        command, cwd=project, env=environment(), capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL
+    )
+    assert not check or result.returncode == 0, f"{command}\n{result.stdout[-3000:]}\n{result.stderr[-5000:]}"
+    return result
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A copy of the project's tracked files with small parameters, after one `dvc repro`."""
+    folder = tmp_path_factory.mktemp("project")
+    files = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    for name in filter(None, files.split("\0")):
+        if name.startswith(("records/", "metrics/", "plots/", "docs/")) or name == "dvc.lock" or not (ROOT / name).exists():
+            continue
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy2(ROOT / name, folder / name)
+    yaml = YAML()
+    params = yaml.load((folder / "params.yaml").read_text())
+    for section, values in SMALL.items():
+        params[section].update(values)
+    with (folder / "params.yaml").open("w") as file:
+        yaml.dump(params, file)
+    run(folder, "git", "init", "--quiet")
+    run(folder, "dvc", "repro")
+    yield folder
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def read(path: Path) -> Any:
+    return json.loads(path.read_text())
+
+
+def test_two_rounds_end_in_one_table(project: Path) -> None:
+    rows = {row["system"]: row for row in read(project / "metrics/comparison.json")}
+    assert list(rows) == ["bm25", "dense", "colbert", "r0", "r1", "r2"]
+    assert all(0 <= row["ndcg_at_10"] <= 1 for row in rows.values())
+    assert rows["bm25"]["ndcg_at_10"] > 0.2
+    assert "difference" not in rows["r0"]
+    assert all("p_randomisation_holm" in rows[name] for name in ("bm25", "r1", "r2"))
+    assert "| r2 |" in (project / "metrics/comparison.md").read_text()
+
+
+def test_every_row_keeps_its_ranks_status_and_reason(project: Path) -> None:
+    for name in ("r1", "r2"):
+        generated, rows = (
+            [json.loads(line) for line in (project / f"rounds/{name}/{file}.jsonl").read_text().splitlines()]
+            for file in ("generated", "queries")
+        )
+        assert [row["query_id"] for row in rows] == [row["query_id"] for row in generated]
+        assert {row["status"] for row in rows} <= {"kept", "rejected"}
+        assert all(row["reason"] for row in rows if row["status"] == "rejected")
+        assert all(set(row["ranks"]) == {"bm25", "bm25_sampled", "dense"} for row in rows if row["status"] == "kept")
+
+
+def test_ppo_started_at_its_reference_and_went_from_easy_to_hard(project: Path) -> None:
+    lines = (project / "plots/train_ppo-g2.csv").read_text().splitlines()
+    columns = lines[0].split(",")
+    rows = [dict(zip(columns, line.split(","), strict=True)) for line in lines[1:]]
+    assert len(rows) == 3
+    assert abs(float(rows[0]["kl"])) < 1e-4
+    visited = [float(row["difficulty"]) for row in rows]
+    assert visited == sorted(visited)
+    weights = [project / f"generators/{name}/model/weights/model.safetensors" for name in ("g1", "g2")]
+    assert weights[0].read_bytes() != weights[1].read_bytes()
+
+
+def test_mlflow_holds_each_execution_once(project: Path) -> None:
+    code = (
+        "import mlflow; c = mlflow.MlflowClient('sqlite:///mlflow.db'); "
+        "print([[len(c.search_runs([e.experiment_id])), e.name] for e in c.search_experiments(order_by=['name'])])"
+    )
+    found = dict(reversed(item) for item in eval(run(project, "python", "-c", code).stdout.splitlines()[-1]))  # noqa: S307
+    records = len(list((project / "records").rglob("*.json")))
+    assert records == 20
+    assert (found["tandem-stages"], found["tandem-rounds"], found["tandem"]) == (records, 3, 1)
+
+
+def test_a_second_repro_runs_nothing_but_sync(project: Path) -> None:
+    started = time.perf_counter()
+    output = run(project, "dvc", "repro").stdout
+    seconds = time.perf_counter() - started
+    ran = [line for line in output.splitlines() if line.startswith("Running stage")]
+    assert ran == ["Running stage 'sync_tracking':"]
+    assert "0 stage runs created" in output
+    assert seconds < 15, "4 s on a quiet machine (docs/performance.md); more than 15 means that something ran"
+
+
+def hashes(project: Path) -> dict[str, str]:
+    """The digest of every output but records, which hold times."""
+    lock = YAML(typ="safe").load((project / "dvc.lock").read_text())["stages"]
+    outs = (out for stage in lock.values() for out in stage.get("outs", []))
+    return {out["path"]: out["md5"] for out in outs if not out["path"].startswith("records")}
+
+
+def kill_when(project: Path, stage: str, seen: Any) -> None:
+    """Start a stage, kill its process with -9 as soon as it has left unfinished work behind."""
+    dvc = subprocess.Popen(
+        ["dvc", "repro", "--single-item", "--force", "--no-run-cache", stage],
+        cwd=project,
+        env=environment(),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    deadline = time.monotonic() + 240
+    while not seen() and dvc.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.02)
+    assert dvc.poll() is None, f"{stage} ended before it could be killed"
+    module = stage.split("@")[0]
+    subprocess.run(["pkill", "-9", "-f", f"python -m stages.{module}"], check=True)
+    assert dvc.wait(timeout=60) != 0
+
+
+@pytest.mark.parametrize(
+    ("stage", "leftover"),
+    [
+        ("generate_queries@r1", "generate_queries-r1/batches.jsonl"),
+        ("train_retriever@r1", "train_retriever-r1/checkpoints/checkpoint-2/trainer_state.json"),
+        ("train_ppo@g2", "train_ppo-r1/ppo.pt"),
+    ],
+)
+def test_a_killed_stage_ends_in_the_same_bytes(project: Path, stage: str, leftover: str) -> None:
+    before = hashes(project)
+    path = project / ".scratch" / leftover
+    kill_when(project, stage, lambda: path.exists() and path.stat().st_size > 0)
+    assert path.exists()
+    run(project, "dvc", "repro", "--single-item", "--force", "--no-run-cache", stage)
+    assert hashes(project) == before
+    assert not path.exists()
+    run(project, "dvc", "repro")
+
+
+def test_only_evaluation_opens_the_test_set(project: Path) -> None:
+    """With the test set taken away, training a round still ends in the same bytes, and evaluation cannot run."""
+    before = hashes(project)
+    hidden = project / "hidden"
+    (project / "data/test").rename(hidden)
+    try:
+        run(project, "dvc", "repro", "--single-item", "--force", "--no-run-cache", "train_retriever@r2")
+        assert run(project, "dvc", "repro", "--single-item", "--force", "--no-run-cache", "evaluate_retriever@r2", check=False).returncode
+    finally:
+        hidden.rename(project / "data/test")
+    run(project, "dvc", "checkout", "--force")
+    assert hashes(project)["rounds/r2/retriever"] == before["rounds/r2/retriever"]
+
+
+def test_bad_input_ends_a_stage_with_one_line(project: Path) -> None:
+    command = ["python", "-m", "stages.sample_pairs", "--pairs", "none.jsonl"]
+    flags = ["--train", "a", "--dev", "b", "--queries", "c", "--record", "d"]
+    result = subprocess.run(
+        [*command, *flags], cwd=project, env={**environment(), "PYTHONPATH": "src"}, capture_output=True, text=True, check=False
+    )
+    assert result.returncode == 1
+    assert result.stderr == "error: none.jsonl: no such file; `dvc repro` runs the stage that writes it\n"

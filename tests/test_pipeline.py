@@ -1,0 +1,131 @@
+"""dvc.yaml against the code: narrow dependencies, declared parameters, the test set behind a wall, every profile valid."""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ruamel.yaml import YAML
+
+from tandem.params import Section, load_params
+
+ROOT = Path(__file__).parents[1]
+PIPELINE: dict[str, Any] = YAML(typ="safe").load((ROOT / "dvc.yaml").read_text())["stages"]
+STAGES = {name: stage.get("do", stage) for name, stage in PIPELINE.items()}
+PROFILES = [ROOT / "params.yaml", *sorted((ROOT / "profiles").glob("*.yaml"))]
+# They carry a stage's flags, its record and its unfinished work, and have no part in what it computes.
+NO_DEPENDENCY = {"tandem.tracking", "tandem.scratch", "stages.arguments"}
+READERS_OF_THE_TEST_SET = {"evaluate_baselines", "evaluate_retriever", "evaluate_retriever_r0"}
+
+
+def module_of(stage: dict[str, Any]) -> str:
+    return re.search(r"-m (stages\.\w+)", stage["cmd"]).group(1)  # type: ignore[union-attr]
+
+
+def path_of(module: str) -> Path | None:
+    base = (ROOT / "src" if module.startswith("tandem") else ROOT).joinpath(*module.split("."))
+    return base.with_suffix(".py") if base.with_suffix(".py").exists() else None
+
+
+def imports_of(path: Path) -> set[str]:
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom) and node.module and node.module.split(".")[0] in ("tandem", "stages"):
+            found |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
+    return {module for module in found if path_of(module)}
+
+
+def closure_of(module: str) -> set[str]:
+    seen: set[str] = set()
+    todo = [module]
+    while todo:
+        current = todo.pop()
+        if current not in seen and current not in NO_DEPENDENCY:
+            seen.add(current)
+            todo += imports_of(path_of(current))  # type: ignore[arg-type]
+    return {str(path_of(module).relative_to(ROOT)) for module in seen}  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize("name", [name for name in STAGES if name != "sync_tracking"])
+def test_code_dependencies_are_the_imports(name: str) -> None:
+    declared = {dep for dep in STAGES[name]["deps"] if dep.endswith(".py")}
+    assert declared == closure_of(module_of(STAGES[name]))
+
+
+@pytest.mark.parametrize("name", [name for name in STAGES if name != "sync_tracking"])
+def test_parameters_are_the_schema(name: str) -> None:
+    """A stage depends on its own section and on the shared top-level keys that its schema asks for, and on nothing else."""
+    module = module_of(STAGES[name])
+    section = module.removeprefix("stages.")
+    schema = importlib.import_module(module).Params
+    content = YAML(typ="safe").load((ROOT / "params.yaml").read_text())
+    shared = {key for key in schema.model_fields if key in content and key not in content[section]}
+    assert set(STAGES[name]["params"]) == {section, *shared}
+
+
+@pytest.mark.parametrize("name", list(STAGES))
+def test_every_path_of_a_command_is_declared(name: str) -> None:
+    stage = STAGES[name]
+    declared = {dep for dep in stage.get("deps", [])}
+    for kind in ("outs", "metrics", "plots"):
+        declared |= {next(iter(item)) if isinstance(item, dict) else item for item in stage.get(kind, [])}
+    flags = re.findall(r"--[\w-]+ (\S*/\S*|records)", stage["cmd"])
+    assert all(flag in declared or str(Path(flag).parent) in declared for flag in flags)
+    assert stage["desc"]
+
+
+def test_only_evaluation_reads_the_test_set() -> None:
+    readers = {name for name, stage in STAGES.items() if any(d.startswith("data/test") for d in stage["deps"])}
+    assert readers == READERS_OF_THE_TEST_SET
+    mentions = {name for name, stage in STAGES.items() if "data/test" in stage["cmd"]}
+    assert mentions == READERS_OF_THE_TEST_SET | {"prepare_corpus"}
+    evaluations = {name for name, stage in STAGES.items() if "evaluation" in stage["deps"]}
+    assert evaluations == {"compare_rounds"}
+
+
+def test_outputs_have_one_writer() -> None:
+    seen: set[str] = set()
+    for stage in STAGES.values():
+        for kind in ("outs", "metrics", "plots"):
+            for item in stage.get(kind, []):
+                path = next(iter(item)) if isinstance(item, dict) else item
+                assert path not in seen
+                seen.add(path)
+
+
+@pytest.mark.parametrize("profile", PROFILES, ids=lambda path: path.stem)
+def test_every_profile_loads_through_every_schema(profile: Path) -> None:
+    for name, stage in STAGES.items():
+        if name == "sync_tracking":
+            continue
+        module = module_of(stage)
+        schema: type[Section] = importlib.import_module(module).Params
+        load_params(profile, module.removeprefix("stages."), schema)
+    content = YAML(typ="safe").load(profile.read_text())
+    assert set(content) == set(YAML(typ="safe").load((ROOT / "params.yaml").read_text()))
+
+
+@pytest.mark.parametrize("profile", PROFILES, ids=lambda path: path.stem)
+def test_rounds_and_updates_fit(profile: Path) -> None:
+    """Every round comes after the one it names, and every generator is the fine-tuned one or made by an update before it."""
+    content = YAML(typ="safe").load(profile.read_text())
+    rounds, generators = ["r0"], ["g1"]
+    for name, update in content["updates"].items():
+        assert update["base"] in generators
+        assert update["round"] in content["rounds"]
+        generators.append(name)
+    for name, entry in content["rounds"].items():
+        assert entry["prev"] in rounds
+        assert entry["generator"] in generators
+        rounds.append(name)
+
+
+def test_stages_keep_to_their_budget() -> None:
+    for path in (ROOT / "stages").glob("*.py"):
+        assert len(path.read_text().splitlines()) <= 90, path
+    for path in (ROOT / "src").rglob("*.py"):
+        assert len(path.read_text().splitlines()) <= 350, path

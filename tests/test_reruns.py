@@ -1,0 +1,120 @@
+"""Which stages a change reruns: derived from dvc.yaml, written into docs/reruns.md, held there by this test.
+
+`TANDEM_UPDATE_DOCS=1 pytest tests/test_reruns.py` writes the table anew.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+from typing import Any
+
+from ruamel.yaml import YAML
+
+ROOT = Path(__file__).parents[1]
+DOCUMENT = ROOT / "docs/reruns.md"
+PARAMETERS = [
+    "seed",
+    "prompt",
+    "retriever",
+    "rounds",
+    "prepare_corpus",
+    "sample_pairs",
+    "train_generator",
+    "train_filter_encoder",
+    "generate_queries",
+    "filter_queries",
+    "train_retriever",
+    "evaluate_retriever",
+    "score_difficulty",
+    "train_reward_model",
+    "train_ppo",
+    "compare_rounds",
+]
+FILES = [
+    "src/tandem/generators/ppo.py",
+    "src/tandem/generators/sampling.py",
+    "src/tandem/filters/round_trip.py",
+    "src/tandem/retrievers/colbert.py",
+    "src/tandem/feedback/preferences.py",
+    "src/tandem/evaluation/significance.py",
+    "src/tandem/corpora/python_api.py",
+    "src/tandem/tracking.py",
+]
+
+
+def stages() -> dict[str, dict[str, Any]]:
+    """The stages with `foreach` unrolled over params.yaml."""
+    yaml = YAML(typ="safe")
+    params = yaml.load((ROOT / "params.yaml").read_text())
+    unrolled = {}
+    for name, stage in yaml.load((ROOT / "dvc.yaml").read_text())["stages"].items():
+        if "foreach" not in stage:
+            unrolled[name] = stage
+            continue
+        for key, item in params[re.sub(r"\W", "", stage["foreach"])].items():
+            unrolled[f"{name}@{key}"] = _fill(stage["do"], {"key": key, **{f"item.{k}": v for k, v in item.items()}})
+    return unrolled
+
+
+def _fill(value: Any, names: dict[str, str]) -> Any:
+    if isinstance(value, dict):
+        return {_fill(key, names): _fill(item, names) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_fill(item, names) for item in value]
+    return re.sub(r"\$\{([\w.]+)\}", lambda match: names[match.group(1)], value) if isinstance(value, str) else value
+
+
+def outputs(stage: dict[str, Any]) -> set[str]:
+    items = [item for kind in ("outs", "metrics", "plots") for item in stage.get(kind, [])]
+    return {next(iter(item)) if isinstance(item, dict) else item for item in items}
+
+
+def reruns(changed: set[str]) -> list[str]:
+    """The stages that a change can reach: those that name it, and all that depend on their outputs."""
+    everything = stages()
+    reached = {n for n, s in everything.items() if changed & ({*s.get("params", []), *s.get("deps", [])})}
+    while True:
+        written = {path for name in reached for path in outputs(everything[name])}
+        more = {
+            name
+            for name, stage in everything.items()
+            if any(path == dep or path.startswith(f"{dep}/") or dep.startswith(f"{path}/") for dep in stage.get("deps", []) for path in written)
+        }
+        if more <= reached:
+            return [name for name in everything if name in reached and name != "sync_tracking"]
+        reached |= more
+
+
+def table() -> str:
+    lines = ["| change | stages that rerun |", "|---|---|"]
+    total = len(stages()) - 1
+    for name in [*PARAMETERS, *FILES]:
+        names = reruns({name})
+        text = "all" if len(names) == total else ", ".join(names) or "none"
+        lines.append(f"| `{name}` | {text} |")
+    return "\n".join(lines)
+
+
+def test_the_documented_table_is_what_dvc_yaml_says() -> None:
+    head, _, tail = DOCUMENT.read_text().partition("<!-- table -->")
+    if os.environ.get("TANDEM_UPDATE_DOCS"):
+        DOCUMENT.write_text(f"{head}<!-- table -->\n\n{table()}\n")
+        return
+    assert tail.strip() == table()
+
+
+def test_a_late_change_reruns_nothing_early() -> None:
+    assert reruns({"compare_rounds"}) == ["compare_rounds"]
+    assert reruns({"src/tandem/generators/ppo.py"})[0] == "generate_queries@r2"
+    assert "train_retriever@r1" not in reruns({"train_ppo"})
+    assert "train_retriever@r2" in reruns({"train_ppo"})
+    assert set(reruns({"train_generator"})) & {"train_retriever_r0", "evaluate_baselines"} == set()
+    assert reruns({"src/tandem/tracking.py"}) == []
+    assert len(reruns({"seed"})) == len(stages()) - 1
+
+
+def test_a_round_more_reruns_no_round_before() -> None:
+    """`rounds` is a parameter of the comparison alone; a new round's stages are new names."""
+    assert reruns({"rounds"}) == ["compare_rounds"]
