@@ -44,7 +44,7 @@ def main(argv: list[str] | None = None) -> None:
             if key in seen:
                 continue
             seen.add(key)
-            if summary and normalise(summary) in barred_summaries or overlap(key, barred_shingles) > 1 / 3:
+            if (summary and normalise(summary) in barred_summaries) or overlap(key, barred_shingles) > 1 / 3:
                 dropped += 1
                 continue
             rows.append({"source": source, "summary": summary, "body": body})

@@ -9,7 +9,6 @@ from __future__ import annotations
 import argparse
 import json
 import math
-import os
 import random
 import time
 from pathlib import Path
@@ -94,7 +93,7 @@ def batch(
     ]
     first = tokenizer(prompts)["input_ids"]
     second = tokenizer([f" {e.target}" for e in examples], add_special_tokens=False)["input_ids"]
-    second = [ids[: options["query_tokens"]] + [tokenizer.eos_token_id] for ids in second]
+    second = [[*ids[: options["query_tokens"]], tokenizer.eos_token_id] for ids in second]
     pairs = sorted(zip(first, second, strict=True), key=lambda pair: len(pair[0]) + len(pair[1]))
     parts = [pairs[i * options["batch_size"] : (i + 1) * options["batch_size"]] for i in range(POOL)]
     pairs = parts[rng.sample(range(POOL), POOL)[part]]
@@ -156,9 +155,7 @@ def train(
     return model.cpu(), curve
 
 
-def losses(
-    model: LlamaForCausalLM, ids: torch.Tensor, target: torch.Tensor, document: torch.Tensor
-) -> tuple[torch.Tensor, torch.Tensor]:
+def losses(model: LlamaForCausalLM, ids: torch.Tensor, target: torch.Tensor, document: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     """Mean cross-entropy of the target tokens and of every second document token (the output layer is a third of the cost).
 
     Padding stands on the right of a causal model, so no attention mask is needed.
@@ -184,7 +181,7 @@ def save(path: Path, model: Any, optimizer: Any, step: int, curve: list[Any], av
     """Write a checkpoint whole: to a neighbour first, then renamed."""
     state = {"model": model.state_dict(), "optimizer": optimizer.state_dict(), "step": step, "curve": curve}
     torch.save({**state, "averaged": averaged}, path.with_suffix(".tmp"))
-    os.replace(path.with_suffix(".tmp"), path)
+    path.with_suffix(".tmp").replace(path)
 
 
 if __name__ == "__main__":

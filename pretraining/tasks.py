@@ -56,9 +56,7 @@ def make_example(
     return _with_keywords(document, parts[chosen].rstrip("."), "Sentence", frequencies, rng) if document else None
 
 
-def _with_keywords(
-    document: str, target: str, label: str, frequencies: Mapping[str, int], rng: random.Random
-) -> Example:
+def _with_keywords(document: str, target: str, label: str, frequencies: Mapping[str, int], rng: random.Random) -> Example:
     words = content_words(target)
     inside = set(content_words(document))
     shared: Sequence[str] = [word for word in words if word in inside]

@@ -31,9 +31,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     params = load_params(arguments.params, "build_preferences", Params)
     with record("build_preferences", params, arguments.record, round_id=arguments.round) as tracked:
         difficulty = {row.query_id: row.difficulty for row in read_records(arguments.difficulty, Difficulty)}
-        pairs = build_preferences(
-            read_records(arguments.queries, PseudoQuery), difficulty, **params.model_dump(exclude={"held_out_share"})
-        )
+        pairs = build_preferences(read_records(arguments.queries, PseudoQuery), difficulty, **params.model_dump(exclude={"held_out_share"}))
         train, held_out = split_by_document(pairs, held_out_share=params.held_out_share, seed=params.seed)
         write_records(arguments.pairs, train)
         write_records(arguments.held_out, held_out)

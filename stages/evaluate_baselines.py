@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from stages.arguments import parse, run
 from stages.sections import RetrieverParams
@@ -40,7 +41,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         shape, device = params.retriever, device_name()
         bi_encoder = dense.load_dense(shape.encoder, maximum_tokens=params.dense_maximum_tokens, device=device)
         late = colbert.build_colbert(**shape.model_dump(), seed=params.seed, device=device)
-        lexical = {"k1": params.bm25_k1, "b": params.bm25_b, "stop_words": params.bm25_stop_words}
+        lexical: dict[str, Any] = {"k1": params.bm25_k1, "b": params.bm25_b, "stop_words": params.bm25_stop_words}
         runs = {
             "bm25": bm25.search(documents, queries, depth=params.depth, **lexical),
             "dense": dense.search(bi_encoder, documents, queries, depth=params.depth),

@@ -45,9 +45,7 @@ def main(argv: Sequence[str] | None = None) -> None:
             **params.model_dump(exclude={"rules", "minimum_words", "maximum_words"}),
         )
         settings = params.model_dump(include={"minimum_words", "maximum_words"})
-        rows, steps = filter_rows(
-            read_records(arguments.queries, PseudoQuery), corpus, runs.search, rules=params.rules, **settings
-        )
+        rows, steps = filter_rows(read_records(arguments.queries, PseudoQuery), corpus, runs.search, rules=params.rules, **settings)
         real = keep_rate(read_records(arguments.dev, LabelledPair), corpus, runs.search, rules=params.rules, **settings)
         kept = sum(row.status == "kept" for row in rows)
         rates = {"generated": len(rows), "kept": kept, "keep_rate": kept / max(len(rows), 1), **real}

@@ -25,6 +25,8 @@ class Params(Section):
     temperature: float
     """0 decodes greedily"""
     top_p: float
+    top_k: int
+    """0 is all tokens"""
     maximum_new_tokens: int
     batch_size: int
     prompt: PromptParams
@@ -48,7 +50,7 @@ def main(argv: Sequence[str] | None = None) -> None:
             **params.model_dump(include={"sampled_documents", "queries_per_document", "seed"}),
             **params.prompt.model_dump(),
         )
-        settings = params.model_dump(include={"batch_size", "temperature", "top_p", "maximum_new_tokens", "seed"})
+        settings = params.model_dump(include={"batch_size", "temperature", "top_p", "top_k", "maximum_new_tokens", "seed"})
         batches = journalled(
             scratch / "batches.jsonl",
             lambda done: sample_queries(model, tokenizer, prompts, **settings, skip_batches=done),

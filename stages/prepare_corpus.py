@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
+from pydantic import Field
+
 from stages.arguments import parse, run
 from tandem.corpora.build import describe, load_collection
 from tandem.corpora.near_duplicates import with_groups
@@ -20,7 +22,7 @@ class Params(Section):
 
     source: Literal["python_api", "beir", "files"]
     """python_api: docstrings of installed packages; beir: a BEIR folder or name; files: your own documents"""
-    packages: list[str] = []
+    packages: list[str] = Field(default_factory=list)
     """python_api: names of installed packages"""
     documents: int = 1500
     """python_api: how many to draw"""

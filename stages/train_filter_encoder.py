@@ -51,9 +51,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         labelled = read_records(arguments.dev, LabelledPair)
         dev = choose_dev(labelled, [], texts, dev_documents=params.dev_documents, seed=params.seed)
         settings = params.model_dump(exclude={"encoder", "layers", "maximum_tokens", "dev_documents", "precision"})
-        model = load_dense(
-            params.encoder, layers=params.layers, maximum_tokens=params.maximum_tokens, device=device_name()
-        )
+        model = load_dense(params.encoder, layers=params.layers, maximum_tokens=params.maximum_tokens, device=device_name())
         trained = train_retriever(
             model,
             pairs,

@@ -55,10 +55,9 @@ def main(argv: Sequence[str] | None = None) -> None:
         corpus = read_records(arguments.corpus, Document)
         texts = {document.doc_id: document_text(document) for document in corpus}
         train, labelled = (read_records(path, LabelledPair) for path in (arguments.train, arguments.dev))
-        paths = sorted({arguments.previous_queries, arguments.queries})
         pairs, held_out = choose_pairs(
             train,
-            [read_records(path, PseudoQuery) for path in paths],
+            [read_records(path, PseudoQuery) for path in sorted({arguments.previous_queries, arguments.queries})],
             held_out=0 if labelled else params.dev_pseudo_queries,
             **params.model_dump(include={"queries_per_document", "labelled_copies", "seed"}),
         )

@@ -30,14 +30,23 @@ def test_doctor_of_what_is_malformed(tmp_path: Path, monkeypatch: pytest.MonkeyP
     (tmp_path / "a.csv").write_text("id,text\n1,one\n1,two\n")
     assert isinstance(RUN.invoke(cli.app, ["doctor", str(tmp_path / "a.csv")]).exception, InputError)
     monkeypatch.setattr("sys.argv", ["tandem", "doctor", str(tmp_path / "a.csv")])
-    with pytest.raises(SystemExit, match="error: .*a.csv:3: doc_id '1' stands in the file a second time"):
+    with pytest.raises(SystemExit, match=r"error: .*a.csv:3: doc_id '1' stands in the file a second time"):
         cli.main()
 
 
 def test_search(tiny_encoder: Path, corpus: list[Document], tmp_path: Path) -> None:
     write_records(tmp_path / "corpus.jsonl", corpus)
     save_colbert(build_colbert(str(tiny_encoder), dimensions=16), tmp_path / "m")
-    arguments = ["search", corpus[0].text, "--model", str(tmp_path / "m"), "--corpus", str(tmp_path / "corpus.jsonl"), "--number", "2"]
+    arguments = [
+        "search",
+        corpus[0].text,
+        "--model",
+        str(tmp_path / "m"),
+        "--corpus",
+        str(tmp_path / "corpus.jsonl"),
+        "--number",
+        "2",
+    ]
     result = RUN.invoke(cli.app, arguments)
     assert result.exit_code == 0, result.output
     (first,) = (line for line in result.stdout.splitlines() if line.startswith(" 1  "))
@@ -51,7 +60,15 @@ def test_export(corpus: list[Document], pairs: list[LabelledPair], tmp_path: Pat
     preference = PreferencePair(doc_id="sort", chosen="good", rejected="bad", kind="valid_over_invalid")
     write_records(tmp_path / "preferences.jsonl", [preference])
     for kind, source in (("sft", "pairs"), ("preferences", "preferences")):
-        arguments = ["export", kind, str(tmp_path / "lf"), "--formatting", formatting, "--corpus", str(tmp_path / "corpus.jsonl")]
+        arguments = [
+            "export",
+            kind,
+            str(tmp_path / "lf"),
+            "--formatting",
+            formatting,
+            "--corpus",
+            str(tmp_path / "corpus.jsonl"),
+        ]
         result = RUN.invoke(cli.app, [*arguments, "--source", str(tmp_path / f"{source}.jsonl")])
         assert result.exit_code == 0, result.output
     supervised = read_dataset(tmp_path / "lf", "tandem_sft")

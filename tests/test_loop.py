@@ -43,9 +43,7 @@ def environment() -> dict[str, str]:
 
 
 def run(project: Path, *command: str, check: bool = True) -> subprocess.CompletedProcess[str]:
-    result = subprocess.run(
-        command, cwd=project, env=environment(), capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL
-    )
+    result = subprocess.run(command, cwd=project, env=environment(), capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL)
     assert not check or result.returncode == 0, f"{command}\n{result.stdout[-3000:]}\n{result.stderr[-5000:]}"
     return result
 
@@ -115,7 +113,7 @@ def test_mlflow_holds_each_execution_once(project: Path) -> None:
         "import mlflow; c = mlflow.MlflowClient('sqlite:///mlflow.db'); "
         "print([[len(c.search_runs([e.experiment_id])), e.name] for e in c.search_experiments(order_by=['name'])])"
     )
-    found = dict(reversed(item) for item in eval(run(project, "python", "-c", code).stdout.splitlines()[-1]))  # noqa: S307
+    found = dict(reversed(item) for item in eval(run(project, "python", "-c", code).stdout.splitlines()[-1]))
     records = len(list((project / "records").rglob("*.json")))
     assert records == 20
     assert (found["tandem-stages"], found["tandem-rounds"], found["tandem"]) == (records, 3, 1)
@@ -194,7 +192,12 @@ def test_bad_input_ends_a_stage_with_one_line(project: Path) -> None:
     command = ["python", "-m", "stages.sample_pairs", "--pairs", "none.jsonl"]
     flags = ["--train", "a", "--dev", "b", "--queries", "c", "--record", "d"]
     result = subprocess.run(
-        [*command, *flags], cwd=project, env={**environment(), "PYTHONPATH": "src"}, capture_output=True, text=True, check=False
+        [*command, *flags],
+        cwd=project,
+        env={**environment(), "PYTHONPATH": "src"},
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert result.returncode == 1
     assert result.stderr == "error: none.jsonl: no such file; `dvc repro` runs the stage that writes it\n"

@@ -70,7 +70,7 @@ def test_parameters_are_the_schema(name: str) -> None:
 @pytest.mark.parametrize("name", list(STAGES))
 def test_every_path_of_a_command_is_declared(name: str) -> None:
     stage = STAGES[name]
-    declared = {dep for dep in stage.get("deps", [])}
+    declared = set(stage.get("deps", []))
     for kind in ("outs", "metrics", "plots"):
         declared |= {next(iter(item)) if isinstance(item, dict) else item for item in stage.get(kind, [])}
     flags = re.findall(r"--[\w-]+ (\S*/\S*|records)", stage["cmd"])

@@ -80,7 +80,9 @@ def reruns(changed: set[str]) -> list[str]:
         more = {
             name
             for name, stage in everything.items()
-            if any(path == dep or path.startswith(f"{dep}/") or dep.startswith(f"{path}/") for dep in stage.get("deps", []) for path in written)
+            if any(
+                path == dep or path.startswith(f"{dep}/") or dep.startswith(f"{path}/") for dep in stage.get("deps", []) for path in written
+            )
         }
         if more <= reached:
             return [name for name in everything if name in reached and name != "sync_tracking"]

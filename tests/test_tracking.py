@@ -162,9 +162,10 @@ def test_a_model_folder_is_an_mlflow_model(tiny_generator: Path, tmp_path: Path)
     first = {path.name: path.read_bytes() for path in folder.iterdir() if path.is_file()}
     loaded = mlflow.pyfunc.load_model(str(folder))
     assert len(loaded.predict({"prompt": ["Document: sort\nQuery:", "Query:"]})) == 2
-    with pytest.raises(RuntimeError, match="stopped"), tracking.save_model_folder(
-        folder, tracking.serving_code("generator_model")
-    ) as weights:
+    with (
+        pytest.raises(RuntimeError, match="stopped"),
+        tracking.save_model_folder(folder, tracking.serving_code("generator_model")) as weights,
+    ):
         (weights / "half").write_text("")
         raise RuntimeError("stopped")
     assert {path.name: path.read_bytes() for path in folder.iterdir() if path.is_file()} == first

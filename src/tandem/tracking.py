@@ -86,7 +86,7 @@ def record(stage: str, params: Any, path: Path, *, round_id: str = "") -> Iterat
     path.parent.mkdir(parents=True, exist_ok=True)
     draft = path.with_suffix(".tmp")
     draft.write_text(json.dumps(content, indent=1, sort_keys=True) + "\n", encoding="utf8")
-    os.replace(draft, path)
+    draft.replace(path)
 
 
 @contextmanager
@@ -114,7 +114,7 @@ def save_model_folder(folder: Path, loader: Path) -> Iterator[Path]:
     shutil.copyfile(loader, draft / loader.name)
     (draft / "MLmodel").write_text(_mlmodel(loader), encoding="utf8")
     shutil.rmtree(folder, ignore_errors=True)
-    os.replace(draft, folder)
+    draft.replace(folder)
 
 
 def serving_code(name: str) -> Path:
@@ -213,7 +213,14 @@ def _create_round_runs(client: Any, experiments: Mapping[str, str], found: Seque
             _retire(client, experiments[ROUNDS], f"round = '{round_id}'")
             own_tags = {**tags, "view": round_view, "round": round_id}
             _create_run(
-                client, experiments[ROUNDS], f"round {round_id}", own_tags, params, points, int(start * 1000), int(end * 1000)
+                client,
+                experiments[ROUNDS],
+                f"round {round_id}",
+                own_tags,
+                params,
+                points,
+                int(start * 1000),
+                int(end * 1000),
             )
     if pipeline and not _exists(client, experiments[PIPELINE], view):
         _retire(client, experiments[PIPELINE], "state = 'current'")

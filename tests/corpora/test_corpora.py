@@ -91,7 +91,12 @@ def test_docstrings_are_read_and_never_imported(package: Path) -> None:
 
 @pytest.mark.parametrize(
     "docstring",
-    ["Short.", "%(name)s of the thing here.\n\nBody.", "Give back the %(klass)s of it.\n\nBody.", "Say it twice.\n\nWe say it twice."],
+    [
+        "Short.",
+        "%(name)s of the thing here.\n\nBody.",
+        "Give back the %(klass)s of it.\n\nBody.",
+        "Say it twice.\n\nWe say it twice.",
+    ],
 )
 def test_docstrings_without_a_usable_summary(docstring: str) -> None:
     assert split_docstring(docstring) is None
@@ -108,7 +113,7 @@ def test_the_embedded_collection(monkeypatch: pytest.MonkeyPatch) -> None:
     assert not {p.query_id for p in first.train} & {p.query_id for p in first.test}
     texts = {document.doc_id: document.text for document in first.documents}
     assert all(pair.text.lower() not in " ".join(texts[pair.doc_id].lower().split()) for pair in [*first.train, *first.test])
-    with pytest.raises(ValueError, match="prepare_corpus.test_queries: 20"):
+    with pytest.raises(ValueError, match=r"prepare_corpus.test_queries: 20"):
         build_collection(["json"], documents=20, test_queries=20, seed=1, duplicate_groups=duplicate_groups)
 
 
@@ -144,7 +149,11 @@ def test_zero_pairs_and_more_than_there_are() -> None:
 
 def test_training_pairs_of_test_queries_are_dropped() -> None:
     test = [LabelledPair(query_id="t", text="Find it!", doc_id="d")]
-    train = [LabelledPair(query_id="a", text="find IT", doc_id="e"), LabelledPair(query_id="t", text="x", doc_id="e"), pair(1)]
+    train = [
+        LabelledPair(query_id="a", text="find IT", doc_id="e"),
+        LabelledPair(query_id="t", text="x", doc_id="e"),
+        pair(1),
+    ]
     assert without_test_queries(train, test) == [pair(1)]
 
 
@@ -204,7 +213,7 @@ def test_a_broken_download_goes_on_where_it_stopped(server: list[str], tmp_path:
 def test_a_download_with_a_wrong_checksum_is_refused(server: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     server.append("")  # not the first answer: whole
     monkeypatch.setitem(beir.CHECKSUMS, "toy", "0" * 32)
-    with pytest.raises(InputError, match="MD5 .* published is 0000"):
+    with pytest.raises(InputError, match=r"MD5 .* published is 0000"):
         beir.download("toy", tmp_path)
     assert list(tmp_path.iterdir()) == []
 
@@ -250,7 +259,14 @@ def test_your_own_files(tmp_path: Path, kind: str) -> None:
 
 def test_manifest(tmp_path: Path) -> None:
     (tmp_path / "d.csv").write_text("id,text\n1,one\n2,two\n")
-    settings = {"source": "files", "path": str(tmp_path / "d.csv"), "packages": [], "documents": 1, "test_queries": 0, "name": ""}
+    settings = {
+        "source": "files",
+        "path": str(tmp_path / "d.csv"),
+        "packages": [],
+        "documents": 1,
+        "test_queries": 0,
+        "name": "",
+    }
     settings |= {"test_split": "test", "pairs": "", "test_share": 0.5, "seed": 1, "cache": tmp_path}
     collection = load_collection(**settings)  # type: ignore[arg-type]
     manifest = describe(collection, list(collection.documents))

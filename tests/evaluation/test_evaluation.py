@@ -98,7 +98,15 @@ def test_bootstrap_interval_near_the_normal_one() -> None:
 
 
 def test_table() -> None:
-    base = {"system": "r0", "ndcg_at_10": 0.5, "low": 0.4, "high": 0.6, "recall_at_10": 0.7, "recall_at_100": 0.9, "mrr_at_10": 0.4}
+    base = {
+        "system": "r0",
+        "ndcg_at_10": 0.5,
+        "low": 0.4,
+        "high": 0.6,
+        "recall_at_10": 0.7,
+        "recall_at_100": 0.9,
+        "mrr_at_10": 0.4,
+    }
     row = {**base, "system": "r1", "difference": 0.01, "p_randomisation_holm": 0.3, "wins": 3, "ties": 4, "losses": 2}
     text = to_markdown([base, row], measure="ndcg_at_10", baseline="r0")
     assert "| r1 | 0.500 [0.400, 0.600] | 0.700 | 0.900 | 0.400 | +0.010 | 0.300 | 3/4/2 |" in text

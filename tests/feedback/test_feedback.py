@@ -27,7 +27,13 @@ def test_paper() -> None:
 
 def test_a_document_beyond_the_depth() -> None:
     rows = score_difficulty(
-        {"q1": "a", "q2": "b"}, {"q1": (1, 5.0)}, {"q1": 3.0}, {"q1": 2, "q2": 2}, corpus_size=100, depth=10, mode="log_rank"
+        {"q1": "a", "q2": "b"},
+        {"q1": (1, 5.0)},
+        {"q1": 3.0},
+        {"q1": 2, "q2": 2},
+        corpus_size=100,
+        depth=10,
+        mode="log_rank",
     )
     assert [(row.rank, row.score) for row in rows] == [(1, 5.0), (11, 5.0)]
     assert rows[0].gap == pytest.approx(-1.0)
@@ -41,9 +47,7 @@ def test_best_competitor_is_no_duplicate_of_the_document() -> None:
 
 def query(number: int, status: str, words: int = 4, doc_id: str = "d", reason: str = "") -> PseudoQuery:
     text = " ".join(f"{doc_id}{number}w{i}" for i in range(words))
-    return PseudoQuery.model_validate(
-        {"query_id": f"{doc_id}{number}", "text": text, "doc_id": doc_id, "status": status, "reason": reason}
-    )
+    return PseudoQuery.model_validate({"query_id": f"{doc_id}{number}", "text": text, "doc_id": doc_id, "status": status, "reason": reason})
 
 
 SETTINGS = {"pairs_per_document": 4, "minimum_margin": 0.2, "maximum_length_difference": 2, "seed": 1}
@@ -61,7 +65,10 @@ def test_invalid_queries_always_lose() -> None:
 def test_hard_beats_easy_by_a_margin() -> None:
     rows = [query(0, "kept"), query(1, "kept"), query(2, "kept")]
     pairs = build_preferences(rows, {"d0": 0.9, "d1": 0.8, "d2": 0.1}, **SETTINGS)  # type: ignore[arg-type]
-    assert {(pair.chosen, pair.rejected) for pair in pairs} == {(rows[0].text, rows[2].text), (rows[1].text, rows[2].text)}
+    assert {(pair.chosen, pair.rejected) for pair in pairs} == {
+        (rows[0].text, rows[2].text),
+        (rows[1].text, rows[2].text),
+    }
 
 
 def test_duplicates_and_unlike_lengths_make_no_pair() -> None:
@@ -72,7 +79,10 @@ def test_duplicates_and_unlike_lengths_make_no_pair() -> None:
 def test_chosen_and_rejected_are_of_like_length() -> None:
     rows = []
     for i in range(200):
-        rows += [query(0, "kept", words=6, doc_id=f"d{i}"), query(1, "rejected", words=4 + 4 * (i % 3 == 0), doc_id=f"d{i}", reason="bm25")]  # noqa: E501
+        rows += [
+            query(0, "kept", words=6, doc_id=f"d{i}"),
+            query(1, "rejected", words=4 + 4 * (i % 3 == 0), doc_id=f"d{i}", reason="bm25"),
+        ]
     pairs = build_preferences(rows, {}, **SETTINGS)  # type: ignore[arg-type]
     assert len(pairs) > 50
     assert abs(summarise(pairs, [])["mean_length_difference"]) <= 0.11

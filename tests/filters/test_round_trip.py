@@ -59,7 +59,7 @@ def test_shape() -> None:
 
 
 def test_funnel_counts_every_row_once() -> None:
-    marked = apply_rule(apply_shape_rule(rows("a b", "a b", "c d"), minimum_words=2, maximum_words=3), {"0": (1, 1.0)}, name="bm25", k=1)  # noqa: E501
+    marked = apply_rule(apply_shape_rule(rows("a b", "a b", "c d"), minimum_words=2, maximum_words=3), {"0": (1, 1.0)}, name="bm25", k=1)
     steps = funnel(marked, ["duplicate", "length", "bm25"])
     assert [step["left"] for step in steps] == [3, 2, 2, 1]
 

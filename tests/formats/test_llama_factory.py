@@ -41,7 +41,11 @@ def test_alpaca_as_documented(tmp_path: Path) -> None:
 
 def test_the_old_two_element_output_is_read(tmp_path: Path) -> None:
     (tmp_path / "x.json").write_text('[{"instruction": "d", "input": "more", "output": ["good", "bad"]}]')
-    entry = {"file_name": "x.json", "ranking": True, "columns": {"prompt": "instruction", "query": "input", "response": "output"}}
+    entry = {
+        "file_name": "x.json",
+        "ranking": True,
+        "columns": {"prompt": "instruction", "query": "input", "response": "output"},
+    }
     (tmp_path / "dataset_info.json").write_text(json.dumps({"x": entry}))
     assert read_dataset(tmp_path, "x") == [PreferenceRow(prompt="d\nmore", chosen="good", rejected="bad")]
 

@@ -93,10 +93,19 @@ def test_judgements_of_what_is_not_there(tmp_path: Path, qrels: str, message: st
 
 
 FILES: dict[str, tuple[Callable[[Path], object], str]] = {
-    "queries without text": (lambda p: read_queries(_write(p / "queries.jsonl", '{"_id": "q1", "text": ""}')), "has no text"),
+    "queries without text": (
+        lambda p: read_queries(_write(p / "queries.jsonl", '{"_id": "q1", "text": ""}')),
+        "has no text",
+    ),
     "missing file": (lambda p: read_records(p / "none.jsonl", Document), "no such file"),
-    "unknown key": (lambda p: read_records(_write(p / "d.jsonl", '{"doc_id": "a", "text": "t", "x": 1}'), Document), "x: Extra"),
-    "wrong type": (lambda p: read_records(_write(p / "q.jsonl", '{"query_id": 1, "text": "t", "doc_id": "d"}'), LabelledPair), "query_id"),
+    "unknown key": (
+        lambda p: read_records(_write(p / "d.jsonl", '{"doc_id": "a", "text": "t", "x": 1}'), Document),
+        "x: Extra",
+    ),
+    "wrong type": (
+        lambda p: read_records(_write(p / "q.jsonl", '{"query_id": 1, "text": "t", "doc_id": "d"}'), LabelledPair),
+        "query_id",
+    ),
     "unknown status": (
         lambda p: read_records(_write(p / "q.jsonl", '{"query_id": "a", "text": "t", "doc_id": "d", "status": "x"}'), PseudoQuery),
         "status",
@@ -106,9 +115,15 @@ FILES: dict[str, tuple[Callable[[Path], object], str]] = {
     "unknown suffix": (lambda p: load_documents(_write(p / "a.xml", "<a/>")), ".jsonl or .csv"),
     "empty folder": (load_documents, "no document in it"),
     "csv without text": (lambda p: load_documents(_write(p / "a.csv", "id,body\n1,one\n")), "a.csv:2: text: None"),
-    "csv with a cell too many": (lambda p: load_documents(_write(p / "a.csv", "id,text\n1,one,two\n")), "a.csv:2: not as many"),
+    "csv with a cell too many": (
+        lambda p: load_documents(_write(p / "a.csv", "id,text\n1,one,two\n")),
+        "a.csv:2: not as many",
+    ),
     "file ids twice": (lambda p: load_documents(_write(p / "a.csv", "id,text\n1,one\n1,two\n")), "a second time"),
-    "folder not utf-8": (lambda p: load_documents(_write(p / "f" / "a.txt", b"\xff\xfe\x00").parent), "not UTF-8 at byte 0"),
+    "folder not utf-8": (
+        lambda p: load_documents(_write(p / "f" / "a.txt", b"\xff\xfe\x00").parent),
+        "not UTF-8 at byte 0",
+    ),
     "pair of no document": (
         lambda p: load_files(_write(p / "a.csv", "id,text\n1,one\n"), pairs=_write(p / "p.csv", "query,doc_id\nwhat,2\n")),
         "p.csv:2: doc_id: '2'",
@@ -118,12 +133,13 @@ FILES: dict[str, tuple[Callable[[Path], object], str]] = {
         "query: nothing found",
     ),
     "no dataset_info": (lambda p: read_dataset(p, "x"), "dataset_info.json: no such file"),
-    "no such entry": (lambda p: read_dataset(_write(p / "dataset_info.json", '{"a": {}}').parent, "x"), "no entry 'x'; there are: a"),
+    "no such entry": (
+        lambda p: read_dataset(_write(p / "dataset_info.json", '{"a": {}}').parent, "x"),
+        "no entry 'x'; there are: a",
+    ),
     "row of another form": (
         lambda p: read_dataset(
-            _write(p / "x.json", '[{"text": "a"}]').parent
-            if _write(p / "dataset_info.json", '{"x": {"file_name": "x.json"}}')
-            else p,
+            _write(p / "x.json", '[{"text": "a"}]').parent if _write(p / "dataset_info.json", '{"x": {"file_name": "x.json"}}') else p,
             "x",
         ),
         "x.json: row 0: not a alpaca row",
@@ -146,7 +162,10 @@ PARAM_FILES = {
     "no section": ("seed: 1\n", "no section 'sample_pairs'; there are: seed"),
     "unknown key": (PARAMS.replace("pairs: 10", "pairs: 10, pears: 1"), "sample_pairs.pears"),
     "missing key": ("seed: 1\nsample_pairs: {pairs: 10}\n", "sample_pairs.dev_share: Field required"),
-    "text for a number": (PARAMS.replace("10", "ten"), "sample_pairs.pairs: Input should be a valid integer, found 'ten'"),
+    "text for a number": (
+        PARAMS.replace("10", "ten"),
+        "sample_pairs.pairs: Input should be a valid integer, found 'ten'",
+    ),
     "fraction for a whole number": (PARAMS.replace("10", "10.5"), "sample_pairs.pairs"),
     "no shared seed": (PARAMS.replace("seed: 1\n", ""), "sample_pairs.seed: Field required"),
 }
@@ -173,7 +192,9 @@ def test_a_failed_stage_loses_nothing(tmp_path: Path) -> None:
     out.mkdir()
     (out / "corpus.jsonl").write_text("what was there\n")
     (tmp_path / "params.yaml").write_text(f"seed: 1\nprepare_corpus: {{source: beir, path: {source}}}\n")
-    flags = [f"--{n}={out / v}" for n, v in (("corpus", "corpus.jsonl"), ("train", "t"), ("test", "test"), ("manifest", "m"), ("record", "r"))]
+    flags = [
+        f"--{n}={out / v}" for n, v in (("corpus", "corpus.jsonl"), ("train", "t"), ("test", "test"), ("manifest", "m"), ("record", "r"))
+    ]
     with pytest.raises(InputError):
         prepare_corpus.main([f"--params={tmp_path / 'params.yaml'}", *flags])
     assert [path.name for path in out.iterdir()] == ["corpus.jsonl"]

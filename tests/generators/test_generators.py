@@ -30,7 +30,7 @@ def test_the_document_is_cut_and_nothing_else(tiny_tokenizer: Any) -> None:
 
 
 def test_a_template_without_document_is_refused(tiny_tokenizer: Any) -> None:
-    with pytest.raises(ValueError, match="generator.template: 'Query:'"):
+    with pytest.raises(ValueError, match=r"generator.template: 'Query:'"):
         render_prompts(["a"], [""], tiny_tokenizer, template="Query:", maximum_document_tokens=2)
 
 
@@ -164,7 +164,9 @@ def test_with_no_pairs_the_generator_stays_as_it_is(fitted: Any, tiny_generator:
     result = fitted([], tmp_path / "model", tmp_path / "scratch")
     assert result.loss == []
     for left, right in zip(
-        load_generator(str(tmp_path / "model"))[0].parameters(), load_generator(str(tiny_generator))[0].parameters(), strict=True
+        load_generator(str(tmp_path / "model"))[0].parameters(),
+        load_generator(str(tiny_generator))[0].parameters(),
+        strict=True,
     ):
         torch.testing.assert_close(left, right)
 
@@ -204,11 +206,26 @@ PREFERENCES = [
 def test_reward_model_learns_gates_and_reloads(tiny_generator: Path, corpus: list[Document], tmp_path: Path) -> None:
     texts = {document.doc_id: document.text for document in corpus}
     settings: dict[str, Any] = {"template": DEFAULT_TEMPLATE, "document_tokens": 16, "device": "cpu", **LORA}
-    settings |= {"epochs": 8, "batch_size": 8, "learning_rate": 1e-2, "center_coefficient": 0.01, "bf16": False, "seed": 1}
+    settings |= {
+        "epochs": 8,
+        "batch_size": 8,
+        "learning_rate": 1e-2,
+        "center_coefficient": 0.01,
+        "bf16": False,
+        "seed": 1,
+    }
     held_out = [PreferencePair(doc_id="parse", chosen="order a table", rejected="a line chart", kind="hard_over_easy")]
     folder, scratch = tmp_path / "reward", tmp_path / "scratch"
     loss, gate = fit_reward_model(
-        tiny_generator, PREFERENCES, held_out, texts, folder, minimum_accuracy=0.9, minimum_pairs=5, scratch=scratch, **settings
+        tiny_generator,
+        PREFERENCES,
+        held_out,
+        texts,
+        folder,
+        minimum_accuracy=0.9,
+        minimum_pairs=5,
+        scratch=scratch,
+        **settings,
     )
     assert loss[-1][1] < loss[0][1]
     assert gate["passed"]
@@ -223,8 +240,21 @@ def test_reward_model_learns_gates_and_reloads(tiny_generator: Path, corpus: lis
 
 def test_the_gate_stays_shut(tiny_generator: Path, corpus: list[Document], tmp_path: Path) -> None:
     texts = {document.doc_id: document.text for document in corpus}
-    settings: dict[str, Any] = {"template": DEFAULT_TEMPLATE, "document_tokens": 16, "device": "cpu", **LORA, "scratch": tmp_path / "s"}
-    settings |= {"epochs": 1, "batch_size": 8, "learning_rate": 1e-4, "center_coefficient": 0.0, "bf16": False, "seed": 1}
+    settings: dict[str, Any] = {
+        "template": DEFAULT_TEMPLATE,
+        "document_tokens": 16,
+        "device": "cpu",
+        **LORA,
+        "scratch": tmp_path / "s",
+    }
+    settings |= {
+        "epochs": 1,
+        "batch_size": 8,
+        "learning_rate": 1e-4,
+        "center_coefficient": 0.0,
+        "bf16": False,
+        "seed": 1,
+    }
     for number, minimum in ((3, 0.0), (24, 1.1)):
         _, gate = fit_reward_model(
             tiny_generator,

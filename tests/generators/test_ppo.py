@@ -77,9 +77,7 @@ def test_the_curriculum_visits_easy_documents_first(tiny_generator: Path, tmp_pa
     assert [p.difficulty for b in hard for p in b] == sorted(visited, reverse=True)
     mixed = list(islice(curriculum(prompts(), batch_size=2, order="random", seed=0), 4))
     assert sorted(p.difficulty for b in mixed for p in b) == visited
-    history = build(tiny_generator, batch_size=2, minibatch_size=2).train(
-        prompts(), steps=4, order="easy_first", scratch=tmp_path
-    )
+    history = build(tiny_generator, batch_size=2, minibatch_size=2).train(prompts(), steps=4, order="easy_first", scratch=tmp_path)
     assert [row["difficulty"] for row in history] == sorted(row["difficulty"] for row in history)
 
 

@@ -48,18 +48,14 @@ def test_generalised_advantages() -> None:
 def test_policy_loss(ratio: float, advantage: float, loss: float, clipped: float) -> None:
     """max(-A rho, -A clip(rho, .8, 1.2)), one token."""
     new = torch.tensor([[math.log(ratio)]])
-    value, share = ppo_math.policy_loss(
-        new, torch.zeros(1, 1), torch.tensor([[advantage]]), torch.ones(1, 1), clip=0.2
-    )
+    value, share = ppo_math.policy_loss(new, torch.zeros(1, 1), torch.tensor([[advantage]]), torch.ones(1, 1), clip=0.2)
     assert value.item() == pytest.approx(loss)
     assert share.item() == clipped
 
 
 def test_value_loss() -> None:
     """Old value 0, return 1, eps .2: a value of .5 counts as .2, whose error .8 is the larger: .5 * .64 = .32."""
-    loss = ppo_math.value_loss(
-        torch.tensor([[0.5]]), torch.zeros(1, 1), torch.ones(1, 1), torch.ones(1, 1), clip=0.2
-    )
+    loss = ppo_math.value_loss(torch.tensor([[0.5]]), torch.zeros(1, 1), torch.ones(1, 1), torch.ones(1, 1), clip=0.2)
     assert loss.item() == pytest.approx(0.32)
 
 

@@ -31,7 +31,7 @@ def queries(pairs: list[LabelledPair]) -> dict[str, str]:
 
 def test_bm25_finds_and_leaves_out_what_shares_no_word(texts: dict[str, str]) -> None:
     run = bm25.search(texts, {"q": "linear equations", "none": "zzz"}, depth=6)
-    assert [(item.query_id, item.doc_id) for item in run][0] == ("q", "solve")
+    assert next((item.query_id, item.doc_id) for item in run) == ("q", "solve")
     assert all(item.score > 0 for item in run)
     assert "none" not in {item.query_id for item in run}
 
@@ -144,7 +144,7 @@ def test_first_layers(tiny_encoder: Path) -> None:
     cut = dense.load_dense(str(tiny_encoder), layers=1)
     assert len(cut[0].auto_model.encoder.layer) == cut[0].auto_model.config.num_hidden_layers == 1
     assert len(whole[0].auto_model.encoder.layer) == 2
-    with pytest.raises(ValueError, match="retriever.layers: 3 found, 1 to 2 allowed"):
+    with pytest.raises(ValueError, match=r"retriever.layers: 3 found, 1 to 2 allowed"):
         keep_layers(whole[0].auto_model, 3)
     assert Path(resolve_encoder("builtin")).is_dir()
 
@@ -199,7 +199,12 @@ def test_training_rows(corpus: list[Document], texts: dict[str, str], pairs: lis
     groups = group_numbers([corpus[0].model_copy(update={"group": "sort"}), *corpus[1:], duplicate])
     assert groups["sort"] == groups["sort2"] != groups["mean"]
     rows = build_training_set(
-        [(pair.text, pair.doc_id) for pair in pairs], {**texts, "sort2": "Sort rows!"}, groups, rows=60, negatives=2, seed=1
+        [(pair.text, pair.doc_id) for pair in pairs],
+        {**texts, "sort2": "Sort rows!"},
+        groups,
+        rows=60,
+        negatives=2,
+        seed=1,
     )
     assert len(rows.columns["query"]) == 60
     assert rows.epochs == 10
@@ -230,9 +235,7 @@ def fit(model: Any, corpus: list[Document], pairs: list[LabelledPair], scratch: 
         "seed": 1,
         "dev_score": lambda _: 0.0,
     }
-    return train_retriever(
-        model, [(pair.text, pair.doc_id) for pair in pairs], corpus, scratch=scratch, **{**settings, **changes}
-    )
+    return train_retriever(model, [(pair.text, pair.doc_id) for pair in pairs], corpus, scratch=scratch, **{**settings, **changes})
 
 
 @pytest.mark.parametrize("kind", ["late", "dense"])
@@ -252,9 +255,7 @@ def rising() -> Any:
     return lambda _: float(next(values))
 
 
-def test_the_best_checkpoint_stays_step_0_included(
-    late: Any, corpus: list[Document], pairs: list[LabelledPair], tmp_path: Path
-) -> None:
+def test_the_best_checkpoint_stays_step_0_included(late: Any, corpus: list[Document], pairs: list[LabelledPair], tmp_path: Path) -> None:
     before = {name: value.clone() for name, value in late.state_dict().items()}
     falling = iter([0.9, 0.5, 0.1])
     trained = fit(late, corpus, pairs, tmp_path, dev_score=lambda _: next(falling))
@@ -269,9 +270,7 @@ def test_with_no_pair_the_retriever_stays_zero_shot(late: Any, corpus: list[Docu
     assert trained.best_step == 0
 
 
-def test_resumed_equals_uninterrupted(
-    tiny_encoder: Path, corpus: list[Document], pairs: list[LabelledPair], tmp_path: Path
-) -> None:
+def test_resumed_equals_uninterrupted(tiny_encoder: Path, corpus: list[Document], pairs: list[LabelledPair], tmp_path: Path) -> None:
     def build() -> Any:
         return colbert.build_colbert(str(tiny_encoder), dimensions=16, query_tokens=8, document_tokens=12, seed=1)
 
@@ -298,7 +297,10 @@ def pseudo(number: int, doc_id: str, status: str = "kept") -> PseudoQuery:
 
 
 def test_pairs_of_a_round(pairs: list[LabelledPair]) -> None:
-    rounds = [[pseudo(i, "sort") for i in range(5)], [pseudo(0, "sort"), pseudo(0, "mean", "rejected"), pseudo(0, "join")]]
+    rounds = [
+        [pseudo(i, "sort") for i in range(5)],
+        [pseudo(0, "sort"), pseudo(0, "mean", "rejected"), pseudo(0, "join")],
+    ]
     settings = {"queries_per_document": 2, "labelled_copies": 2, "seed": 1}
     chosen, held_out = choose_pairs(pairs[:1], rounds, held_out=0, **settings)
     assert chosen[:2] == [(pairs[0].text, "sort")] * 2
@@ -320,7 +322,15 @@ def test_dev_is_labelled_or_made_of_pseudo_queries(texts: dict[str, str], pairs:
 
 def test_filter_runs(corpus: list[Document], tiny_encoder: Path) -> None:
     runs = FilterRuns(
-        corpus, tiny_encoder, device="cpu", depth=99, candidates=2, bm25_k1=0.9, bm25_b=0.4, bm25_stop_words="english", seed=1
+        corpus,
+        tiny_encoder,
+        device="cpu",
+        depth=99,
+        candidates=2,
+        bm25_k1=0.9,
+        bm25_b=0.4,
+        bm25_stop_words="english",
+        seed=1,
     )
     wanted = {"q": ("merge two tables by key", "join")}
     for name in ("bm25", "bm25_sampled", "dense"):

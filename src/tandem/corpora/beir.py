@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import shutil
 import zipfile
 from pathlib import Path
@@ -87,12 +86,12 @@ def download(name: str, cache: Path, *, timeout_seconds: float = 30.0) -> Path:
         if digest != CHECKSUMS[name]:
             partial.unlink()
             raise InputError(f"{partial}: MD5 {digest}, published is {CHECKSUMS[name]}; removed, run the stage again")
-        os.replace(partial, archive)
+        partial.replace(archive)
     draft = cache / f".{name}.draft"
     shutil.rmtree(draft, ignore_errors=True)
     with zipfile.ZipFile(archive) as packed:
         packed.extractall(draft)
-    os.replace(draft / name, folder)
+    (draft / name).replace(folder)
     shutil.rmtree(draft)
     archive.unlink()
     return folder

@@ -34,7 +34,8 @@ def load_files(path: Path, *, pairs: Path | None = None, test_share: float = 0.5
     if pairs is None:
         return Collection(documents, [], [], {"files": path.name})
     labelled = load_pairs(pairs, {document.doc_id for document in documents})
-    train, test = [], []
+    train: list[LabelledPair] = []
+    test: list[LabelledPair] = []
     for pair in labelled:
         draw = int.from_bytes(hashlib.sha256(normalise(pair.text).encode()).digest()[:8], "big") / 2**64
         (test if draw < test_share else train).append(pair)

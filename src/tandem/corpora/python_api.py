@@ -52,9 +52,7 @@ def package_root(package: str) -> Path:
     """
     spec = importlib.util.find_spec(package)
     if spec is None or not spec.submodule_search_locations:
-        raise FileNotFoundError(
-            f"prepare_corpus.packages: '{package}' is not an installed package; install it or take it off the list"
-        )
+        raise FileNotFoundError(f"prepare_corpus.packages: '{package}' is not an installed package; install it or take it off the list")
     return Path(next(iter(spec.submodule_search_locations)))
 
 
@@ -148,9 +146,7 @@ def _added_docs(call: ast.Call, prefix: str) -> Iterator[tuple[str, str]]:
         yield ".".join(names if len(names) > 1 else [prefix, *names]), docstring
 
 
-def build_collection(
-    packages: Sequence[str], *, documents: int, test_queries: int, seed: int, duplicate_groups: GroupFinder
-) -> Collection:
+def build_collection(packages: Sequence[str], *, documents: int, test_queries: int, seed: int, duplicate_groups: GroupFinder) -> Collection:
     """The embedded collection: documents drawn from the packages, each with its query, parted into train and test.
 
     Documents whose body nearly repeats another's, or whose summary another shares, are left out before the draw.
@@ -163,9 +159,7 @@ def build_collection(
         duplicate_groups: finds near duplicates, as :func:`tandem.corpora.near_duplicates.duplicate_groups` does.
     """
     if test_queries >= documents:
-        raise ValueError(
-            f"prepare_corpus.test_queries: {test_queries} found, fewer than prepare_corpus.documents ({documents}) allowed"
-        )
+        raise ValueError(f"prepare_corpus.test_queries: {test_queries} found, fewer than prepare_corpus.documents ({documents}) allowed")
     found = {item.name: item for package in packages for item in read_docstrings(package_root(package))}
     items = [found[name] for name in sorted(found)]
     groups = duplicate_groups([item.body for item in items])

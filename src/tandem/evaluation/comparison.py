@@ -13,7 +13,18 @@ from tandem.evaluation.significance import bootstrap_interval, compare, holm
 
 __all__ = ["COLUMNS", "compare_systems", "to_markdown"]
 
-TESTS = ["difference", "low", "high", "p_t", "p_t_holm", "p_randomisation", "p_randomisation_holm", "wins", "ties", "losses"]
+TESTS = [
+    "difference",
+    "low",
+    "high",
+    "p_t",
+    "p_t_holm",
+    "p_randomisation",
+    "p_randomisation_holm",
+    "wins",
+    "ties",
+    "losses",
+]
 COLUMNS = ["system", *MEASURES, *TESTS]
 Values = dict[str, dict[str, float]]
 
@@ -41,11 +52,7 @@ def compare_systems(
     if baseline not in systems:
         raise ValueError(f"compare_rounds.baseline: {baseline!r} found, allowed: {', '.join(systems)}")
     settings = {"resamples": resamples, "seed": seed}
-    tests = {
-        name: compare(systems[baseline][measure], values[measure], **settings)
-        for name, values in systems.items()
-        if name != baseline
-    }
+    tests = {name: compare(systems[baseline][measure], values[measure], **settings) for name, values in systems.items() if name != baseline}
     holm_t = dict(zip(tests, holm([test.p_t for test in tests.values()]), strict=True))
     holm_r = dict(zip(tests, holm([test.p_randomisation for test in tests.values()]), strict=True))
     rows = []

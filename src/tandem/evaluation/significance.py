@@ -24,9 +24,7 @@ class Comparison:
     losses: int
 
 
-def compare(
-    baseline: Mapping[str, float], challenger: Mapping[str, float], *, resamples: int = 10_000, seed: int = 0
-) -> Comparison:
+def compare(baseline: Mapping[str, float], challenger: Mapping[str, float], *, resamples: int = 10_000, seed: int = 0) -> Comparison:
     """Compare two systems' values of one measure, paired by query.
 
     Args:
@@ -60,9 +58,7 @@ def compare(
     )
 
 
-def bootstrap_interval(
-    values: Sequence[float] | np.ndarray, *, resamples: int = 10_000, seed: int = 0
-) -> tuple[float, float]:
+def bootstrap_interval(values: Sequence[float] | np.ndarray, *, resamples: int = 10_000, seed: int = 0) -> tuple[float, float]:
     """The 95 % percentile bootstrap interval of a mean."""
     array = np.asarray(values, dtype=float)
     if len(array) < 2 or np.ptp(array) == 0:

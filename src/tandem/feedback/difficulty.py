@@ -75,9 +75,7 @@ def document_difficulty(rows: Sequence[Difficulty]) -> dict[str, float]:
     return {doc_id: statistics.fmean(own) for doc_id, own in values.items()}
 
 
-def best_competitors(
-    targets: Mapping[str, str], run: Sequence[ScoredDoc], groups: Mapping[str, int]
-) -> dict[str, float]:
+def best_competitors(targets: Mapping[str, str], run: Sequence[ScoredDoc], groups: Mapping[str, int]) -> dict[str, float]:
     """The best score of a document that is neither the query's own nor a near duplicate of it, by query_id."""
     best: dict[str, float] = {}
     for item in run:

@@ -66,9 +66,7 @@ def split_by_document(
     return [p for p in pairs if p.doc_id not in held_out], [p for p in pairs if p.doc_id in held_out]
 
 
-def _hard_over_easy(
-    kept: Sequence[PseudoQuery], difficulty: Mapping[str, float], minimum_margin: float
-) -> list[PreferencePair]:
+def _hard_over_easy(kept: Sequence[PseudoQuery], difficulty: Mapping[str, float], minimum_margin: float) -> list[PreferencePair]:
     pairs = []
     for a in kept:
         for b in kept:

@@ -72,8 +72,6 @@ def keep_rate(
     if not pairs:
         return {}
     rows = [PseudoQuery(query_id=f"{i}", text=pair.text, doc_id=pair.doc_id) for i, pair in enumerate(pairs)]
-    marked, steps = filter_rows(
-        rows, corpus, search, rules=rules, minimum_words=minimum_words, maximum_words=maximum_words
-    )
+    marked, steps = filter_rows(rows, corpus, search, rules=rules, minimum_words=minimum_words, maximum_words=maximum_words)
     rates = {f"real_kept_after_{step['filter']}": int(step["left"]) / len(rows) for step in steps[-len(rules) :]}
     return {"real_keep_rate": sum(row.status == "kept" for row in marked) / len(rows), **(rates if rules else {})}

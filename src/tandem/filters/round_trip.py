@@ -16,9 +16,7 @@ from tandem.records import PseudoQuery
 __all__ = ["apply_rule", "apply_shape_rule", "document_ranks", "funnel"]
 
 
-def document_ranks(
-    targets: Mapping[str, str], run: Sequence[ScoredDoc], groups: Mapping[str, int]
-) -> dict[str, tuple[int, float]]:
+def document_ranks(targets: Mapping[str, str], run: Sequence[ScoredDoc], groups: Mapping[str, int]) -> dict[str, tuple[int, float]]:
     """The pessimistic rank and the score of each query's own document in a run.
 
     Args:
@@ -43,9 +41,7 @@ def document_ranks(
     return ranks
 
 
-def apply_rule(
-    rows: Sequence[PseudoQuery], ranks: Mapping[str, tuple[int, float]], *, name: str, k: int
-) -> list[PseudoQuery]:
+def apply_rule(rows: Sequence[PseudoQuery], ranks: Mapping[str, tuple[int, float]], *, name: str, k: int) -> list[PseudoQuery]:
     """Write a run's ranks and scores into the rows, and reject those that are not rejected yet and fall beyond k.
 
     Args:

@@ -77,9 +77,7 @@ def read_qrels(path: Path) -> list[ir_measures.Qrel]:
     return list(qrels.values())
 
 
-def validate_qrels(
-    qrels: Sequence[ir_measures.Qrel], path: Path, *, query_ids: Iterable[str], doc_ids: Iterable[str]
-) -> None:
+def validate_qrels(qrels: Sequence[ir_measures.Qrel], path: Path, *, query_ids: Iterable[str], doc_ids: Iterable[str]) -> None:
     """Check that every judgement names a query and a document that exist.
 
     Raises:

@@ -90,8 +90,8 @@ def _write_whole(path: Path, chunks: Iterable[bytes]) -> None:
             file.writelines(chunks)
         mask = os.umask(0)
         os.umask(mask)
-        os.chmod(name, 0o666 & ~mask)
-        os.replace(name, path)
+        Path(name).chmod(0o666 & ~mask)
+        Path(name).replace(path)
     except BaseException:
         Path(name).unlink(missing_ok=True)
         raise

@@ -55,7 +55,7 @@ def write_dataset(folder: Path, name: str, rows: Sequence[Row], *, formatting: F
     write_json(folder / f"{name}.json", [write(row) for row in rows])
     registry = folder / "dataset_info.json"
     entries = _read_json(registry, dict) if registry.exists() else {}
-    write_json(registry, {**entries, name: _entry(name, formatting, ranking)})
+    write_json(registry, {**entries, name: _entry(name, formatting, ranking=ranking)})
 
 
 def read_dataset(folder: Path, name: str) -> list[Row]:
@@ -83,7 +83,7 @@ def read_dataset(folder: Path, name: str) -> list[Row]:
     return rows
 
 
-def _entry(name: str, formatting: Formatting, ranking: bool) -> dict[str, Any]:
+def _entry(name: str, formatting: Formatting, *, ranking: bool) -> dict[str, Any]:
     entry: dict[str, Any] = {"file_name": f"{name}.json", "formatting": formatting}
     if ranking:
         entry["ranking"] = True

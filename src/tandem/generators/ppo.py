@@ -7,7 +7,6 @@ does not end is penalised; a run goes on exactly where it was stopped.
 
 from __future__ import annotations
 
-import os
 import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -119,6 +118,7 @@ class PPO:
     seed: int = 0
 
     def __post_init__(self) -> None:
+        """Add the adapter and the value head, and check that the policy can learn to stop."""
         from peft import get_peft_model
 
         torch.manual_seed(self.seed)
@@ -189,9 +189,7 @@ class PPO:
         self.moments.update(raw)
         scores = self.moments.standardise(raw).clamp(-self.score_clip, self.score_clip)
         scores = (scores - self.missing_end_penalty * (1 - ended.any(1).float().cpu())).to(mask.device)
-        rewards = ppo_math.shaped_rewards(
-            scores, log_probs, reference, mask, kl_coefficient=self.controller.coefficient
-        )
+        rewards = ppo_math.shaped_rewards(scores, log_probs, reference, mask, kl_coefficient=self.controller.coefficient)
         advantages, returns = ppo_math.generalised_advantages(rewards, values, mask, gamma=self.gamma, lam=self.lam)
         metrics = {
             "reward": float(raw.mean()),
@@ -214,12 +212,8 @@ class PPO:
             for part in torch.randperm(len(rollout.ids)).split(self.minibatch_size):
                 mask = rollout.mask[part]
                 log_probs, values, _ = self._evaluate(rollout.ids[part], rollout.attention[part], rollout.prompt_tokens)
-                actor, clipped = ppo_math.policy_loss(
-                    log_probs, rollout.log_probs[part], advantages[part], mask, clip=self.clip
-                )
-                critic = ppo_math.value_loss(
-                    values, rollout.values[part], rollout.returns[part], mask, clip=self.value_clip
-                )
+                actor, clipped = ppo_math.policy_loss(log_probs, rollout.log_probs[part], advantages[part], mask, clip=self.clip)
+                critic = ppo_math.value_loss(values, rollout.values[part], rollout.returns[part], mask, clip=self.value_clip)
                 loss = actor + self.value_coefficient * critic
                 if not torch.isfinite(loss):
                     raise RuntimeError(f"PPO loss is {loss.item()}: lower train_ppo.learning_rate or check the reward")
@@ -240,9 +234,7 @@ class PPO:
     def _evaluate(self, ids: Tensor, attention: Tensor, width: int) -> tuple[Tensor, Tensor, Tensor]:
         """Log-probabilities of the response tokens, values before each of them, and the policy's entropy there."""
         positions = (attention.cumsum(1) - 1).clamp(min=0)
-        output = self.policy(
-            input_ids=ids, attention_mask=attention, position_ids=positions, output_hidden_states=True, use_cache=False
-        )
+        output = self.policy(input_ids=ids, attention_mask=attention, position_ids=positions, output_hidden_states=True, use_cache=False)
         distribution = log_softmax(output.logits[:, width - 1 : -1].float() / self.temperature, dim=-1)
         log_probs = distribution.gather(2, ids[:, width:].unsqueeze(2)).squeeze(2)
         values = self.value_head(output.hidden_states[-1][:, width - 1 : -1].float()).squeeze(2)
@@ -260,7 +252,7 @@ class PPO:
             "history": list(history),
         }
         torch.save(state, path.with_suffix(".tmp"))
-        os.replace(path.with_suffix(".tmp"), path)
+        path.with_suffix(".tmp").replace(path)
 
     def _restore(self, scratch: Path) -> list[dict[str, float]]:
         path = scratch / "ppo.pt"

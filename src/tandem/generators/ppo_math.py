@@ -28,9 +28,7 @@ def masked_mean(values: Tensor, mask: Tensor) -> Tensor:
     return (values * mask).sum() / mask.sum().clamp(min=1)
 
 
-def shaped_rewards(
-    scores: Tensor, log_probs: Tensor, reference_log_probs: Tensor, mask: Tensor, *, kl_coefficient: float
-) -> Tensor:
+def shaped_rewards(scores: Tensor, log_probs: Tensor, reference_log_probs: Tensor, mask: Tensor, *, kl_coefficient: float) -> Tensor:
     """``r_t = -beta (log pi(a_t) - log pi_ref(a_t))``, plus the score at a response's last token (iGFT equation 11).
 
     Args:
@@ -46,9 +44,7 @@ def shaped_rewards(
     return rewards
 
 
-def generalised_advantages(
-    rewards: Tensor, values: Tensor, mask: Tensor, *, gamma: float, lam: float
-) -> tuple[Tensor, Tensor]:
+def generalised_advantages(rewards: Tensor, values: Tensor, mask: Tensor, *, gamma: float, lam: float) -> tuple[Tensor, Tensor]:
     """GAE (Schulman et al., 2016): ``A_t = sum_l (gamma lam)^l delta_{t+l}``, ``delta_t = r_t + gamma V_{t+1} - V_t``.
 
     The value after a response's last token is 0.
@@ -74,9 +70,7 @@ def whiten(values: Tensor, mask: Tensor) -> Tensor:
     return (values - mean) * torch.rsqrt(variance + 1e-8) * mask
 
 
-def policy_loss(
-    log_probs: Tensor, old_log_probs: Tensor, advantages: Tensor, mask: Tensor, *, clip: float
-) -> tuple[Tensor, Tensor]:
+def policy_loss(log_probs: Tensor, old_log_probs: Tensor, advantages: Tensor, mask: Tensor, *, clip: float) -> tuple[Tensor, Tensor]:
     """The clipped surrogate ``-min(rho A, clip(rho, 1 - eps, 1 + eps) A)`` and the share of tokens where clipping counts."""
     ratio = torch.exp(log_probs - old_log_probs)
     plain = -advantages * ratio

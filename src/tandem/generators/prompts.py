@@ -52,10 +52,7 @@ def render_prompts(
     if "{document}" not in template:
         raise ValueError(f"generator.template: {template!r} has no '{{document}}'; it must say where the document goes")
     cut = truncate_documents(documents, tokenizer, maximum_document_tokens)
-    prompts = [
-        template.replace("{keywords}", words).replace("{document}", text)
-        for text, words in zip(cut, keywords, strict=True)
-    ]
+    prompts = [template.replace("{keywords}", words).replace("{document}", text) for text, words in zip(cut, keywords, strict=True)]
     if not getattr(tokenizer, "chat_template", None):
         return prompts
     turns = [[{"role": "user", "content": prompt}] for prompt in prompts]

@@ -62,15 +62,11 @@ def improve_generator(
     model, tokenizer = load_generator(str(generator), device=device)
     decision = orjson.loads(gate.read_bytes())
     if not decision["passed"] or not difficulty or steps == 0:
-        warnings.warn(
-            f"the reward model did not pass its gate ({gate}: {decision}); the generator stays as it is", stacklevel=2
-        )
+        warnings.warn(f"the reward model did not pass its gate ({gate}: {decision}); the generator stays as it is", stacklevel=2)
         save_generator(model, tokenizer, folder)
         return []
-    settings_of_text = {"template": template, "maximum_document_tokens": document_tokens}
-    reward = reward_function(
-        load_reward_model(str(reward_model), tokenizer, device=device), tokenizer, **settings_of_text
-    )
+    settings_of_text: dict[str, Any] = {"template": template, "maximum_document_tokens": document_tokens}
+    reward = reward_function(load_reward_model(str(reward_model), tokenizer, device=device), tokenizer, **settings_of_text)
     prompts = plan_rollouts(documents, difficulty, tokenizer, keywords=keywords, seed=seed, **settings_of_text)
     ppo = PPO(model=model, tokenizer=tokenizer, reward=reward, seed=seed, **settings)
     history = ppo.train(prompts, steps=steps, order=order, scratch=scratch)
@@ -99,13 +95,8 @@ def plan_rollouts(
         number = rng.randint(1, keywords) if keywords else 0
         words.append(", ".join(draw_keywords(content_words(documents[doc_id]), frequencies, number=number, rng=rng)))
     texts = [documents[doc_id] for doc_id in doc_ids]
-    prompts = render_prompts(
-        texts, words, tokenizer, template=template, maximum_document_tokens=maximum_document_tokens
-    )
-    return [
-        Prompt(text, prompt, difficulty[doc_id])
-        for text, prompt, doc_id in zip(texts, prompts, doc_ids, strict=True)
-    ]
+    prompts = render_prompts(texts, words, tokenizer, template=template, maximum_document_tokens=maximum_document_tokens)
+    return [Prompt(text, prompt, difficulty[doc_id]) for text, prompt, doc_id in zip(texts, prompts, doc_ids, strict=True)]
 
 
 def mean_of_last(history: Sequence[Mapping[str, float]], share: float = 0.25) -> dict[str, float]:

@@ -16,7 +16,14 @@ from tandem.generators.base import adapter_config, load_generator, merge_adapter
 from tandem.generators.prompts import DEFAULT_TEMPLATE, completion_text, render_prompts
 from tandem.records import PreferencePair
 
-__all__ = ["RewardFit", "fit_reward_model", "load_reward_model", "pair_accuracy", "reward_function", "train_reward_model"]
+__all__ = [
+    "RewardFit",
+    "fit_reward_model",
+    "load_reward_model",
+    "pair_accuracy",
+    "reward_function",
+    "train_reward_model",
+]
 
 Reward = Callable[[Sequence[str], Sequence[str]], list[float]]
 
@@ -120,9 +127,7 @@ def train_reward_model(
     return RewardFit(merged, [(row["step"], row["loss"]) for row in history if "loss" in row], difference)
 
 
-def reward_function(
-    model: Any, tokenizer: Any, *, template: str, maximum_document_tokens: int, batch_size: int = 64
-) -> Reward:
+def reward_function(model: Any, tokenizer: Any, *, template: str, maximum_document_tokens: int, batch_size: int = 64) -> Reward:
     """A trained reward model as a function of documents and queries, in the order given."""
     model.eval()
 
@@ -227,7 +232,7 @@ def fit_reward_model(
     """
     _, tokenizer = load_generator(str(generator))
     model = load_reward_model(str(generator), tokenizer, device=device)
-    shape = {"template": template, "maximum_document_tokens": document_tokens}
+    shape: dict[str, Any] = {"template": template, "maximum_document_tokens": document_tokens}
     loss: list[tuple[int, float]] = []
     if len(pairs) >= minimum_pairs:
         fitted = train_reward_model(model, tokenizer, pairs, documents, **shape, **settings)

@@ -42,7 +42,7 @@ def plan_requests(
     """
     rng = random.Random(f"requests:{seed}")
     chosen = rng.sample(range(len(documents)), min(sampled_documents, len(documents)))
-    requests = []
+    requests: list[Request] = []
     for i in sorted(chosen):
         words = content_words(document_text(documents[i]))
         for _ in range(queries_per_document):
@@ -94,6 +94,7 @@ def sample_queries(
     batch_size: int,
     temperature: float,
     top_p: float,
+    top_k: int = 0,
     maximum_new_tokens: int,
     seed: int,
     skip_batches: int = 0,
@@ -109,7 +110,8 @@ def sample_queries(
         prompts: text by query_id.
         batch_size: prompts at once.
         temperature: 0 decodes greedily.
-        top_p: nucleus size.
+        top_p: nucleus size; 1 keeps the whole distribution, and spares sorting the vocabulary at every token.
+        top_k: the likeliest tokens to sample from; 0 is all of them.
         maximum_new_tokens: of a completion.
         seed: see above.
         skip_batches: finished ones.
@@ -122,7 +124,7 @@ def sample_queries(
     starts = range(0, len(order), batch_size)
     sampling: dict[str, Any] = {"do_sample": False, "temperature": None, "top_p": None, "top_k": None}
     if temperature > 0:
-        sampling = {"do_sample": True, "temperature": temperature, "top_p": top_p, "top_k": 0}
+        sampling = {"do_sample": True, "temperature": temperature, "top_p": top_p, "top_k": top_k}
     for number, start in enumerate(tqdm(starts, desc="generating", unit="batch", mininterval=1.0)):
         if number < skip_batches:
             continue

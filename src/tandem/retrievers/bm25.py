@@ -41,18 +41,12 @@ def search(
     index.index(bm25s.tokenize(list(documents.values()), stopwords=stop, show_progress=False), show_progress=False)
     tokens = bm25s.tokenize(list(queries.values()), stopwords=stop, show_progress=False, return_ids=False)
     run = []
-    for query_id, words in tqdm(
-        zip(queries, tokens, strict=True), total=len(queries), desc="BM25", leave=False, mininterval=1.0
-    ):
+    for query_id, words in tqdm(zip(queries, tokens, strict=True), total=len(queries), desc="BM25", leave=False, mininterval=1.0):
         known = [word for word in words if word in index.vocab_dict]
         if not known:
             continue
         found, scores = index.retrieve([known], k=min(depth, len(doc_ids)), show_progress=False)
-        run += [
-            ScoredDoc(query_id, doc_ids[int(i)], float(score))
-            for i, score in zip(found[0], scores[0], strict=True)
-            if score > 0
-        ]
+        run += [ScoredDoc(query_id, doc_ids[int(i)], float(score)) for i, score in zip(found[0], scores[0], strict=True) if score > 0]
     return run
 
 

@@ -49,9 +49,7 @@ def build_colbert(
     """
     path = resolve_encoder(encoder)
     expansion: Any = {"strategy": "fixed", "attend": False, "length": query_tokens} if query_expansion else None
-    transformer = Transformer(
-        path, query_length=query_tokens, document_length=document_tokens, query_expansion=expansion
-    )
+    transformer = Transformer(path, query_length=query_tokens, document_length=document_tokens, query_expansion=expansion)
     keep_layers(transformer.auto_model, layers)
     width = transformer.get_embedding_dimension()
     weight = torch.empty(dimensions, width)

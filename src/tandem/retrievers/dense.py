@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
@@ -16,9 +15,7 @@ from tandem.retrievers.encoders import keep_layers, resolve_encoder
 __all__ = ["load_dense", "save_dense", "search"]
 
 
-def load_dense(
-    encoder: str, *, layers: int | None = None, maximum_tokens: int | None = None, device: str = "cpu"
-) -> SentenceTransformer:
+def load_dense(encoder: str, *, layers: int | None = None, maximum_tokens: int | None = None, device: str = "cpu") -> SentenceTransformer:
     """A dense encoder by name (see :func:`resolve_encoder`), cut to its first layers, pooled as its own files say."""
     model = SentenceTransformer(resolve_encoder(encoder), device=device)
     keep_layers(model[0].auto_model, layers)
@@ -32,7 +29,7 @@ def save_dense(model: SentenceTransformer, folder: Path) -> None:
     draft = folder.with_name(f".{folder.name}.draft")
     model.save_pretrained(str(draft), create_model_card=False)
     shutil.rmtree(folder, ignore_errors=True)
-    os.replace(draft, folder)
+    draft.replace(folder)
 
 
 def search(

@@ -68,9 +68,7 @@ def build_training_set(
     return TrainingSet({**columns, "label": labels}, relevant, rows / len(pairs))
 
 
-def _draw(
-    doc_ids: Sequence[str], groups: Mapping[str, int], relevant: set[int], number: int, rng: random.Random
-) -> list[str]:
+def _draw(doc_ids: Sequence[str], groups: Mapping[str, int], relevant: set[int], number: int, rng: random.Random) -> list[str]:
     drawn: list[str] = []
     for _ in range(100 * number):
         if len(drawn) == number:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from ir_measures import ScoredDoc
 
@@ -44,7 +45,7 @@ class FilterRuns:
         self.documents = {document.doc_id: document_text(document) for document in corpus}
         self.encoder, self.device = encoder, device
         self.depth, self.candidates, self.seed = min(depth, len(corpus)), candidates, seed
-        self.lexical = {"k1": bm25_k1, "b": bm25_b, "stop_words": bm25_stop_words}
+        self.lexical: dict[str, Any] = {"k1": bm25_k1, "b": bm25_b, "stop_words": bm25_stop_words}
 
     def search(self, name: str, queries: Mapping[str, tuple[str, str]]) -> list[ScoredDoc]:
         """The run of a name for queries given as (text, own doc_id) by query_id.

@@ -49,9 +49,7 @@ class MaskedContrastiveLoss(nn.Module):
         return cross_entropy(scores.float(), target)
 
 
-def false_negative_mask(
-    queries: Sequence[int], documents: Sequence[Sequence[int]], relevant: Mapping[int, set[int]]
-) -> Tensor:
+def false_negative_mask(queries: Sequence[int], documents: Sequence[Sequence[int]], relevant: Mapping[int, set[int]]) -> Tensor:
     """Which of a batch's documents are not to count against which query.
 
     Args:
@@ -84,9 +82,8 @@ def colbert_scores(model: Any, features: list[dict[str, Any]]) -> Tensor:
 
     outputs = [model(column, task=column.get("task", "document" if i else "query")) for i, column in enumerate(features)]
     documents, mask = stack_padded_token_embeddings(
-        [output["token_embeddings"] for output in outputs[1:]], [output["attention_mask"].bool() for output in outputs[1:]]
+        [output["token_embeddings"] for output in outputs[1:]],
+        [output["attention_mask"].bool() for output in outputs[1:]],
     )
     queries = outputs[0]
-    return maxsim_scores(
-        queries["token_embeddings"], documents, queries_mask=queries["attention_mask"].bool(), documents_mask=mask
-    )
+    return maxsim_scores(queries["token_embeddings"], documents, queries_mask=queries["attention_mask"].bool(), documents_mask=mask)

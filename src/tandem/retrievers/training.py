@@ -36,14 +36,14 @@ class Trained:
 
 
 class _DevEvaluator(BaseEvaluator):
-    """Lets the trainer choose its checkpoint by any function of the model."""
+    """Lets the trainer choose its checkpoint by any function of the model; the signature is sentence-transformers'."""
 
     def __init__(self, score: Callable[[Any], float]) -> None:
         super().__init__()
         self.score = score
         self.primary_metric = METRIC
 
-    def __call__(self, model: Any, output_path: str | None = None, epoch: int = -1, steps: int = -1) -> dict[str, float]:
+    def __call__(self, model: Any, output_path: str | None = None, epoch: int = -1, steps: int = -1) -> dict[str, float]:  # noqa: ARG002
         return {METRIC: self.score(model)}
 
 
@@ -125,9 +125,7 @@ def train_retriever(
         report_to=[],
         disable_tqdm=False,
     )
-    loss = MaskedContrastiveLoss(
-        model, score=colbert_scores if late else dense_scores, scale=scale, relevant=training_set.relevant
-    )
+    loss = MaskedContrastiveLoss(model, score=colbert_scores if late else dense_scores, scale=scale, relevant=training_set.relevant)
     trainer = trainer_class(
         model=model,
         args=arguments,

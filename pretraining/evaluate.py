@@ -1,0 +1,77 @@
+"""Measure the built-in generator on the quickstart's corpus, which it has never seen: round trip by BM25, speed, distinct share."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from pathlib import Path
+
+from ruamel.yaml import YAML
+
+from tandem.corpora.near_duplicates import duplicate_groups
+from tandem.corpora.python_api import build_collection
+from tandem.filters.round_trip import document_ranks
+from tandem.generators.base import load_generator
+from tandem.generators.prompts import DEFAULT_TEMPLATE
+from tandem.generators.sampling import mark_unusable, plan_prompts, sample_queries, summarise
+from tandem.records import group_numbers
+from tandem.retrievers.bm25 import search
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Generate greedily and by sampling for documents of the quickstart, write what share finds its document."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    for name in ("params", "model", "output"):
+        parser.add_argument(f"--{name}", type=Path, required=True)
+    arguments = parser.parse_args(argv)
+    params = YAML(typ="safe").load(arguments.params.read_text())
+    options = params["evaluate"]
+    collection = build_collection(
+        params["collect_text"]["excluded"],
+        documents=options["documents"],
+        test_queries=options["documents"] // 5,
+        seed=params["seed"],
+        duplicate_groups=duplicate_groups,
+    )
+    texts = {document.doc_id: document.text for document in collection.documents}
+    groups = group_numbers(collection.documents)
+
+    def round_trip(queries: dict[str, tuple[str, str]]) -> dict[str, float]:
+        run = search(texts, {query_id: text for query_id, (text, _) in queries.items()}, depth=100)
+        ranks = document_ranks({query_id: doc_id for query_id, (_, doc_id) in queries.items()}, run, groups)
+        return {f"top_{k}": sum(rank <= k for rank, _ in ranks.values()) / len(queries) for k in (1, 10, 70)}
+
+    pairs = [*collection.train, *collection.test]
+    result = {"real_queries": round_trip({pair.query_id: (pair.text, pair.doc_id) for pair in pairs})}
+    model, tokenizer = load_generator(str(arguments.model))
+    for name, keywords, temperature in (("greedy", 3, 0.0), ("greedy_without_keywords", 0, 0.0), ("sampled", 3, 0.8)):
+        requests, prompts = plan_prompts(
+            collection.documents,
+            tokenizer,
+            prefix=name,
+            sampled_documents=options["sampled_documents"],
+            queries_per_document=1,
+            template=DEFAULT_TEMPLATE,
+            document_tokens=params["pretrain"]["document_tokens"],
+            keywords=keywords,
+            seed=params["seed"],
+        )
+        settings = {"batch_size": 64, "temperature": temperature, "top_p": 0.9, "maximum_new_tokens": 32, "seed": params["seed"]}
+        started = time.perf_counter()
+        written = {query_id: text for batch in sample_queries(model, tokenizer, prompts, **settings) for query_id, text in batch}
+        seconds = time.perf_counter() - started
+        rows = mark_unusable(requests, written)
+        summary = summarise(rows)
+        result[name] = {
+            **round_trip({row.query_id: (row.text, row.doc_id) for row in rows}),
+            "queries_per_second": len(rows) / seconds,
+            "distinct_share": summary["distinct_share"],
+            "mean_words": summary["mean_words"],
+        }
+    arguments.output.write_text(json.dumps(result, indent=1) + "\n")
+    print(json.dumps(result, indent=1))
+
+
+if __name__ == "__main__":
+    main()
