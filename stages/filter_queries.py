@@ -33,7 +33,7 @@ class Params(Section):
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Read queries, corpus, dev pairs and the dense filter; write all rows with status, the funnel and the keep rates."""
-    paths = ["corpus", "dev", "queries", "encoder", "filtered", "funnel", "metrics", "record"]
+    paths = ["corpus", "dev", "queries", "encoder", "vectors", "filtered", "funnel", "metrics", "record"]
     arguments = parse(__doc__, argv, *paths, words=["round"])
     params = load_params(arguments.params, "filter_queries", Params)
     with record("filter_queries", params, arguments.record, round_id=arguments.round) as tracked:
@@ -41,6 +41,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         runs = FilterRuns(
             corpus,
             arguments.encoder,
+            arguments.vectors,
             device=device_name(),
             **params.model_dump(exclude={"rules", "minimum_words", "maximum_words"}),
         )

@@ -6,11 +6,12 @@ from collections.abc import Sequence
 
 from stages.arguments import parse, run
 from tandem.evaluation.measures import ndcg_at_10
+from tandem.formats.arrays import write_array
 from tandem.formats.jsonl import read_records
 from tandem.hardware import Precision, device_name, use_bf16
 from tandem.params import Section, load_params
 from tandem.records import Document, LabelledPair, document_text
-from tandem.retrievers.dense import load_dense, save_dense, search
+from tandem.retrievers.dense import encode_corpus, load_dense, save_dense, search
 from tandem.retrievers.selection import choose_dev
 from tandem.retrievers.training import train_retriever
 from tandem.scratch import open_scratch
@@ -37,8 +38,8 @@ class Params(Section):
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Read pairs and corpus, write the encoder."""
-    arguments = parse(__doc__, argv, "corpus", "train", "dev", "model", "record")
+    """Read pairs and corpus, write the encoder and the vectors of the corpus, which every round's filter searches."""
+    arguments = parse(__doc__, argv, "corpus", "train", "dev", "model", "vectors", "record")
     params = load_params(arguments.params, "train_filter_encoder", Params)
     inputs = [arguments.corpus, arguments.train, arguments.dev]
     with (
@@ -62,6 +63,7 @@ def main(argv: Sequence[str] | None = None) -> None:
             bf16=use_bf16(params.precision),
         )
         save_dense(model, arguments.model)
+        write_array(arguments.vectors, encode_corpus(model, texts))
         tracked.log_series("loss", trained.loss)
         tracked.log_series("dev_ndcg_at_10", trained.dev)
         tracked.log({"best_step": trained.best_step})

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 
+from tandem.formats.arrays import write_array
 from tandem.records import Document, LabelledPair, PseudoQuery, group_numbers
 from tandem.retrievers import bm25, colbert, dense
 from tandem.retrievers.encoders import keep_layers, resolve_encoder
@@ -320,10 +321,13 @@ def test_dev_is_labelled_or_made_of_pseudo_queries(texts: dict[str, str], pairs:
     assert set(unlabelled.documents) == set(texts)
 
 
-def test_filter_runs(corpus: list[Document], tiny_encoder: Path) -> None:
+def test_filter_runs(corpus: list[Document], texts: dict[str, str], tiny_encoder: Path, tmp_path: Path) -> None:
+    vectors = tmp_path / "vectors.npy"
+    write_array(vectors, dense.encode_corpus(dense.load_dense(str(tiny_encoder)), texts))
     runs = FilterRuns(
         corpus,
         tiny_encoder,
+        vectors,
         device="cpu",
         depth=99,
         candidates=2,

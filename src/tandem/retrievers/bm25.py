@@ -40,14 +40,18 @@ def search(
     index = bm25s.BM25(k1=k1, b=b, method="lucene")
     index.index(bm25s.tokenize(list(documents.values()), stopwords=stop, show_progress=False), show_progress=False)
     tokens = bm25s.tokenize(list(queries.values()), stopwords=stop, show_progress=False, return_ids=False)
-    run = []
-    for query_id, words in tqdm(zip(queries, tokens, strict=True), total=len(queries), desc="BM25", leave=False, mininterval=1.0):
-        known = [word for word in words if word in index.vocab_dict]
-        if not known:
-            continue
-        found, scores = index.retrieve([known], k=min(depth, len(doc_ids)), show_progress=False)
-        run += [ScoredDoc(query_id, doc_ids[int(i)], float(score)) for i, score in zip(found[0], scores[0], strict=True) if score > 0]
-    return run
+    # bm25s cannot search for a query of which it knows no word.
+    known = {i: [w for w in words if w in index.vocab_dict] for i, words in zip(queries, tokens, strict=True)}
+    known = {query_id: words for query_id, words in known.items() if words}
+    if not known:
+        return []
+    found, scores = index.retrieve(list(known.values()), k=min(depth, len(doc_ids)), show_progress=len(known) > 5000)
+    return [
+        ScoredDoc(query_id, doc_ids[int(i)], float(score))
+        for query_id, row, row_scores in zip(known, found, scores, strict=True)
+        for i, score in zip(row, row_scores, strict=True)
+        if score > 0
+    ]
 
 
 def tokenise(text: str) -> list[str]:

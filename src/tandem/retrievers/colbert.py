@@ -144,11 +144,18 @@ def count_tokens(model: MultiVectorEncoder, queries: Mapping[str, str]) -> dict[
     return {query_id: len(own) for query_id, own in zip(queries, vectors, strict=True)}
 
 
-def _score_by_length(queries: list[torch.Tensor], documents: list[torch.Tensor], group: int = 256) -> torch.Tensor:
-    """MaxSim of all queries with all documents (queries, documents); documents of like length are padded together."""
-    order = sorted(range(len(documents)), key=lambda i: len(documents[i]))
+def _score_by_length(
+    queries: list[torch.Tensor], documents: list[torch.Tensor], *, query_group: int = 64, document_group: int = 256
+) -> torch.Tensor:
+    """MaxSim of all queries with all documents (queries, documents); texts of like length are padded together."""
     scores = torch.empty(len(queries), len(documents))
-    for start in range(0, len(order), group):
-        part = order[start : start + group]
-        scores[:, part] = maxsim(queries, [documents[i] for i in part], chunk_elements=20_000_000).float().cpu()
+    for rows in _by_length(queries, query_group):
+        for columns in _by_length(documents, document_group):
+            part = maxsim([queries[i] for i in rows], [documents[i] for i in columns], chunk_elements=20_000_000)
+            scores[torch.tensor(rows)[:, None], torch.tensor(columns)] = part.float().cpu()
     return scores
+
+
+def _by_length(vectors: list[torch.Tensor], size: int) -> list[list[int]]:
+    order = sorted(range(len(vectors)), key=lambda i: len(vectors[i]))
+    return [order[start : start + size] for start in range(0, len(order), size)]

@@ -7,12 +7,13 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import faiss
+import numpy as np
 from ir_measures import ScoredDoc
 from sentence_transformers import SentenceTransformer
 
 from tandem.retrievers.encoders import keep_layers, resolve_encoder
 
-__all__ = ["load_dense", "save_dense", "search"]
+__all__ = ["encode_corpus", "load_dense", "save_dense", "search"]
 
 
 def load_dense(encoder: str, *, layers: int | None = None, maximum_tokens: int | None = None, device: str = "cpu") -> SentenceTransformer:
@@ -32,6 +33,17 @@ def save_dense(model: SentenceTransformer, folder: Path) -> None:
     draft.replace(folder)
 
 
+def encode_corpus(model: SentenceTransformer, documents: Mapping[str, str], *, batch_size: int = 32) -> np.ndarray:
+    """The normalised vectors of all documents, (documents, dimensions), in their order."""
+    return model.encode_document(
+        list(documents.values()),
+        batch_size=batch_size,
+        normalize_embeddings=True,
+        convert_to_numpy=True,
+        show_progress_bar=len(documents) > 5000,
+    )
+
+
 def search(
     model: SentenceTransformer,
     documents: Mapping[str, str],
@@ -39,6 +51,7 @@ def search(
     *,
     depth: int,
     batch_size: int = 32,
+    vectors: np.ndarray | None = None,
 ) -> list[ScoredDoc]:
     """Rank the whole corpus for each query by cosine similarity, exactly.
 
@@ -48,15 +61,21 @@ def search(
         queries: text by query_id.
         depth: results a query at most.
         batch_size: texts encoded at once; sentence-transformers sorts them by length itself.
+        vectors: of the documents, where :func:`encode_corpus` has made them already.
+
+    Raises:
+        ValueError: there are not as many vectors as documents.
     """
     if not queries:
         return []
     doc_ids = list(documents)
-    settings = {"batch_size": batch_size, "normalize_embeddings": True, "convert_to_numpy": True}
-    vectors = model.encode_document(list(documents.values()), show_progress_bar=len(doc_ids) > 5000, **settings)
+    if vectors is None:
+        vectors = encode_corpus(model, documents, batch_size=batch_size)
+    if len(vectors) != len(doc_ids):
+        raise ValueError(f"{len(vectors)} vectors found for {len(doc_ids)} documents; run the stage that encodes them again")
     index = faiss.IndexFlatIP(vectors.shape[1])
     index.add(vectors)
-    wanted = model.encode_query(list(queries.values()), **settings)
+    wanted = model.encode_query(list(queries.values()), batch_size=batch_size, normalize_embeddings=True, convert_to_numpy=True)
     scores, found = index.search(wanted, min(depth, len(doc_ids)))
     return [
         ScoredDoc(query_id, doc_ids[i], float(score))

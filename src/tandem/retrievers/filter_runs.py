@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from ir_measures import ScoredDoc
 
 from tandem.records import Document, document_text
@@ -20,6 +21,7 @@ class FilterRuns:
     Args:
         corpus: the documents.
         encoder: folder of the dense filter; loaded when a dense run is asked for.
+        vectors: file of the corpus's vectors by that encoder.
         device: of the encoder.
         depth: results a query.
         candidates: of ``bm25_sampled``, other documents a query.
@@ -33,6 +35,7 @@ class FilterRuns:
         self,
         corpus: Sequence[Document],
         encoder: Path,
+        vectors: Path,
         *,
         device: str,
         depth: int,
@@ -43,7 +46,7 @@ class FilterRuns:
         seed: int,
     ) -> None:
         self.documents = {document.doc_id: document_text(document) for document in corpus}
-        self.encoder, self.device = encoder, device
+        self.encoder, self.vectors, self.device = encoder, vectors, device
         self.depth, self.candidates, self.seed = min(depth, len(corpus)), candidates, seed
         self.lexical: dict[str, Any] = {"k1": bm25_k1, "b": bm25_b, "stop_words": bm25_stop_words}
 
@@ -63,5 +66,5 @@ class FilterRuns:
             from tandem.retrievers.dense import load_dense, search
 
             self.model = getattr(self, "model", None) or load_dense(str(self.encoder), device=self.device)
-            return search(self.model, self.documents, texts, depth=self.depth)
+            return search(self.model, self.documents, texts, depth=self.depth, vectors=np.load(self.vectors))
         raise ValueError(f"filter_queries.rules: run {name!r} found, allowed: bm25, bm25_sampled, dense")
