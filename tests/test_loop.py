@@ -21,18 +21,18 @@ SMALL: dict[str, Any] = {
     "sample_pairs": {"pairs": 24},
     "retriever": {"layers": 1, "document_tokens": 48},
     "train_generator": {"epochs": 1},
-    "train_filter_encoder": {"layers": 1, "steps": 2, "batch_size": 4, "maximum_tokens": 48},
+    "train_filter_encoder": {"layers": 1, "steps": 2, "batch_size": 4, "maximum_tokens": 48, "dev_documents": 10},
     "evaluate_baselines": {"dense_maximum_tokens": 48},
     "generate_queries": {"sampled_documents": 48, "batch_size": 16, "maximum_new_tokens": 16},
     "filter_queries": {"rules": [{"run": "bm25", "k": 20}, {"run": "bm25_sampled", "k": 5}, {"run": "dense", "k": 60}]},
-    "train_retriever": {"steps": 8, "batch_size": 4, "evaluations": 4, "dev_documents": 20},
+    "train_retriever": {"steps": 8, "batch_size": 4, "evaluations": 4, "dev_documents": 20, "training_document_tokens": 48},
     "build_preferences": {"minimum_margin": 0.01},
     "train_reward_model": {"epochs": 1, "minimum_accuracy": 0.0, "minimum_pairs": 2},
     "train_ppo": {"steps": 3, "batch_size": 8, "minibatch_size": 8, "epochs": 1, "maximum_new_tokens": 12},
     "compare_rounds": {"resamples": 200},
 }
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(2400)]
 
 
 def environment() -> dict[str, str]:

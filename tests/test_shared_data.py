@@ -33,7 +33,7 @@ def test_bm25(name: str) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(900)
+@pytest.mark.timeout(1800)
 @pytest.mark.parametrize("name", FIGURES)
 def test_zero_shot_encoder(name: str) -> None:
     documents, queries, qrels = load(name)
