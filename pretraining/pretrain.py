@@ -1,7 +1,9 @@
 """Pretrain the built-in generator: a small Llama that writes the summary of a document, seeded, logged, resumable.
 
 Loss: cross-entropy of the target plus ``document_loss_weight`` times that of the document. The weights kept are the mean
-of the last checkpoints (Izmailov et al., 2018), which a cosine schedule alone does not reach in so few steps.
+of the last checkpoints (Izmailov et al., 2018), which a cosine schedule alone does not reach in so few steps. Training goes in
+legs: each starts from the mean weights of the one before, with a new optimiser and a warm restart of the schedule (Loshchilov &
+Hutter, 2017), so that a trained model can be trained further without its first steps being run again.
 """
 
 from __future__ import annotations
@@ -117,42 +119,63 @@ def train(
     """Train for the given steps, from the last checkpoint in ``scratch`` if there is one; the averaged model, the curve."""
     frequencies = document_frequencies(f"{row['summary']} {row['body']}" for row in rows)
     model = build_model(tokenizer, options).to(device)
-    decay = [p for p in model.parameters() if p.dim() > 1]
-    other = [p for p in model.parameters() if p.dim() <= 1]
-    optimizer = torch.optim.AdamW(
-        [{"params": decay, "weight_decay": options["weight_decay"]}, {"params": other, "weight_decay": 0.0}],
-        betas=(0.9, 0.95),
-    )
-    start, curve, averaged = 0, [], []
+    optimizer = new_optimizer(model, options)
+    step, curve, averaged = 0, [], []
     checkpoint = scratch / "checkpoint.pt"
     if checkpoint.exists():
         state = torch.load(checkpoint, weights_only=True)
         model.load_state_dict(state["model"])
-        optimizer.load_state_dict(state["optimizer"])
-        start, curve, averaged = state["step"], state["curve"], state["averaged"]
-    steps, began = options["steps"], time.monotonic()
-    for step in tqdm(range(start, steps), initial=start, total=steps, desc="pretraining", mininterval=30):
-        rate = options["learning_rate"] * schedule(step, steps)
-        for group in optimizer.param_groups:
-            group["lr"] = rate
-        ids, target, document = (t.to(device) for t in batch(step, rows, frequencies, tokenizer, options))
-        with torch.autocast(device, dtype=torch.bfloat16, enabled=device == "cuda"):
-            query_loss, document_loss = losses(model, ids, target, document)
-        (query_loss + options["document_loss_weight"] * document_loss).backward()
-        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-        optimizer.step()
-        optimizer.zero_grad(set_to_none=True)
-        if (step + 1) % 20 == 0:
-            point = {"step": step + 1, "query_loss": query_loss.item(), "document_loss": document_loss.item()}
-            curve.append({**point, "seconds": round(time.monotonic() - began, 1)})
-        if step + 1 > steps - 100 * options["averaged_checkpoints"] and (steps - step - 1) % 100 == 0:
-            averaged.append({k: v.detach().cpu().clone() for k, v in model.state_dict().items()})
-        if (step + 1) % 200 == 0:
-            save(checkpoint, model, optimizer, step + 1, curve, averaged)
-    if averaged:
-        mean = {k: torch.stack([a[k].float() for a in averaged]).mean(0) for k in averaged[0]}
-        model.load_state_dict(mean)
+        if state["optimizer"]:
+            optimizer.load_state_dict(state["optimizer"])
+        step, curve, averaged = state["step"], state["curve"], state["averaged"]
+    legs, began = options["legs"], time.monotonic()
+    bar = tqdm(initial=step, total=sum(legs), desc="pretraining", mininterval=30)
+    for leg, steps in enumerate(legs):
+        first = sum(legs[:leg])
+        for step in range(max(step, first), first + steps):  # noqa: B020 - the step counts over all legs
+            for group in optimizer.param_groups:
+                group["lr"] = options["learning_rate"] * schedule(step - first, steps)
+            ids, target, document = (t.to(device) for t in batch(step, rows, frequencies, tokenizer, options))
+            point = train_step(model, optimizer, ids, target, document, options["document_loss_weight"])
+            bar.update()
+            done = step + 1 - first
+            if done % 20 == 0:
+                curve.append({"step": step + 1, **point, "seconds": round(time.monotonic() - began, 1)})
+            if done > steps - 100 * options["averaged_checkpoints"] and (steps - done) % 100 == 0:
+                averaged.append({k: v.detach().cpu().clone() for k, v in model.state_dict().items()})
+            if done == steps:
+                model.load_state_dict({k: torch.stack([a[k].float() for a in averaged]).mean(0) for k in averaged[0]})
+                optimizer, averaged = new_optimizer(model, options), []
+            if done % 200 == 0 or done == steps:
+                save(checkpoint, model, optimizer, step + 1, curve, averaged)
+        step = first + steps
     return model.cpu(), curve
+
+
+def new_optimizer(model: LlamaForCausalLM, options: dict[str, Any]) -> torch.optim.AdamW:
+    """AdamW that decays matrices alone."""
+    decay = [p for p in model.parameters() if p.dim() > 1]
+    other = [p for p in model.parameters() if p.dim() <= 1]
+    groups = [{"params": decay, "weight_decay": options["weight_decay"]}, {"params": other, "weight_decay": 0.0}]
+    return torch.optim.AdamW(groups, betas=(0.9, 0.95))
+
+
+def train_step(
+    model: LlamaForCausalLM,
+    optimizer: torch.optim.AdamW,
+    ids: torch.Tensor,
+    target: torch.Tensor,
+    document: torch.Tensor,
+    document_loss_weight: float,
+) -> dict[str, float]:
+    """One optimiser step; both losses before it."""
+    with torch.autocast(ids.device.type, dtype=torch.bfloat16, enabled=ids.device.type == "cuda"):
+        query_loss, document_loss = losses(model, ids, target, document)
+    (query_loss + document_loss_weight * document_loss).backward()
+    torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+    optimizer.step()
+    optimizer.zero_grad(set_to_none=True)
+    return {"query_loss": query_loss.item(), "document_loss": document_loss.item()}
 
 
 def losses(model: LlamaForCausalLM, ids: torch.Tensor, target: torch.Tensor, document: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from stages.arguments import parse, run
+from stages.arguments import open_stage, run
 from tandem.feedback.preferences import build_preferences, split_by_document, summarise
 from tandem.formats.jsonl import read_records, write_records
-from tandem.params import Section, load_params
+from tandem.params import Section
 from tandem.records import Difficulty, PseudoQuery
-from tandem.tracking import record
 
 
 class Params(Section):
@@ -27,14 +26,13 @@ class Params(Section):
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Read queries with status and difficulty, write training and held-out pairs."""
-    arguments = parse(__doc__, argv, "queries", "difficulty", "pairs", "held_out", "record", words=["round"])
-    params = load_params(arguments.params, "build_preferences", Params)
-    with record("build_preferences", params, arguments.record, round_id=arguments.round) as tracked:
-        difficulty = {row.query_id: row.difficulty for row in read_records(arguments.difficulty, Difficulty)}
-        pairs = build_preferences(read_records(arguments.queries, PseudoQuery), difficulty, **params.model_dump(exclude={"held_out_share"}))
+    reads, writes = "queries difficulty", "pairs held_out"
+    with open_stage("build_preferences", Params, argv, reads=reads, writes=writes, words="round") as (paths, params, tracked, _):
+        difficulty = {row.query_id: row.difficulty for row in read_records(paths.difficulty, Difficulty)}
+        pairs = build_preferences(read_records(paths.queries, PseudoQuery), difficulty, **params.model_dump(exclude={"held_out_share"}))
         train, held_out = split_by_document(pairs, held_out_share=params.held_out_share, seed=params.seed)
-        write_records(arguments.pairs, train)
-        write_records(arguments.held_out, held_out)
+        write_records(paths.pairs, train)
+        write_records(paths.held_out, held_out)
         tracked.log(summarise(train, held_out))
 
 

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from stages.arguments import parse, run
+from stages.arguments import open_stage, run
 from tandem.evaluation.comparison import COLUMNS, compare_systems, to_markdown
 from tandem.formats.jsonl import write_json, write_text
 from tandem.formats.tables import write_table
-from tandem.params import Section, load_params
-from tandem.tracking import record
+from tandem.params import Section
 
 
 class Params(Section):
@@ -27,16 +26,15 @@ class Params(Section):
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Read every per-query file, write the comparison as JSON, CSV and Markdown, and show it."""
-    arguments = parse(__doc__, argv, "baselines", "rounds", "comparison", "table", "text", "record")
-    params = load_params(arguments.params, "compare_rounds", Params)
-    with record("compare_rounds", params, arguments.record) as tracked:
-        files = {name: arguments.rounds / f"{name}.json" for name in ["r0", *params.rounds]}
-        rows = compare_systems(arguments.baselines, files, **params.model_dump(exclude={"rounds"}))
-        write_json(arguments.comparison, rows)
-        write_table(arguments.table, rows, COLUMNS)
-        write_text(arguments.text, to_markdown(rows, measure=params.measure, baseline=params.baseline))
+    reads, writes = "baselines rounds", "comparison table text"
+    with open_stage("compare_rounds", Params, argv, reads=reads, writes=writes) as (paths, params, tracked, _):
+        files = {name: paths.rounds / f"{name}.json" for name in ["r0", *params.rounds]}
+        rows = compare_systems(paths.baselines, files, **params.model_dump(exclude={"rounds"}))
+        write_json(paths.comparison, rows)
+        write_table(paths.table, rows, COLUMNS)
+        write_text(paths.text, to_markdown(rows, measure=params.measure, baseline=params.baseline))
         tracked.log({f"{row['system']}/{params.measure}": row[params.measure] for row in rows})
-        print(arguments.text.read_text(encoding="utf8"))
+        print(paths.text.read_text(encoding="utf8"))
 
 
 if __name__ == "__main__":

@@ -5,16 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from stages.arguments import parse, run
+from stages.arguments import open_stage, run
 from stages.sections import RetrieverParams
 from tandem.evaluation.measures import mean_measures, per_query
 from tandem.formats.beir import read_qrels
 from tandem.formats.jsonl import read_records, write_json
 from tandem.hardware import device_name
-from tandem.params import Section, load_params
+from tandem.params import Section
 from tandem.records import Document, Query, document_text
 from tandem.retrievers import bm25, colbert, dense
-from tandem.tracking import record
 
 
 class Params(Section):
@@ -32,12 +31,11 @@ class Params(Section):
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Search the corpus three ways, write mean and per-query measures."""
-    arguments = parse(__doc__, argv, "corpus", "test", "metrics", "per_query", "record")
-    params = load_params(arguments.params, "evaluate_baselines", Params)
-    with record("evaluate_baselines", params, arguments.record) as tracked:
-        documents = {d.doc_id: document_text(d) for d in read_records(arguments.corpus, Document)}
-        queries = {query.query_id: query.text for query in read_records(arguments.test / "queries.jsonl", Query)}
-        qrels = read_qrels(arguments.test / "qrels.tsv")
+    reads, writes = "corpus test", "metrics per_query"
+    with open_stage("evaluate_baselines", Params, argv, reads=reads, writes=writes) as (paths, params, tracked, _):
+        documents = {d.doc_id: document_text(d) for d in read_records(paths.corpus, Document)}
+        queries = {query.query_id: query.text for query in read_records(paths.test / "queries.jsonl", Query)}
+        qrels = read_qrels(paths.test / "qrels.tsv")
         shape, device = params.retriever, device_name()
         bi_encoder = dense.load_dense(shape.encoder, maximum_tokens=params.dense_maximum_tokens, device=device)
         late = colbert.build_colbert(**shape.model_dump(), seed=params.seed, device=device)
@@ -49,8 +47,8 @@ def main(argv: Sequence[str] | None = None) -> None:
         }
         values = {name: per_query(qrels, ranked) for name, ranked in runs.items()}
         means = {name: mean_measures(own) for name, own in values.items()}
-        write_json(arguments.metrics, means)
-        write_json(arguments.per_query, values)
+        write_json(paths.metrics, means)
+        write_json(paths.per_query, values)
         tracked.log({f"{name}/{key}": value for name, own in means.items() for key, value in own.items()})
 
 

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from stages.arguments import parse, run
+from stages.arguments import open_stage, run
 from tandem.filters.chain import Rule, filter_rows, keep_rate
 from tandem.formats.jsonl import read_records, write_json, write_records
 from tandem.formats.tables import write_table
 from tandem.hardware import device_name
-from tandem.params import Section, load_params
+from tandem.params import Section
 from tandem.records import Document, LabelledPair, PseudoQuery
 from tandem.retrievers.filter_runs import FilterRuns
-from tandem.tracking import record
 
 
 class Params(Section):
@@ -33,26 +32,24 @@ class Params(Section):
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Read queries, corpus, dev pairs and the dense filter; write all rows with status, the funnel and the keep rates."""
-    paths = ["corpus", "dev", "queries", "encoder", "vectors", "filtered", "funnel", "metrics", "record"]
-    arguments = parse(__doc__, argv, *paths, words=["round"])
-    params = load_params(arguments.params, "filter_queries", Params)
-    with record("filter_queries", params, arguments.record, round_id=arguments.round) as tracked:
-        corpus = read_records(arguments.corpus, Document)
+    reads, writes = "corpus dev queries encoder vectors", "filtered funnel metrics"
+    with open_stage("filter_queries", Params, argv, reads=reads, writes=writes, words="round") as (paths, params, tracked, _):
+        corpus = read_records(paths.corpus, Document)
         runs = FilterRuns(
             corpus,
-            arguments.encoder,
-            arguments.vectors,
+            paths.encoder,
+            paths.vectors,
             device=device_name(),
             **params.model_dump(exclude={"rules", "minimum_words", "maximum_words"}),
         )
         settings = params.model_dump(include={"minimum_words", "maximum_words"})
-        rows, steps = filter_rows(read_records(arguments.queries, PseudoQuery), corpus, runs.search, rules=params.rules, **settings)
-        real = keep_rate(read_records(arguments.dev, LabelledPair), corpus, runs.search, rules=params.rules, **settings)
+        rows, steps = filter_rows(read_records(paths.queries, PseudoQuery), corpus, runs.search, rules=params.rules, **settings)
+        real = keep_rate(read_records(paths.dev, LabelledPair), corpus, runs.search, rules=params.rules, **settings)
         kept = sum(row.status == "kept" for row in rows)
         rates = {"generated": len(rows), "kept": kept, "keep_rate": kept / max(len(rows), 1), **real}
-        write_records(arguments.filtered, rows)
-        write_table(arguments.funnel, steps, ["filter", "left"])
-        write_json(arguments.metrics, rates)
+        write_records(paths.filtered, rows)
+        write_table(paths.funnel, steps, ["filter", "left"])
+        write_json(paths.metrics, rates)
         tracked.log(rates)
 
 

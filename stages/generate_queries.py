@@ -4,17 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from stages.arguments import parse, run
+from stages.arguments import open_stage, run
 from stages.sections import PromptParams
 from tandem.formats.journal import journalled
 from tandem.formats.jsonl import read_records, write_records
 from tandem.generators.base import load_generator
 from tandem.generators.sampling import mark_unusable, plan_prompts, sample_queries, summarise
 from tandem.hardware import device_name
-from tandem.params import Section, load_params
+from tandem.params import Section
 from tandem.records import Document
-from tandem.scratch import open_scratch
-from tandem.tracking import record
 
 
 class Params(Section):
@@ -35,18 +33,13 @@ class Params(Section):
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Read corpus and generator, write one row for each query."""
-    arguments = parse(__doc__, argv, "corpus", "weights", "queries", "record", words=["round"])
-    params = load_params(arguments.params, "generate_queries", Params)
-    inputs, name = [arguments.corpus, arguments.weights], f"generate_queries-{arguments.round}"
-    with (
-        record("generate_queries", params, arguments.record, round_id=arguments.round) as tracked,
-        open_scratch(name, values=params.model_dump_json(), inputs=inputs) as scratch,
-    ):
-        model, tokenizer = load_generator(str(arguments.weights), device=device_name())
+    reads, writes = "corpus weights", "queries"
+    with open_stage("generate_queries", Params, argv, reads=reads, writes=writes, words="round") as (paths, params, tracked, scratch):
+        model, tokenizer = load_generator(str(paths.weights), device=device_name())
         requests, prompts = plan_prompts(
-            read_records(arguments.corpus, Document),
+            read_records(paths.corpus, Document),
             tokenizer,
-            prefix=arguments.round,
+            prefix=paths.round,
             **params.model_dump(include={"sampled_documents", "queries_per_document", "seed"}),
             **params.prompt.model_dump(),
         )
@@ -56,7 +49,7 @@ def main(argv: Sequence[str] | None = None) -> None:
             lambda done: sample_queries(model, tokenizer, prompts, **settings, skip_batches=done),
         )
         rows = mark_unusable(requests, {query_id: text for batch in batches for query_id, text in batch})
-        write_records(arguments.queries, rows)
+        write_records(paths.queries, rows)
         tracked.log(summarise(rows))
 
 

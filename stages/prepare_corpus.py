@@ -8,13 +8,12 @@ from typing import Literal
 
 from pydantic import Field
 
-from stages.arguments import parse, run
+from stages.arguments import open_stage, run
 from tandem.corpora.build import describe, load_collection
 from tandem.corpora.near_duplicates import with_groups
 from tandem.formats.beir import to_queries, write_qrels
 from tandem.formats.jsonl import write_json, write_records
-from tandem.params import Section, load_params
-from tandem.tracking import record
+from tandem.params import Section
 
 
 class Params(Section):
@@ -45,19 +44,15 @@ class Params(Section):
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Load the collection, group near duplicates, write everything whole."""
-    arguments = parse(__doc__, argv, "corpus", "train", "test", "manifest", "record")
-    params = load_params(arguments.params, "prepare_corpus", Params)
-    with record("prepare_corpus", params, arguments.record) as tracked:
-        settings = params.model_dump(exclude={"near_duplicate_threshold"})
-        collection = load_collection(**settings, cache=Path(".scratch/downloads"))
+    with open_stage("prepare_corpus", Params, argv, writes="corpus train test manifest") as (paths, params, tracked, _):
+        collection = load_collection(**params.model_dump(exclude={"near_duplicate_threshold"}), cache=Path(".scratch/downloads"))
         documents = with_groups(collection.documents, threshold=params.near_duplicate_threshold)
         queries, qrels = to_queries(collection.test)
-        write_records(arguments.corpus, documents)
-        write_records(arguments.train, collection.train)
-        write_records(arguments.test / "queries.jsonl", queries)
-        write_qrels(arguments.test / "qrels.tsv", qrels)
-        manifest = describe(collection, documents)
-        write_json(arguments.manifest, manifest)
+        write_records(paths.corpus, documents)
+        write_records(paths.train, collection.train)
+        write_records(paths.test / "queries.jsonl", queries)
+        write_qrels(paths.test / "qrels.tsv", qrels)
+        write_json(paths.manifest, manifest := describe(collection, documents))
         tracked.log(manifest["counts"])
 
 

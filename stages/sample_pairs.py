@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from stages.arguments import parse, run
+from stages.arguments import open_stage, run
 from tandem.corpora.few_shot import budget, sample_pairs
 from tandem.formats.jsonl import read_records, write_records
-from tandem.params import Section, load_params
+from tandem.params import Section
 from tandem.records import LabelledPair
-from tandem.tracking import record
 
 
 class Params(Section):
@@ -24,14 +23,12 @@ class Params(Section):
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Read the train split, write training pairs, dev pairs and round 0's empty query file."""
-    arguments = parse(__doc__, argv, "pairs", "train", "dev", "queries", "record")
-    params = load_params(arguments.params, "sample_pairs", Params)
-    with record("sample_pairs", params, arguments.record) as tracked:
-        pairs = read_records(arguments.pairs, LabelledPair)
+    with open_stage("sample_pairs", Params, argv, reads="pairs", writes="train dev queries") as (paths, params, tracked, _):
+        pairs = read_records(paths.pairs, LabelledPair)
         train, dev = sample_pairs(pairs, number=params.pairs, dev_share=params.dev_share, seed=params.seed)
-        write_records(arguments.train, train)
-        write_records(arguments.dev, dev)
-        write_records(arguments.queries, [])
+        write_records(paths.train, train)
+        write_records(paths.dev, dev)
+        write_records(paths.queries, [])
         tracked.log({f"train_{name}": value for name, value in budget(train).items()})
         tracked.log({f"dev_{name}": value for name, value in budget(dev).items()})
 

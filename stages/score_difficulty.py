@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from stages.arguments import parse, run
+from stages.arguments import open_stage, run
 from tandem.feedback.difficulty import Mode, best_competitors, score_difficulty, summarise
 from tandem.filters.round_trip import document_ranks
 from tandem.formats.jsonl import read_records, write_records
 from tandem.hardware import device_name
-from tandem.params import Section, load_params
+from tandem.params import Section
 from tandem.records import Document, PseudoQuery, document_text, group_numbers
 from tandem.retrievers.colbert import count_tokens, load_colbert, search
-from tandem.tracking import record
 
 
 class Params(Section):
@@ -27,14 +26,13 @@ class Params(Section):
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Read queries, corpus and retriever, write one row for each kept query."""
-    arguments = parse(__doc__, argv, "corpus", "queries", "weights", "difficulty", "record", words=["round"])
-    params = load_params(arguments.params, "score_difficulty", Params)
-    with record("score_difficulty", params, arguments.record, round_id=arguments.round) as tracked:
-        corpus = read_records(arguments.corpus, Document)
+    reads, writes = "corpus queries weights", "difficulty"
+    with open_stage("score_difficulty", Params, argv, reads=reads, writes=writes, words="round") as (paths, params, tracked, _):
+        corpus = read_records(paths.corpus, Document)
         texts, groups = {d.doc_id: document_text(d) for d in corpus}, group_numbers(corpus)
-        kept = [row for row in read_records(arguments.queries, PseudoQuery) if row.status == "kept"]
+        kept = [row for row in read_records(paths.queries, PseudoQuery) if row.status == "kept"]
         queries, targets = {row.query_id: row.text for row in kept}, {row.query_id: row.doc_id for row in kept}
-        model = load_colbert(arguments.weights, device=device_name())
+        model = load_colbert(paths.weights, device=device_name())
         ranked = search(model, texts, queries, depth=params.depth, chunk_documents=params.chunk_documents)
         rows = score_difficulty(
             targets,
@@ -45,7 +43,7 @@ def main(argv: Sequence[str] | None = None) -> None:
             depth=params.depth,
             mode=params.mode,
         )
-        write_records(arguments.difficulty, rows)
+        write_records(paths.difficulty, rows)
         tracked.log(summarise(rows))
 
 

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from stages.arguments import parse, run
+from stages.arguments import open_stage, run
 from stages.sections import LoraParams, PromptParams
 from tandem.formats.jsonl import read_records
 from tandem.formats.tables import write_curve
 from tandem.generators.sft import fine_tune_on_pairs
 from tandem.hardware import Precision, device_name, use_bf16
-from tandem.params import Section, load_params
+from tandem.model_folders import save_model_folder, serving_code
+from tandem.params import Section
 from tandem.records import Document, LabelledPair
-from tandem.scratch import open_scratch
-from tandem.tracking import record, save_model_folder, serving_code
 
 
 class Params(Section):
@@ -32,18 +31,15 @@ class Params(Section):
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Read pairs and corpus, write the merged model and its loss curve."""
-    arguments = parse(__doc__, argv, "corpus", "train", "dev", "model", "curve", "record")
-    params = load_params(arguments.params, "train_generator", Params)
-    inputs = [arguments.corpus, arguments.train, arguments.dev]
+    reads, writes = "corpus train dev", "model curve"
     with (
-        record("train_generator", params, arguments.record) as tracked,
-        open_scratch("train_generator", values=params.model_dump_json(), inputs=inputs) as scratch,
-        save_model_folder(arguments.model, serving_code("generator_model")) as weights,
+        open_stage("train_generator", Params, argv, reads=reads, writes=writes) as (paths, params, tracked, scratch),
+        save_model_folder(paths.model, serving_code("generator_model")) as weights,
     ):
         fitted = fine_tune_on_pairs(
-            read_records(arguments.corpus, Document),
-            read_records(arguments.train, LabelledPair),
-            read_records(arguments.dev, LabelledPair),
+            read_records(paths.corpus, Document),
+            read_records(paths.train, LabelledPair),
+            read_records(paths.dev, LabelledPair),
             weights,
             **params.model_dump(exclude={"lora", "prompt", "precision"}),
             **{f"lora_{key}": value for key, value in params.lora.model_dump().items()},
@@ -55,7 +51,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         tracked.log_series("loss", fitted.loss)
         tracked.log_series("dev_loss", fitted.dev_loss)
         tracked.log({"merge_difference": fitted.merge_difference})
-        write_curve(arguments.curve, {"loss": fitted.loss, "dev_loss": fitted.dev_loss})
+        write_curve(paths.curve, {"loss": fitted.loss, "dev_loss": fitted.dev_loss})
 
 
 if __name__ == "__main__":

@@ -7,17 +7,16 @@ from typing import Literal
 
 from pydantic import Field
 
-from stages.arguments import parse, run
+from stages.arguments import open_stage, run
 from stages.sections import PromptParams
 from tandem.feedback.difficulty import document_difficulty
 from tandem.formats.jsonl import read_records
 from tandem.formats.tables import write_table
 from tandem.generators.reinforce import improve_generator, mean_of_last
 from tandem.hardware import device_name
-from tandem.params import Section, load_params
+from tandem.model_folders import save_model_folder, serving_code
+from tandem.params import Section
 from tandem.records import Difficulty, Document, document_text
-from tandem.scratch import open_scratch
-from tandem.tracking import record, save_model_folder, serving_code
 
 
 class Params(Section):
@@ -50,21 +49,17 @@ class Params(Section):
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Read generator, reward model, gate, corpus and difficulty; write the merged generator and the metrics of each step."""
-    paths = ["corpus", "generator", "reward_model", "gate", "difficulty", "model", "curve", "record"]
-    arguments = parse(__doc__, argv, *paths, words=["round"])
-    params = load_params(arguments.params, "train_ppo", Params)
-    inputs, name = [getattr(arguments, key) for key in paths[:5]], f"train_ppo-{arguments.round}"
+    reads, writes = "corpus generator reward_model gate difficulty", "model curve"
     with (
-        record("train_ppo", params, arguments.record, round_id=arguments.round) as tracked,
-        open_scratch(name, values=params.model_dump_json(), inputs=inputs) as scratch,
-        save_model_folder(arguments.model, serving_code("generator_model")) as weights,
+        open_stage("train_ppo", Params, argv, reads=reads, writes=writes, words="round") as (paths, params, tracked, scratch),
+        save_model_folder(paths.model, serving_code("generator_model")) as weights,
     ):
         history = improve_generator(
-            arguments.generator,
-            arguments.reward_model,
-            arguments.gate,
-            {document.doc_id: document_text(document) for document in read_records(arguments.corpus, Document)},
-            document_difficulty(read_records(arguments.difficulty, Difficulty)),
+            paths.generator,
+            paths.reward_model,
+            paths.gate,
+            {document.doc_id: document_text(document) for document in read_records(paths.corpus, Document)},
+            document_difficulty(read_records(paths.difficulty, Difficulty)),
             weights,
             **params.model_dump(exclude={"prompt"}),
             **params.prompt.model_dump(),
@@ -72,7 +67,7 @@ def main(argv: Sequence[str] | None = None) -> None:
             device=device_name(),
         )
         columns = sorted({key for row in history for key in row} | {"step"})
-        write_table(arguments.curve, history, columns)
+        write_table(paths.curve, history, columns)
         for key in columns:
             tracked.log_series(key, [(int(row["step"]), row[key]) for row in history])
         tracked.log(mean_of_last(history))

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from stages.arguments import parse, run
+from stages.arguments import open_stage, run
 from stages.sections import LoraParams, PromptParams
 from tandem.formats.jsonl import read_records, write_json
 from tandem.formats.tables import write_curve
 from tandem.generators.reward_model import fit_reward_model
 from tandem.hardware import Precision, device_name, use_bf16
-from tandem.params import Section, load_params
+from tandem.params import Section
 from tandem.records import Document, PreferencePair, document_text
-from tandem.scratch import open_scratch
-from tandem.tracking import record
 
 
 class Params(Section):
@@ -36,20 +34,14 @@ class Params(Section):
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Read generator, pairs and corpus, write the merged model, its curve and the gate's decision."""
-    paths = ["corpus", "generator", "pairs", "held_out", "model", "gate", "curve", "record"]
-    arguments = parse(__doc__, argv, *paths, words=["round"])
-    params = load_params(arguments.params, "train_reward_model", Params)
-    inputs, name = [getattr(arguments, key) for key in paths[:4]], f"train_reward_model-{arguments.round}"
-    with (
-        record("train_reward_model", params, arguments.record, round_id=arguments.round) as tracked,
-        open_scratch(name, values=params.model_dump_json(), inputs=inputs) as scratch,
-    ):
+    reads, writes = "corpus generator pairs held_out", "model gate curve"
+    with open_stage("train_reward_model", Params, argv, reads=reads, writes=writes, words="round") as (paths, params, tracked, scratch):
         fitted, gate = fit_reward_model(
-            arguments.generator,
-            read_records(arguments.pairs, PreferencePair),
-            read_records(arguments.held_out, PreferencePair),
-            {document.doc_id: document_text(document) for document in read_records(arguments.corpus, Document)},
-            arguments.model,
+            paths.generator,
+            read_records(paths.pairs, PreferencePair),
+            read_records(paths.held_out, PreferencePair),
+            {document.doc_id: document_text(document) for document in read_records(paths.corpus, Document)},
+            paths.model,
             **params.model_dump(exclude={"lora", "prompt", "precision"}),
             **{f"lora_{key}": value for key, value in params.lora.model_dump().items()},
             template=params.prompt.template,
@@ -58,8 +50,8 @@ def main(argv: Sequence[str] | None = None) -> None:
             device=device_name(),
             bf16=use_bf16(params.precision),
         )
-        write_json(arguments.gate, gate)
-        write_curve(arguments.curve, {"loss": fitted})
+        write_json(paths.gate, gate)
+        write_curve(paths.curve, {"loss": fitted})
         tracked.log_series("loss", fitted)
         tracked.log(gate)
 

@@ -18,7 +18,9 @@ PIPELINE: dict[str, Any] = YAML(typ="safe").load((ROOT / "dvc.yaml").read_text()
 STAGES = {name: stage.get("do", stage) for name, stage in PIPELINE.items()}
 PROFILES = [ROOT / "params.yaml", *sorted((ROOT / "profiles").glob("*.yaml"))]
 # They carry a stage's flags, its record and its unfinished work, and have no part in what it computes.
-NO_DEPENDENCY = {"tandem.tracking", "tandem.scratch", "stages.arguments"}
+NO_DEPENDENCY = {"tandem.tracking", "tandem.executions", "tandem.scratch", "stages.arguments"}
+# serving_code("x") puts this file into the model folder.
+SERVING = "tandem.serving."
 READERS_OF_THE_TEST_SET = {"evaluate_baselines", "evaluate_retriever", "evaluate_retriever_r0"}
 
 
@@ -36,6 +38,7 @@ def imports_of(path: Path) -> set[str]:
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.ImportFrom) and node.module and node.module.split(".")[0] in ("tandem", "stages"):
             found |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
+    found |= {SERVING + name for name in re.findall(r'serving_code\("(\w+)"\)', path.read_text())}
     return {module for module in found if path_of(module)}
 
 
@@ -124,8 +127,20 @@ def test_rounds_and_updates_fit(profile: Path) -> None:
         rounds.append(name)
 
 
-def test_stages_keep_to_their_budget() -> None:
+def test_files_keep_to_their_budget() -> None:
+    """A stage has 60 lines, two with many values more; any other file has 300."""
     for path in (ROOT / "stages").glob("*.py"):
-        assert len(path.read_text().splitlines()) <= 90, path
+        allowed = {"arguments": 100, "train_ppo": 80, "train_retriever": 70}.get(path.stem, 60)
+        assert len(path.read_text().splitlines()) <= allowed, path
     for path in (ROOT / "src").rglob("*.py"):
-        assert len(path.read_text().splitlines()) <= 350, path
+        assert len(path.read_text().splitlines()) <= 300, path
+
+
+def test_functions_keep_to_their_budget() -> None:
+    """Forty lines of code a function, its docstring and signature not counted."""
+    for path in [*(ROOT / "src").rglob("*.py"), *(ROOT / "stages").glob("*.py")]:
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.FunctionDef):
+                body = node.body[1:] if ast.get_docstring(node) else node.body
+                lines = body[-1].end_lineno - body[0].lineno + 1 if body else 0  # type: ignore[operator]
+                assert lines <= 40, f"{path}: {node.name} has {lines}"

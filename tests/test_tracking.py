@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from tandem import tracking
+from tandem import executions, model_folders, tracking
 from tandem.params import Section
 
 
@@ -32,7 +32,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def execute(stage: str, round_id: str, value: float, folder: Path) -> Path:
     path = folder / "records" / round_id / f"{stage}.json"
-    with tracking.record(stage, Params(), path, round_id=round_id) as run:
+    with executions.record(stage, Params(), path, round_id=round_id) as run:
         run.log({"ndcg_at_10": value})
         run.log_series("loss", [(i, 1 / (i + 1)) for i in range(500)])
     return path
@@ -58,7 +58,7 @@ def test_a_record_holds_all_of_an_execution(project: Path) -> None:
 
 
 def test_a_failed_stage_leaves_no_record(project: Path) -> None:
-    with pytest.raises(ValueError, match="boom"), tracking.record("s", Params(), project / "records/s.json"):
+    with pytest.raises(ValueError, match="boom"), executions.record("s", Params(), project / "records/s.json"):
         raise ValueError("boom")
     assert not (project / "records").exists()
 
@@ -157,14 +157,14 @@ def test_a_model_folder_is_an_mlflow_model(tiny_generator: Path, tmp_path: Path)
     import mlflow
 
     folder = tmp_path / "model"
-    with tracking.save_model_folder(folder, tracking.serving_code("generator_model")) as weights:
+    with model_folders.save_model_folder(folder, model_folders.serving_code("generator_model")) as weights:
         shutil.copytree(tiny_generator, weights, dirs_exist_ok=True)
     first = {path.name: path.read_bytes() for path in folder.iterdir() if path.is_file()}
     loaded = mlflow.pyfunc.load_model(str(folder))
     assert len(loaded.predict({"prompt": ["Document: sort\nQuery:", "Query:"]})) == 2
     with (
         pytest.raises(RuntimeError, match="stopped"),
-        tracking.save_model_folder(folder, tracking.serving_code("generator_model")) as weights,
+        model_folders.save_model_folder(folder, model_folders.serving_code("generator_model")) as weights,
     ):
         (weights / "half").write_text("")
         raise RuntimeError("stopped")

@@ -1,7 +1,7 @@
-"""What ran, kept twice: a record per stage execution in git, and MLflow runs made from the records.
+"""MLflow runs made from the records of stage executions.
 
-A stage writes its record when it ends and never waits for MLflow. `sync` makes the runs: it may run at any time, any number of times, on
-any clone, and the store can be deleted and made again. This is the one module that imports mlflow.
+A stage writes its record when it ends (`tandem.executions`) and never waits for MLflow. `sync` makes the runs: it may run at any time, any
+number of times, on any clone, and the store can be deleted and made again. This is the one module that imports mlflow.
 """
 
 from __future__ import annotations
@@ -10,129 +10,16 @@ import fcntl
 import hashlib
 import json
 import os
-import resource
-import shutil
 import sqlite3
-import subprocess
-import sys
 import time
-import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-__all__ = ["Run", "project_root", "record", "save_model_folder", "serving_code", "sync", "tracking_uri"]
+__all__ = ["project_root", "sync", "tracking_uri"]
 
-MAXIMUM_POINTS = 200
 PIPELINE, ROUNDS, STAGES = "tandem", "tandem-rounds", "tandem-stages"
-
-
-@dataclass
-class Run:
-    """One execution of a stage, filled while it runs."""
-
-    metrics: dict[str, float] = field(default_factory=dict)
-    series: dict[str, list[tuple[int, float]]] = field(default_factory=dict)
-    artifacts: list[str] = field(default_factory=list)
-
-    def log(self, values: Mapping[str, float]) -> None:
-        """Keep metrics by name."""
-        self.metrics.update({name: float(value) for name, value in values.items()})
-
-    def log_series(self, name: str, points: Sequence[tuple[int, float]]) -> None:
-        """Keep a curve of (step, value), thinned evenly to 200 points, its ends among them."""
-        if len(points) > MAXIMUM_POINTS:
-            last = len(points) - 1
-            points = [points[round(i * last / (MAXIMUM_POINTS - 1))] for i in range(MAXIMUM_POINTS)]
-        self.series[name] = [(int(step), float(value)) for step, value in points]
-
-    def log_artifact(self, path: Path) -> None:
-        """Name a file or folder, relative to the project, that the run's page is to point at."""
-        self.artifacts.append(str(path))
-
-
-@contextmanager
-def record(stage: str, params: Any, path: Path, *, round_id: str = "") -> Iterator[Run]:
-    """Record one execution of a stage: its parameters, metrics, curves, times and peak memory, written when it ends well.
-
-    Args:
-        stage: the stage's name.
-        params: its pydantic section.
-        path: of the record, an output of the stage that git keeps.
-        round_id: of the round it belongs to, if any.
-    """
-    run, started, clock = Run(), time.time(), time.process_time()
-    yield run
-    usage = max(resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
-    run.metrics |= {
-        "system/seconds": round(time.time() - started, 3),
-        "system/cpu_seconds": round(time.process_time() - clock, 3),
-        "system/peak_memory_mb": round(usage / 1024, 1),
-    }
-    content = {
-        "record_id": uuid.uuid4().hex,
-        "stage": stage,
-        "round": round_id,
-        "started": started,
-        "ended": time.time(),
-        "params": _flat(params.model_dump(mode="json")),
-        "metrics": run.metrics,
-        "series": run.series,
-        "artifacts": run.artifacts,
-        "tags": _tags(),
-    }
-    path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_suffix(".tmp")
-    draft.write_text(json.dumps(content, indent=1, sort_keys=True) + "\n", encoding="utf8")
-    draft.replace(path)
-
-
-@contextmanager
-def save_model_folder(folder: Path, loader: Path) -> Iterator[Path]:
-    """Make a folder an MLflow model whose code loads ``weights/`` beside it, so that nothing is copied into a store.
-
-    The folder takes its place whole when the block ends without an error.
-
-    Args:
-        folder: of the model; what stood there is replaced.
-        loader: a Python file that defines and sets an MLflow model (models from code).
-
-    Yields:
-        The new, empty ``weights`` folder to write into.
-    """
-    draft = folder.with_name(f".{folder.name}.draft")
-    shutil.rmtree(draft, ignore_errors=True)
-    weights = draft / "weights"
-    weights.mkdir(parents=True)
-    try:
-        yield weights
-    except BaseException:
-        shutil.rmtree(draft, ignore_errors=True)
-        raise
-    shutil.copyfile(loader, draft / loader.name)
-    (draft / "MLmodel").write_text(_mlmodel(loader), encoding="utf8")
-    shutil.rmtree(folder, ignore_errors=True)
-    draft.replace(folder)
-
-
-def serving_code(name: str) -> Path:
-    """The file of ``tandem.serving`` that loads a kind of model."""
-    return Path(__file__).parent / "serving" / f"{name}.py"
-
-
-def _mlmodel(loader: Path) -> str:
-    """The MLmodel file of a model from code: what ``mlflow.pyfunc.save_model`` writes, less its random id and its date.
-
-    So the same weights make the same folder, byte for byte; `tests/test_tracking.py` loads it with mlflow.
-    """
-    return (
-        "flavors:\n"
-        "  python_function:\n"
-        f"    code: null\n    env: {{}}\n    loader_module: mlflow.pyfunc.model\n    model_code_path: {loader.name}\n"
-        f"    python_version: {sys.version.split()[0]}\n    streamable: false\n"
-    )
 
 
 def project_root() -> Path:
@@ -327,24 +214,3 @@ def _locked(path: Path) -> Iterator[None]:
     with path.open("w") as handle:
         fcntl.flock(handle, fcntl.LOCK_EX)
         yield
-
-
-def _flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
-    flat: dict[str, str] = {}
-    for key, value in values.items():
-        if isinstance(value, dict):
-            flat |= _flat(value, f"{prefix}{key}.")
-        else:
-            flat[f"{prefix}{key}"] = str(value)
-    return flat
-
-
-def _tags() -> dict[str, str]:
-    tags = {"python": sys.version.split()[0]}
-    for variable, tag in (("DVC_STAGE", "dvc.stage"), ("DVC_EXP_NAME", "dvc.exp")):
-        if os.environ.get(variable):
-            tags[tag] = os.environ[variable]
-    revision = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, check=False).stdout.strip()
-    if revision:
-        tags["git.sha"] = revision
-    return tags

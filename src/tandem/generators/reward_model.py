@@ -12,6 +12,7 @@ from typing import Any
 
 import torch
 
+from tandem.formats.checkpoints import latest_checkpoint
 from tandem.generators.base import adapter_config, load_generator, merge_adapter, resolve_generator, save_generator
 from tandem.generators.prompts import DEFAULT_TEMPLATE, completion_text, render_prompts
 from tandem.records import PreferencePair
@@ -99,7 +100,7 @@ def train_reward_model(
         per_device_train_batch_size=batch_size,
         learning_rate=learning_rate,
         lr_scheduler_type="cosine",
-        warmup_steps=max(round(epochs * len(rows) / batch_size / 10), 1),
+        warmup_steps=round(epochs * len(rows) / batch_size / 10),
         max_length=None,
         center_rewards_coefficient=center_coefficient or None,
         gradient_checkpointing=False,
@@ -120,7 +121,7 @@ def train_reward_model(
         processing_class=tokenizer,
         peft_config=adapter_config(rank=lora_rank, alpha=lora_alpha, dropout=lora_dropout, task="SEQ_CLS"),
     )
-    trainer.train(resume_from_checkpoint=any((scratch / "checkpoints").glob("checkpoint-*")))
+    trainer.train(resume_from_checkpoint=latest_checkpoint(scratch / "checkpoints"))
     example = tokenizer([rows[0]["prompt"] + rows[0]["chosen"]], return_tensors="pt").to(model.device)
     merged, difference = merge_adapter(trainer.model, {key: example[key] for key in ("input_ids", "attention_mask")})
     history = trainer.state.log_history

@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 
+from tandem.formats.checkpoints import latest_checkpoint
 from tandem.generators.base import adapter_config, load_generator, merge_adapter, save_generator
 from tandem.generators.keywords import content_words, document_frequencies, draw_keywords
 from tandem.generators.prompts import completion_text, render_prompts
@@ -94,28 +95,18 @@ def fine_tune(
         seed: of order, dropout and the adapter's start.
     """
     from datasets import Dataset
-    from trl import SFTConfig, SFTTrainer
+    from trl import SFTTrainer
 
-    settings = SFTConfig(
-        output_dir=str(scratch / "checkpoints"),
-        num_train_epochs=epochs,
-        per_device_train_batch_size=batch_size,
-        per_device_eval_batch_size=batch_size,
+    settings = _settings(
+        epochs=epochs,
+        batch_size=batch_size,
         learning_rate=learning_rate,
-        lr_scheduler_type="cosine",
-        warmup_steps=max(round(epochs * len(rows) / batch_size / 10), 1),
-        max_length=None,
-        packing=False,
-        gradient_checkpointing=False,
-        logging_steps=1,
-        eval_strategy="epoch" if dev_rows else "no",
-        save_strategy="epoch",
-        save_total_limit=1,
-        use_cpu=model.device.type == "cpu",
+        rows=len(rows),
+        evaluate=bool(dev_rows),
+        folder=scratch / "checkpoints",
+        cpu=model.device.type == "cpu",
         bf16=bf16,
-        dataloader_pin_memory=False,
         seed=seed,
-        report_to=[],
     )
     torch.manual_seed(seed)
     trainer = SFTTrainer(
@@ -126,7 +117,7 @@ def fine_tune(
         processing_class=tokenizer,
         peft_config=adapter_config(rank=lora_rank, alpha=lora_alpha, dropout=lora_dropout),
     )
-    trainer.train(resume_from_checkpoint=any((scratch / "checkpoints").glob("checkpoint-*")))
+    trainer.train(resume_from_checkpoint=latest_checkpoint(scratch / "checkpoints"))
     history = trainer.state.log_history
     example = tokenizer([rows[0]["prompt"]], return_tensors="pt").to(model.device)
     merged, difference = merge_adapter(trainer.model, {key: example[key] for key in ("input_ids", "attention_mask")})
@@ -135,6 +126,34 @@ def fine_tune(
         [(row["step"], row["loss"]) for row in history if "loss" in row],
         [(row["step"], row["eval_loss"]) for row in history if "eval_loss" in row],
         difference,
+    )
+
+
+def _settings(
+    *, epochs: float, batch_size: int, learning_rate: float, rows: int, evaluate: bool, folder: Path, cpu: bool, bf16: bool, seed: int
+) -> Any:
+    from trl import SFTConfig
+
+    return SFTConfig(
+        output_dir=str(folder),
+        num_train_epochs=epochs,
+        per_device_train_batch_size=batch_size,
+        per_device_eval_batch_size=batch_size,
+        learning_rate=learning_rate,
+        lr_scheduler_type="cosine",
+        warmup_steps=round(epochs * rows / batch_size / 10),
+        max_length=None,
+        packing=False,
+        gradient_checkpointing=False,
+        logging_steps=1,
+        eval_strategy="epoch" if evaluate else "no",
+        save_strategy="epoch",
+        save_total_limit=1,
+        use_cpu=cpu,
+        bf16=bf16,
+        dataloader_pin_memory=False,
+        seed=seed,
+        report_to=[],
     )
 
 

@@ -17,6 +17,7 @@ from sentence_transformers import (
 )
 from sentence_transformers.base.evaluation import BaseEvaluator
 
+from tandem.formats.checkpoints import latest_checkpoint
 from tandem.records import Document, document_text, group_numbers
 from tandem.retrievers.examples import build_training_set
 from tandem.retrievers.losses import MaskedContrastiveLoss, colbert_scores, dense_scores
@@ -98,32 +99,16 @@ def train_retriever(
     )
     late = isinstance(model, MultiVectorEncoder)
     trainer_class = MultiVectorEncoderTrainer if late else SentenceTransformerTrainer
-    arguments_class = MultiVectorEncoderTrainingArguments if late else SentenceTransformerTrainingArguments
-    every = max(steps // evaluations, 1)
     lengths = {"max_length": {"document": training_document_tokens}} if late and training_document_tokens else {}
-    arguments = arguments_class(
+    arguments = (MultiVectorEncoderTrainingArguments if late else SentenceTransformerTrainingArguments)(
         **lengths,
+        **_settings(steps=steps, batch_size=batch_size, evaluations=evaluations),
         output_dir=str(scratch / "checkpoints"),
-        max_steps=steps,
-        per_device_train_batch_size=batch_size,
         learning_rate=learning_rate,
         warmup_steps=round(steps * warmup_share),
-        weight_decay=0.01,
-        logging_steps=max(steps // 20, 1),
-        eval_strategy="steps",
-        eval_steps=every,
-        save_strategy="steps",
-        save_steps=every,
-        save_total_limit=2,
-        load_best_model_at_end=True,
-        metric_for_best_model=f"eval_{METRIC}",
-        dataloader_drop_last=True,
-        dataloader_pin_memory=False,
         use_cpu=str(model.device) == "cpu",
         bf16=bf16,
         seed=seed,
-        report_to=[],
-        disable_tqdm=False,
     )
     loss = MaskedContrastiveLoss(model, score=colbert_scores if late else dense_scores, scale=scale, relevant=training_set.relevant)
     trainer = trainer_class(
@@ -135,11 +120,32 @@ def train_retriever(
     )
     start = {name: value.detach().clone() for name, value in model.state_dict().items()}
     first_score = dev_score(model)
-    found = sorted((scratch / "checkpoints").glob("checkpoint-*"))
-    trainer.train(resume_from_checkpoint=bool(found))
+    trainer.train(resume_from_checkpoint=latest_checkpoint(scratch / "checkpoints"))
     history = trainer.state.log_history
     dev = [(0, first_score), *((row["step"], row[f"eval_{METRIC}"]) for row in history if f"eval_{METRIC}" in row)]
     best = max(dev, key=lambda point: (point[1], -point[0]))[0]
     if best == 0:
         model.load_state_dict(start)
     return Trained([(row["step"], row["loss"]) for row in history if "loss" in row], dev, best)
+
+
+def _settings(*, steps: int, batch_size: int, evaluations: int) -> dict[str, Any]:
+    """How the trainer steps, evaluates, saves and keeps the best checkpoint."""
+    every = max(steps // evaluations, 1)
+    return {
+        "max_steps": steps,
+        "per_device_train_batch_size": batch_size,
+        "weight_decay": 0.01,
+        "logging_steps": max(steps // 20, 1),
+        "eval_strategy": "steps",
+        "eval_steps": every,
+        "save_strategy": "steps",
+        "save_steps": every,
+        "save_total_limit": 2,
+        "load_best_model_at_end": True,
+        "metric_for_best_model": f"eval_{METRIC}",
+        "dataloader_drop_last": True,
+        "dataloader_pin_memory": False,
+        "report_to": [],
+        "disable_tqdm": False,
+    }

@@ -1,0 +1,63 @@
+"""Fine-tune a dense bi-encoder on labelled pairs: the paper's pretrained DPR, which filters every round's queries."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from tandem.records import Document, LabelledPair, document_text
+from tandem.retrievers.dense import encode_corpus, load_dense, save_dense, search
+from tandem.retrievers.selection import choose_dev
+from tandem.retrievers.training import Trained, train_retriever
+
+__all__ = ["train_bi_encoder"]
+
+
+def train_bi_encoder(
+    documents: Sequence[Document],
+    labelled: Sequence[LabelledPair],
+    labelled_dev: Sequence[LabelledPair],
+    folder: Path,
+    *,
+    encoder: str,
+    layers: int | None,
+    maximum_tokens: int,
+    measure: Callable[[Sequence[tuple[str, str]], Any], float],
+    dev_documents: int,
+    device: str,
+    seed: int,
+    **settings: Any,
+) -> tuple[Trained, Any]:
+    """Train on the labelled pairs (with none it stays zero-shot), write the model, encode the corpus.
+
+    Args:
+        documents: the corpus.
+        labelled: training pairs.
+        labelled_dev: they choose the checkpoint.
+        folder: to write the model into.
+        encoder: see :func:`tandem.retrievers.dense.load_dense`, as for ``layers`` and ``maximum_tokens``.
+        layers: kept of the encoder; None keeps all.
+        maximum_tokens: of a text.
+        measure: relevant (query_id, doc_id) pairs and a run to a score.
+        dev_documents: see :func:`choose_dev`.
+        device: to train on.
+        seed: of everything random.
+        settings: of :func:`tandem.retrievers.training.train_retriever`.
+
+    Returns:
+        What training did, and the vectors of the corpus, (documents, dimensions).
+    """
+    texts = {document.doc_id: document_text(document) for document in documents}
+    dev = choose_dev(labelled_dev, [], texts, dev_documents=dev_documents, seed=seed)
+    model = load_dense(encoder, layers=layers, maximum_tokens=maximum_tokens, device=device)
+    trained = train_retriever(
+        model,
+        [(pair.text, pair.doc_id) for pair in labelled],
+        documents,
+        dev_score=lambda model: measure(dev.pairs, search(model, dev.documents, dev.queries, depth=10)),
+        seed=seed,
+        **settings,
+    )
+    save_dense(model, folder)
+    return trained, encode_corpus(model, texts)

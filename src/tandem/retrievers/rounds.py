@@ -1,0 +1,77 @@
+"""Train the retriever of one round: what it learns from, what chooses its checkpoint, and where it starts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from tandem.records import Document, LabelledPair, PseudoQuery, document_text
+from tandem.retrievers.colbert import build_colbert, save_colbert, search
+from tandem.retrievers.selection import choose_dev, choose_pairs
+from tandem.retrievers.training import Trained, train_retriever
+
+__all__ = ["train_round"]
+
+Measure = Callable[[Sequence[tuple[str, str]], Any], float]
+
+
+def train_round(
+    documents: Sequence[Document],
+    labelled: Sequence[LabelledPair],
+    labelled_dev: Sequence[LabelledPair],
+    generated: Sequence[Sequence[PseudoQuery]],
+    folder: Path,
+    *,
+    initial: Mapping[str, Any],
+    measure: Measure,
+    queries_per_document: int,
+    labelled_copies: int,
+    dev_documents: int,
+    dev_pseudo_queries: int,
+    device: str,
+    seed: int,
+    **settings: Any,
+) -> tuple[Trained, dict[str, int]]:
+    """Train a ColBERT from the initial one on labelled pairs and kept queries, and write its weights.
+
+    Args:
+        documents: the corpus.
+        labelled: training pairs.
+        labelled_dev: they choose the checkpoint; where there are none, held-out kept queries do.
+        generated: rows of the rounds whose kept queries are trained on.
+        folder: to write the weights into.
+        initial: arguments of :func:`tandem.retrievers.colbert.build_colbert`; every round starts there, not from the round before.
+        measure: relevant (query_id, doc_id) pairs and a run to a score.
+        queries_per_document: see :func:`choose_pairs`.
+        labelled_copies: see :func:`choose_pairs`.
+        dev_documents: see :func:`choose_dev`.
+        dev_pseudo_queries: held out where there is no labelled dev pair.
+        device: to train on.
+        seed: of everything random.
+        settings: of :func:`tandem.retrievers.training.train_retriever`.
+
+    Returns:
+        What training did, and the numbers of training pairs and dev queries.
+    """
+    pairs, held_out = choose_pairs(
+        labelled,
+        generated,
+        held_out=0 if labelled_dev else dev_pseudo_queries,
+        queries_per_document=queries_per_document,
+        labelled_copies=labelled_copies,
+        seed=seed,
+    )
+    texts = {document.doc_id: document_text(document) for document in documents}
+    dev = choose_dev(labelled_dev, held_out, texts, dev_documents=dev_documents, seed=seed)
+    model = build_colbert(**initial, seed=seed, device=device)
+    trained = train_retriever(
+        model,
+        pairs,
+        documents,
+        dev_score=lambda model: measure(dev.pairs, search(model, dev.documents, dev.queries, depth=10)),
+        seed=seed,
+        **settings,
+    )
+    save_colbert(model, folder)
+    return trained, {"training_pairs": len(pairs), "dev_queries": len(dev.queries)}

@@ -1,0 +1,38 @@
+"""dvc.yaml as tests see it: `foreach` unrolled over params.yaml, and a stage's outputs."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+from ruamel.yaml import YAML
+
+ROOT = Path(__file__).parents[1]
+
+
+def stages() -> dict[str, dict[str, Any]]:
+    """The stages with `foreach` unrolled over params.yaml."""
+    yaml = YAML(typ="safe")
+    params = yaml.load((ROOT / "params.yaml").read_text())
+    unrolled = {}
+    for name, stage in yaml.load((ROOT / "dvc.yaml").read_text())["stages"].items():
+        if "foreach" not in stage:
+            unrolled[name] = stage
+            continue
+        for key, item in params[re.sub(r"\W", "", stage["foreach"])].items():
+            unrolled[f"{name}@{key}"] = _fill(stage["do"], {"key": key, **{f"item.{k}": v for k, v in item.items()}})
+    return unrolled
+
+
+def _fill(value: Any, names: dict[str, str]) -> Any:
+    if isinstance(value, dict):
+        return {_fill(key, names): _fill(item, names) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_fill(item, names) for item in value]
+    return re.sub(r"\$\{([\w.]+)\}", lambda match: names[match.group(1)], value) if isinstance(value, str) else value
+
+
+def outputs(stage: dict[str, Any]) -> set[str]:
+    items = [item for kind in ("outs", "metrics", "plots") for item in stage.get(kind, [])]
+    return {next(iter(item)) if isinstance(item, dict) else item for item in items}

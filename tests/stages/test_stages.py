@@ -1,0 +1,147 @@
+"""Every stage of dvc.yaml, called with the flags that dvc.yaml gives it, in one process, on models built in code.
+
+The quickstart's own loop runs as processes in tests/test_loop.py (slow); here stand its legal extremes: no labelled pair at all, a
+collection with test judgements alone, filters that let nothing pass.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import shlex
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from dvc_file import stages
+from ruamel.yaml import YAML
+
+ROOT = Path(__file__).parents[2]
+ORDER = [
+    *("prepare_corpus", "sample_pairs", "evaluate_baselines", "train_filter_encoder", "train_generator"),
+    *("train_retriever_r0", "evaluate_retriever_r0"),
+    *("generate_queries@r1", "filter_queries@r1", "train_retriever@r1", "evaluate_retriever@r1"),
+    *("score_difficulty@g2", "build_preferences@g2", "train_reward_model@g2", "train_ppo@g2"),
+    *("generate_queries@r2", "filter_queries@r2", "train_retriever@r2", "evaluate_retriever@r2"),
+    *("compare_rounds", "sync_tracking"),
+]
+WORDS = ("sort", "mean", "join", "solve", "parse", "plot")
+SMALL: dict[str, Any] = {
+    "sample_pairs": {"pairs": 12},
+    "retriever": {"layers": 1, "dimensions": 16, "query_tokens": 16, "document_tokens": 32},
+    "train_generator": {"epochs": 1},
+    "train_filter_encoder": {"layers": 1, "steps": 2, "batch_size": 4, "maximum_tokens": 32, "dev_documents": 4},
+    "evaluate_baselines": {"dense_maximum_tokens": 32},
+    "generate_queries": {"sampled_documents": 12, "queries_per_document": 2, "maximum_new_tokens": 8, "batch_size": 8, "temperature": 1.0},
+    "filter_queries": {"rules": [{"run": "dense", "k": 40}], "minimum_words": 1},
+    "train_retriever": {"steps": 4, "batch_size": 4, "evaluations": 2, "dev_documents": 6, "training_document_tokens": 32},
+    "build_preferences": {"minimum_margin": 0.0},
+    "train_reward_model": {"epochs": 1, "minimum_accuracy": 0.0, "minimum_pairs": 1},
+    "train_ppo": {"steps": 2, "batch_size": 4, "minibatch_size": 4, "epochs": 1, "maximum_new_tokens": 8},
+    "compare_rounds": {"resamples": 100},
+}
+
+
+@pytest.fixture
+def collection(tmp_path: Path) -> Path:
+    """A BEIR folder of 30 documents over the tiny tokenizer's words, 20 train and 8 test queries."""
+    from conftest import QUERIES, TEXTS
+
+    folder = tmp_path / "collection"
+    (folder / "qrels").mkdir(parents=True)
+    documents, queries, qrels = [], [], []
+    names = list(TEXTS)
+    for i in range(30):
+        first, second = names[i % 6], names[(i + 1 + i // 6) % 6]
+        documents.append({"_id": f"d{i}", "title": "", "text": f"{TEXTS[first]} {TEXTS[second]}"})
+        if i < 28:
+            queries.append({"_id": f"q{i}", "text": f"{QUERIES[first]} {QUERIES[second]}"})
+            qrels.append((f"q{i}", f"d{i}"))
+    for name, rows in (("corpus", documents), ("queries", queries)):
+        (folder / f"{name}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    for split, part in (("train", qrels[:20]), ("test", qrels[20:])):
+        lines = "".join(f"{query_id}\t{doc_id}\t1\n" for query_id, doc_id in part)
+        (folder / "qrels" / f"{split}.tsv").write_text(f"query-id\tcorpus-id\tscore\n{lines}")
+    return folder
+
+
+@pytest.fixture
+def loop(
+    collection: Path, tiny_encoder: Path, tiny_generator: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Callable[..., dict[str, dict[str, Any]]]:
+    """Runs every stage in a project of its own; returns the rows of the comparison by system."""
+    project = tmp_path / "project"
+    (project / ".dvc").mkdir(parents=True)
+    monkeypatch.chdir(project)
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    monkeypatch.delenv("DVC_ROOT", raising=False)
+
+    def run(**changes: dict[str, Any]) -> dict[str, dict[str, Any]]:
+        yaml = YAML()
+        params = yaml.load((ROOT / "params.yaml").read_text())
+        params["prepare_corpus"] = {"source": "beir", "path": str(collection), "near_duplicate_threshold": 0.99}
+        for section, values in SMALL.items():
+            params[section].update(values)
+        params["retriever"]["encoder"] = params["train_filter_encoder"]["encoder"] = str(tiny_encoder)
+        params["train_generator"]["base"] = str(tiny_generator)
+        for section, values in changes.items():
+            params[section].update(values)
+        with Path("params.yaml").open("w") as file:
+            yaml.dump(params, file)
+        everything = stages()
+        assert set(ORDER) == set(everything)
+        for name in ORDER:
+            words = shlex.split(everything[name]["cmd"])
+            module = words[words.index("-m") + 1]
+            importlib.import_module(module).main(words[words.index("-m") + 2 :])
+        return {row["system"]: row for row in json.loads(Path("metrics/comparison.json").read_text())}
+
+    return run
+
+
+def rows_of(round_id: str) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in Path(f"rounds/{round_id}/queries.jsonl").read_text().splitlines()]
+
+
+def series(stage: str) -> dict[str, Any]:
+    return json.loads(Path(f"records/{stage}.json").read_text())["series"]  # type: ignore[no-any-return]
+
+
+def test_the_loop(loop: Callable[..., dict[str, dict[str, Any]]]) -> None:
+    table = loop()
+    assert list(table) == ["bm25", "dense", "colbert", "r0", "r1", "r2"]
+    assert len(series("r0/train_retriever")["loss"]) > 1
+    assert sum(row["status"] == "kept" for row in rows_of("r1")) > 4
+    assert not list(Path(".scratch").iterdir())
+    import sqlite3
+
+    with sqlite3.connect("mlflow.db") as store:
+        assert store.execute("SELECT count(*) FROM runs WHERE status = 'FINISHED'").fetchone()[0] == len(ORDER) - 1 + 3 + 1
+
+
+def test_no_labelled_pair(loop: Callable[..., dict[str, dict[str, Any]]], tiny_generator: Path) -> None:
+    """Round 0 is the zero-shot retriever, the generator is the base as it is, and pseudo queries choose the checkpoints."""
+    table = loop(sample_pairs={"pairs": 0}, train_retriever={"dev_pseudo_queries": 3})
+    assert table["r0"]["ndcg_at_10"] == table["colbert"]["ndcg_at_10"]
+    import torch
+    from safetensors.torch import load_file
+
+    base, written = (load_file(folder / "model.safetensors") for folder in (tiny_generator, Path("generators/g1/model/weights")))
+    assert all(torch.equal(base[name], written[name]) for name in base)
+    assert json.loads(Path("records/r1/train_retriever.json").read_text())["metrics"]["dev_queries"] == 3
+
+
+def test_a_collection_with_test_judgements_only(loop: Callable[..., dict[str, dict[str, Any]]], collection: Path) -> None:
+    (collection / "qrels/train.tsv").unlink()
+    table = loop(sample_pairs={"pairs": 0})
+    assert table["r0"]["ndcg_at_10"] == table["colbert"]["ndcg_at_10"]
+    assert Path("data/pairs/train.jsonl").read_text() == ""
+
+
+@pytest.mark.filterwarnings("ignore:the reward model did not pass its gate")
+def test_filters_that_let_nothing_pass(loop: Callable[..., dict[str, dict[str, Any]]]) -> None:
+    """Every round is then round 0: nothing was added to what it learns from."""
+    table = loop(filter_queries={"minimum_words": 39})
+    assert {row["reason"] for row in rows_of("r1")} <= {"length", "empty", "duplicate", "copy"}
+    assert table["r1"]["ndcg_at_10"] == table["r0"]["ndcg_at_10"]
