@@ -46,7 +46,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     ):
         trained, sizes = train_round(
             read_records(paths.corpus, Document),
-            *(read_records(path, LabelledPair) for path in (paths.train, paths.dev)),
+            read_records(paths.train, LabelledPair),
+            read_records(paths.dev, LabelledPair),
             [read_records(path, PseudoQuery) for path in sorted({paths.previous_queries, paths.queries})],
             weights,
             **params.model_dump(exclude={"retriever", "precision"}),
