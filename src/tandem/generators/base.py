@@ -47,6 +47,10 @@ def load_generator(name: str, *, device: str = "cpu", bf16: bool = False) -> tup
             tokenizer.add_special_tokens({"pad_token": "<|pad|>"})
             model.resize_token_embeddings(len(tokenizer), mean_resizing=False)
     model.config.pad_token_id = model.generation_config.pad_token_id = tokenizer.pad_token_id
+    # A chat model's end of turn, and the end token that fine-tuning teaches: either ends a query.
+    ends = model.generation_config.eos_token_id
+    ends = ends if isinstance(ends, list) else [ends] if ends is not None else []
+    model.generation_config.eos_token_id = sorted({*ends, tokenizer.eos_token_id})
     return model.to(device), tokenizer
 
 

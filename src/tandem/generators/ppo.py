@@ -20,6 +20,7 @@ from tqdm import tqdm
 
 from tandem.generators import ppo_math
 from tandem.generators.base import adapter_config
+from tandem.generators.decoding import decode, end_tokens
 from tandem.generators.prompts import clean_query
 
 __all__ = ["PPO", "Prompt", "Rollout", "curriculum"]
@@ -166,19 +167,16 @@ class PPO:
         """Sample a response to each prompt and compute its log-probabilities, values, rewards and advantages."""
         batch = self.tokenizer([p.text for p in prompts], return_tensors="pt", padding=True).to(self.policy.device)
         width = batch["input_ids"].shape[1]
+        responses = decode(
+            self.policy,
+            self.tokenizer([p.text for p in prompts])["input_ids"],
+            temperature=self.temperature,
+            maximum_new_tokens=self.maximum_new_tokens,
+            pad_token_id=self.tokenizer.pad_token_id,
+        ).clone()  # made in inference mode; a clone may take part in autograd
+        ids = torch.cat([batch["input_ids"], responses], dim=1)
         with torch.no_grad():
-            ids = self.policy.generate(
-                input_ids=batch["input_ids"],
-                attention_mask=batch["attention_mask"],
-                do_sample=True,
-                temperature=self.temperature,
-                top_k=0,
-                top_p=1.0,
-                max_new_tokens=self.maximum_new_tokens,
-                pad_token_id=self.tokenizer.pad_token_id,
-            )
-            responses = ids[:, width:]
-            ended = responses == self.tokenizer.eos_token_id
+            ended = torch.isin(responses, end_tokens(self.policy))
             mask = (ended.cumsum(1) - ended.long() == 0).float()
             attention = torch.cat([batch["attention_mask"], mask.long()], dim=1)
             log_probs, values, entropy = self._evaluate(ids, attention, width)

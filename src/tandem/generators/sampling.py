@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from tqdm import tqdm
 
+from tandem.generators.decoding import decode
 from tandem.generators.keywords import content_words, document_frequencies, draw_keywords
 from tandem.generators.prompts import clean_query, render_prompts
 from tandem.records import Document, PseudoQuery, document_text
@@ -90,6 +91,7 @@ def sample_queries(
     model: Any,
     tokenizer: Any,
     prompts: Mapping[str, str],
+    documents: Mapping[str, str] | None = None,
     *,
     batch_size: int,
     temperature: float,
@@ -101,16 +103,17 @@ def sample_queries(
 ) -> Iterator[list[tuple[str, str]]]:
     """Sample one completion for each prompt.
 
-    Prompts are sorted by length; a batch's random state depends on the seed and the batch's number alone, so a run that skips finished
-    batches writes what it would have written.
+    Prompts are sorted by length, those of one document side by side; a batch's random state depends on the seed and the batch's number
+    alone, so a run that skips finished batches writes what it would have written.
 
     Args:
         model: a causal language model.
-        tokenizer: its tokenizer, padding on the left.
+        tokenizer: its tokenizer.
         prompts: text by query_id.
+        documents: doc_id by query_id, where several prompts begin with the same document.
         batch_size: prompts at once.
         temperature: 0 decodes greedily.
-        top_p: nucleus size; 1 keeps the whole distribution, and spares sorting the vocabulary at every token.
+        top_p: nucleus size; 1 keeps the whole distribution.
         top_k: the likeliest tokens to sample from; 0 is all of them.
         maximum_new_tokens: of a completion.
         seed: see above.
@@ -120,27 +123,26 @@ def sample_queries(
         Batches of (query_id, completion as it was written).
     """
     model.eval()
-    order = sorted(prompts, key=lambda query_id: (len(prompts[query_id]), query_id))
-    starts = range(0, len(order), batch_size)
-    sampling: dict[str, Any] = {"do_sample": False, "temperature": None, "top_p": None, "top_k": None}
-    if temperature > 0:
-        sampling = {"do_sample": True, "temperature": temperature, "top_p": top_p, "top_k": top_k}
-    for number, start in enumerate(tqdm(starts, desc="generating", unit="batch", mininterval=1.0)):
+    groups = {query_id: (documents or {}).get(query_id, query_id) for query_id in prompts}
+    longest: dict[str, int] = {}
+    for query_id, prompt in prompts.items():
+        longest[groups[query_id]] = max(longest.get(groups[query_id], 0), len(prompt))
+    order = sorted(prompts, key=lambda query_id: (longest[groups[query_id]], groups[query_id], query_id))
+    for number, start in enumerate(tqdm(range(0, len(order), batch_size), desc="generating", unit="batch", mininterval=1.0)):
         if number < skip_batches:
             continue
         ids = order[start : start + batch_size]
-        batch = tokenizer([prompts[i] for i in ids], return_tensors="pt", padding=True).to(model.device)
-        torch.manual_seed(zlib.crc32(f"{seed}:{number}".encode()))
-        with torch.inference_mode():
-            output = model.generate(
-                input_ids=batch["input_ids"],
-                attention_mask=batch["attention_mask"],
-                max_new_tokens=maximum_new_tokens,
-                pad_token_id=tokenizer.pad_token_id,
-                **sampling,
-            )
-        texts = tokenizer.batch_decode(output[:, batch["input_ids"].shape[1] :], skip_special_tokens=True)
-        yield list(zip(ids, texts, strict=True))
+        output = decode(
+            model,
+            tokenizer([prompts[i] for i in ids])["input_ids"],
+            temperature=temperature,
+            top_k=top_k,
+            top_p=top_p,
+            maximum_new_tokens=maximum_new_tokens,
+            pad_token_id=tokenizer.pad_token_id,
+            generator=torch.Generator(model.device).manual_seed(zlib.crc32(f"{seed}:{number}".encode())),
+        )
+        yield list(zip(ids, tokenizer.batch_decode(output, skip_special_tokens=True), strict=True))
 
 
 def mark_unusable(requests: Sequence[Request], completions: Mapping[str, str]) -> list[PseudoQuery]:

@@ -1,0 +1,181 @@
+"""Sampling tokens from a causal language model in batches: a cache that is written in place, finished rows dropped on the way.
+
+``generate`` of transformers copies the whole key-value cache for every token and draws over the whole vocabulary; with a model of a few
+million parameters on a CPU that is half of the time (benchmarks/sampling.py). The models themselves, and their cache class, stay
+transformers' own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+from transformers import DynamicCache
+from transformers.cache_utils import DynamicLayer
+
+__all__ = ["decode", "draw", "end_tokens", "shared_beginnings"]
+
+SHARED_SHARE = 0.5  # of two prompts' tokens: from here on their common beginning is computed once
+DROP_SHARE = 0.25  # of the rows: when so many have ended, they are dropped; dropping copies the cache
+
+
+class _InPlaceLayer(DynamicLayer):
+    """A layer of the cache with room for what is to come, so that a token is written, not concatenated."""
+
+    def __init__(self, room: int) -> None:
+        super().__init__()
+        self.room = room
+        self.buffers: list[Tensor] = []
+
+    def update(self, key_states: Tensor, value_states: Tensor, *_: Any, **__: Any) -> tuple[Tensor, Tensor]:
+        """Write the new states behind the old ones; the views of all of them."""
+        first = self.get_seq_length()
+        last = first + key_states.shape[-2]
+        if not self.is_initialized:
+            self.lazy_initialization(key_states, value_states)
+            self.buffers = [states.new_empty(*states.shape[:2], last + self.room, states.shape[3]) for states in (key_states, value_states)]
+        for buffer, states in zip(self.buffers, (key_states, value_states), strict=True):
+            buffer[:, :, first:last] = states
+        self.keys, self.values = (buffer[:, :, :last] for buffer in self.buffers)
+        return self.keys, self.values
+
+    def batch_select_indices(self, indices: Tensor) -> None:
+        """Keep these rows."""
+        last = self.get_seq_length()
+        self.buffers = [buffer[indices] for buffer in self.buffers]
+        self.keys, self.values = (buffer[:, :, :last] for buffer in self.buffers)
+
+
+def draw(logits: Tensor, *, temperature: float, top_k: int, top_p: float, generator: torch.Generator | None) -> Tensor:
+    """One token a row from the tempered distribution, cut to its ``top_k`` likeliest tokens and to its nucleus.
+
+    Args:
+        logits: (rows, vocabulary).
+        temperature: 0 takes the likeliest token.
+        top_k: 0 keeps all tokens.
+        top_p: the smallest set of likeliest tokens whose mass reaches it stays; 1 keeps all. The mass is taken after ``top_k``.
+        generator: of the draws.
+
+    Returns:
+        Token ids, (rows,).
+    """
+    if temperature == 0:
+        return logits.argmax(-1)
+    vocabulary = logits.shape[-1]
+    number = min(top_k, vocabulary) if top_k > 0 else vocabulary
+    scores, tokens = logits.float() / temperature, None
+    if number < vocabulary or top_p < 1:
+        scores, tokens = scores.topk(number, dim=-1)
+    probabilities = scores.softmax(-1)
+    if top_p < 1:
+        before = probabilities.cumsum(-1) - probabilities
+        probabilities = probabilities.masked_fill(before >= top_p, 0)
+    # The exponential race (Gumbel-max in another dress), as torch.multinomial does it, on the tokens that are left.
+    race = torch.empty_like(probabilities).exponential_(generator=generator)
+    chosen = (probabilities / race).argmax(-1, keepdim=True)
+    return (chosen if tokens is None else tokens.gather(-1, chosen)).squeeze(-1)
+
+
+@torch.inference_mode()
+def decode(
+    model: Any,
+    prompts: Sequence[Sequence[int]],
+    *,
+    temperature: float,
+    top_k: int = 0,
+    top_p: float = 1.0,
+    maximum_new_tokens: int,
+    pad_token_id: int,
+    generator: torch.Generator | None = None,
+) -> Tensor:
+    """Sample a response to each prompt, up to an end token of the model's generation config.
+
+    Neighbouring prompts that begin alike, as several queries for one document do, share the computation of their beginning.
+
+    Args:
+        model: a causal language model of transformers.
+        prompts: token ids of each.
+        temperature: see :func:`draw`.
+        top_k: see :func:`draw`.
+        top_p: see :func:`draw`.
+        maximum_new_tokens: of a response.
+        pad_token_id: fills responses up.
+        generator: of the draws, on the model's device.
+
+    Returns:
+        Responses with their end token, (rows, new tokens), padded on the right.
+    """
+    rows, device = len(prompts), model.device
+    ends = end_tokens(model)
+    responses = torch.full((rows, maximum_new_tokens), pad_token_id, device=device)
+    cache, ids, mask = _prefill(model, prompts, maximum_new_tokens, pad_token_id)
+    positions = (mask.cumsum(1) - 1).clamp(min=0)[:, -ids.shape[1] :]
+    active = torch.arange(rows, device=device)
+    finished = torch.zeros_like(active, dtype=torch.bool)
+    for step in range(maximum_new_tokens):
+        output = model(input_ids=ids, attention_mask=mask, position_ids=positions, past_key_values=cache, use_cache=True, logits_to_keep=1)
+        token = draw(output.logits[:, -1], temperature=temperature, top_k=top_k, top_p=top_p, generator=generator)
+        responses[active, step] = token.masked_fill(finished, pad_token_id)
+        finished = finished | torch.isin(token, ends)
+        if bool(finished.all()):
+            return responses[:, : step + 1]
+        mask = torch.cat([mask, mask.new_ones(len(mask), 1)], dim=1)
+        positions = positions[:, -1:] + 1
+        if finished.float().mean() >= DROP_SHARE:
+            stay = (~finished).nonzero().squeeze(1)
+            cache.batch_select_indices(stay)
+            active, mask, positions, token, finished = (t[stay] for t in (active, mask, positions, token, finished))
+        ids = token.unsqueeze(1)
+    return responses
+
+
+def shared_beginnings(prompts: Sequence[Sequence[int]]) -> list[tuple[int, int]]:
+    """Groups of neighbouring prompts that begin alike, as (members, tokens in common); a prompt's last token is never among them."""
+    groups: list[tuple[int, int]] = []
+    for i, prompt in enumerate(prompts):
+        if groups:
+            members, common = groups[-1]
+            first = prompts[i - members]
+            limit = min(common, len(prompt) - 1)
+            together = next((k for k in range(limit) if prompt[k] != first[k]), limit)
+            if together >= SHARED_SHARE * max(len(first), len(prompt)):
+                groups[-1] = (members + 1, together)
+                continue
+        groups.append((1, len(prompt) - 1))
+    return groups
+
+
+def _prefill(model: Any, prompts: Sequence[Sequence[int]], room: int, pad_token_id: int) -> tuple[Any, Tensor, Tensor]:
+    """The cache of what prompts have in common, and the ids of what they have not; the mask over both, (rows, all tokens)."""
+    beginnings: list[list[int]] = []
+    index: list[int] = []
+    for members, common in shared_beginnings(prompts):
+        index += [len(beginnings)] * members
+        beginnings.append(list(prompts[len(index) - 1][:common]))
+    rests = [list(prompt[len(beginnings[group]) :]) for prompt, group in zip(prompts, index, strict=True)]
+    ids, mask = _pad_left(beginnings, pad_token_id, model.device)
+    rest_ids, rest_mask = _pad_left(rests, pad_token_id, model.device)
+    cache = DynamicCache(config=model.config)
+    room += rest_ids.shape[1]
+    cache.layers = [_InPlaceLayer(room) if type(layer) is DynamicLayer else layer for layer in cache.layers]
+    if ids.shape[1]:
+        positions = (mask.cumsum(1) - 1).clamp(min=0)
+        model(input_ids=ids, attention_mask=mask, position_ids=positions, past_key_values=cache, use_cache=True, logits_to_keep=1)
+    if len(beginnings) < len(prompts):
+        cache.batch_select_indices(torch.tensor(index, device=model.device))
+    return cache, rest_ids, torch.cat([mask[index], rest_mask], dim=1)
+
+
+def _pad_left(rows: Sequence[Sequence[int]], pad_token_id: int, device: Any) -> tuple[Tensor, Tensor]:
+    width = max(len(row) for row in rows)
+    ids = torch.tensor([[pad_token_id] * (width - len(row)) + list(row) for row in rows], dtype=torch.long, device=device)
+    mask = torch.tensor([[0] * (width - len(row)) + [1] * len(row) for row in rows], dtype=torch.long, device=device)
+    return ids, mask
+
+
+def end_tokens(model: Any) -> Tensor:
+    """The tokens that end a response, from the model's generation config."""
+    found = model.generation_config.eos_token_id
+    return torch.tensor(found if isinstance(found, list) else [found], device=model.device)
