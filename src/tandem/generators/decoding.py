@@ -72,9 +72,11 @@ def draw(logits: Tensor, *, temperature: float, top_k: int, top_p: float, genera
     if top_p < 1:
         before = probabilities.cumsum(-1) - probabilities
         probabilities = probabilities.masked_fill(before >= top_p, 0)
-    # The exponential race (Gumbel-max in another dress), as torch.multinomial does it, on the tokens that are left.
-    race = torch.empty_like(probabilities).exponential_(generator=generator)
-    chosen = (probabilities / race).argmax(-1, keepdim=True)
+    # Inverse transform in double precision: one uniform number a row. torch.multinomial draws one for each token of the vocabulary,
+    # which takes longer than the model's own forward pass here.
+    mass = probabilities.double().cumsum(-1)
+    uniform = torch.rand(len(mass), 1, dtype=mass.dtype, device=mass.device, generator=generator)
+    chosen = torch.searchsorted(mass, uniform * mass[:, -1:], right=True).clamp(max=number - 1)
     return (chosen if tokens is None else tokens.gather(-1, chosen)).squeeze(-1)
 
 
