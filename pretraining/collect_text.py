@@ -21,6 +21,7 @@ from ruamel.yaml import YAML
 from tqdm import tqdm
 
 from tandem.corpora.python_api import package_root, read_docstrings
+from tandem.executions import record
 
 WORD = re.compile(r"[a-z0-9]+")
 COMMENT = re.compile(r"^[ \t]*#+[ \t]?(.*)$")
@@ -34,11 +35,29 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--packages", type=Path, required=True, help="folder made by pip install --target")
     parser.add_argument("--output", type=Path, required=True)
     parser.add_argument("--manifest", type=Path, required=True)
+    parser.add_argument("--record", type=Path, required=True)
     arguments = parser.parse_args(argv)
     params = YAML(typ="safe").load(arguments.params.read_text())["collect_text"]
+    with record("collect_text", params, arguments.record) as tracked:
+        rows, dropped = collect(arguments.packages, params)
+        content = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
+        arguments.output.write_text(content, encoding="utf8")
+        counts = {"texts": len(rows), "pairs": sum(bool(row["summary"]) for row in rows), "dropped_as_quickstart_text": dropped}
+        manifest = {
+            **counts,
+            "sha256": hashlib.sha256(content.encode()).hexdigest(),
+            "python": sys.version.split()[0],
+            "versions": versions(arguments.packages),
+        }
+        arguments.manifest.write_text(json.dumps(manifest, indent=1, sort_keys=True) + "\n")
+        tracked.log(counts)
+
+
+def collect(packages: Path, params: dict) -> tuple[list[dict[str, str]], int]:
+    """Every text once, and how many were dropped because the quickstart has them."""
     barred_summaries, barred_shingles = barred_text(params["excluded"])
     rows, seen, dropped = [], set(), 0
-    for root in tqdm(package_folders(arguments.packages, params), desc="reading packages"):
+    for root in tqdm(package_folders(packages, params), desc="reading packages"):
         for source, summary, body in read_package(root):
             key = normalise(f"{summary} {body}")
             if key in seen:
@@ -48,17 +67,7 @@ def main(argv: list[str] | None = None) -> None:
                 dropped += 1
                 continue
             rows.append({"source": source, "summary": summary, "body": body})
-    content = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
-    arguments.output.write_text(content, encoding="utf8")
-    manifest = {
-        "texts": len(rows),
-        "pairs": sum(bool(row["summary"]) for row in rows),
-        "dropped_as_quickstart_text": dropped,
-        "sha256": hashlib.sha256(content.encode()).hexdigest(),
-        "python": sys.version.split()[0],
-        "versions": versions(arguments.packages),
-    }
-    arguments.manifest.write_text(json.dumps(manifest, indent=1, sort_keys=True) + "\n")
+    return rows, dropped
 
 
 def package_folders(target: Path, params: dict) -> list[Path]:

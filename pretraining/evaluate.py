@@ -6,11 +6,13 @@ import argparse
 import json
 import time
 from pathlib import Path
+from typing import Any
 
 from ruamel.yaml import YAML
 
 from tandem.corpora.near_duplicates import duplicate_groups
 from tandem.corpora.python_api import build_collection
+from tandem.executions import record
 from tandem.filters.round_trip import document_ranks
 from tandem.generators.base import load_generator
 from tandem.generators.prompts import DEFAULT_TEMPLATE
@@ -22,29 +24,32 @@ from tandem.retrievers.bm25 import search
 def main(argv: list[str] | None = None) -> None:
     """Generate greedily and by sampling for documents of the quickstart, write what share finds its document."""
     parser = argparse.ArgumentParser(description=__doc__)
-    for name in ("params", "model", "output"):
+    for name in ("params", "model", "output", "record"):
         parser.add_argument(f"--{name}", type=Path, required=True)
     arguments = parser.parse_args(argv)
     params = YAML(typ="safe").load(arguments.params.read_text())
-    options = params["evaluate"]
+    options = {**params["evaluate"], "seed": params["seed"]}
+    with record("evaluate_builtin", options, arguments.record) as tracked:
+        figures = measure(arguments.model, params["collect_text"]["excluded"], params["pretrain"]["document_tokens"], options)
+        arguments.output.write_text(json.dumps(figures, indent=1) + "\n")
+        print(json.dumps(figures, indent=1))
+        tracked.log({f"{name}/{key}": value for name, own in figures.items() for key, value in own.items()})
+
+
+def measure(folder: Path, packages: list[str], document_tokens: int, options: dict[str, Any]) -> dict[str, dict[str, float]]:
+    """Round trips of the real queries and of the generator's, greedy and sampled, with and without keywords."""
     collection = build_collection(
-        params["collect_text"]["excluded"],
+        packages,
         documents=options["documents"],
         test_queries=options["documents"] // 5,
-        seed=params["seed"],
+        seed=options["seed"],
         duplicate_groups=duplicate_groups,
     )
     texts = {document.doc_id: document.text for document in collection.documents}
     groups = group_numbers(collection.documents)
-
-    def round_trip(queries: dict[str, tuple[str, str]]) -> dict[str, float]:
-        run = search(texts, {query_id: text for query_id, (text, _) in queries.items()}, depth=100)
-        ranks = document_ranks({query_id: doc_id for query_id, (_, doc_id) in queries.items()}, run, groups)
-        return {f"top_{k}": sum(rank <= k for rank, _ in ranks.values()) / len(queries) for k in (1, 10, 70)}
-
     pairs = [*collection.train, *collection.test]
-    result = {"real_queries": round_trip({pair.query_id: (pair.text, pair.doc_id) for pair in pairs})}
-    model, tokenizer = load_generator(str(arguments.model))
+    result = {"real_queries": round_trip({pair.query_id: (pair.text, pair.doc_id) for pair in pairs}, texts, groups)}
+    model, tokenizer = load_generator(str(folder))
     for name, keywords, temperature in (("greedy", 3, 0.0), ("greedy_without_keywords", 0, 0.0), ("sampled", 3, 0.8)):
         requests, prompts = plan_prompts(
             collection.documents,
@@ -53,24 +58,26 @@ def main(argv: list[str] | None = None) -> None:
             sampled_documents=options["sampled_documents"],
             queries_per_document=1,
             template=DEFAULT_TEMPLATE,
-            document_tokens=params["pretrain"]["document_tokens"],
+            document_tokens=document_tokens,
             keywords=keywords,
-            seed=params["seed"],
+            seed=options["seed"],
         )
-        settings = {"batch_size": 64, "temperature": temperature, "top_p": 0.9, "maximum_new_tokens": 32, "seed": params["seed"]}
+        settings = {key: options[key] for key in ("batch_size", "top_k", "top_p", "maximum_new_tokens", "seed")}
         started = time.perf_counter()
-        written = {query_id: text for batch in sample_queries(model, tokenizer, prompts, **settings) for query_id, text in batch}
+        batches = sample_queries(model, tokenizer, prompts, temperature=temperature, **settings)
+        written = {query_id: text for batch in batches for query_id, text in batch}
         seconds = time.perf_counter() - started
         rows = mark_unusable(requests, written)
-        summary = summarise(rows)
-        result[name] = {
-            **round_trip({row.query_id: (row.text, row.doc_id) for row in rows}),
-            "queries_per_second": len(rows) / seconds,
-            "distinct_share": summary["distinct_share"],
-            "mean_words": summary["mean_words"],
-        }
-    arguments.output.write_text(json.dumps(result, indent=1) + "\n")
-    print(json.dumps(result, indent=1))
+        found = round_trip({row.query_id: (row.text, row.doc_id) for row in rows}, texts, groups)
+        result[name] = {**found, "queries_per_second": len(rows) / seconds, **summarise(rows)}
+    return result
+
+
+def round_trip(queries: dict[str, tuple[str, str]], texts: dict[str, str], groups: Any) -> dict[str, float]:
+    """The share of (text, doc_id) whose document is in BM25's first 1, 10 and 70."""
+    run = search(texts, {query_id: text for query_id, (text, _) in queries.items()}, depth=100)
+    ranks = document_ranks({query_id: doc_id for query_id, (_, doc_id) in queries.items()}, run, groups)
+    return {f"top_{k}": sum(rank <= k for rank, _ in ranks.values()) / len(queries) for k in (1, 10, 70)}
 
 
 if __name__ == "__main__":

@@ -23,6 +23,7 @@ from torch.nn.functional import cross_entropy
 from tqdm import tqdm
 from transformers import AutoTokenizer, LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
+from tandem.executions import record
 from tandem.generators.keywords import document_frequencies
 from tandem.generators.prompts import DEFAULT_TEMPLATE, truncate_documents
 
@@ -32,7 +33,7 @@ POOL = 4
 def main(argv: list[str] | None = None) -> None:
     """Train on the collected text; write the model folder and the loss curve."""
     parser = argparse.ArgumentParser(description=__doc__)
-    for name in ("params", "text", "tokenizer", "output", "curve", "scratch"):
+    for name in ("params", "text", "tokenizer", "output", "curve", "scratch", "record"):
         parser.add_argument(f"--{name}", type=Path, required=True)
     arguments = parser.parse_args(argv)
     params = YAML(typ="safe").load(arguments.params.read_text())
@@ -43,10 +44,13 @@ def main(argv: list[str] | None = None) -> None:
     rows = [json.loads(line) for line in arguments.text.read_text(encoding="utf8").splitlines()]
     tokenizer = AutoTokenizer.from_pretrained(arguments.tokenizer)
     arguments.scratch.mkdir(parents=True, exist_ok=True)
-    model, curve = train(rows, tokenizer, options, device, arguments.scratch)
-    model.half().save_pretrained(arguments.output)
-    tokenizer.save_pretrained(arguments.output)
-    arguments.curve.write_text(json.dumps(curve) + "\n")
+    with record("pretrain", {**options, "device": device}, arguments.record) as tracked:
+        model, curve = train(rows, tokenizer, options, device, arguments.scratch)
+        model.half().save_pretrained(arguments.output)
+        tokenizer.save_pretrained(arguments.output)
+        arguments.curve.write_text(json.dumps(curve) + "\n")
+        for name in ("query_loss", "document_loss"):
+            tracked.log_series(name, [(point["step"], point[name]) for point in curve])
 
 
 def build_model(tokenizer: PreTrainedTokenizerFast, options: dict[str, Any]) -> LlamaForCausalLM:

@@ -29,6 +29,7 @@ SMALL: dict[str, Any] = {
     "build_preferences": {"minimum_margin": 0.01},
     "train_reward_model": {"epochs": 1, "minimum_accuracy": 0.0, "minimum_pairs": 2},
     "train_ppo": {"steps": 3, "batch_size": 8, "minibatch_size": 8, "epochs": 1, "maximum_new_tokens": 12},
+    "evaluate_generators": {"number": 20, "maximum_new_tokens": 12, "resamples": 200},
     "compare_rounds": {"resamples": 200},
 }
 
@@ -115,7 +116,7 @@ def test_mlflow_holds_each_execution_once(project: Path) -> None:
     )
     found = dict(reversed(item) for item in eval(run(project, "python", "-c", code).stdout.splitlines()[-1]))
     records = len(list((project / "records").rglob("*.json")))
-    assert records == 20
+    assert records == 21
     assert (found["tandem-stages"], found["tandem-rounds"], found["tandem"]) == (records, 3, 1)
 
 

@@ -89,5 +89,5 @@ def test_a_late_change_reruns_nothing_early() -> None:
 
 
 def test_a_round_more_reruns_no_round_before() -> None:
-    """`rounds` is a parameter of the comparison alone; a new round's stages are new names."""
-    assert reruns({"rounds"}) == ["compare_rounds"]
+    """`rounds` is a parameter of the comparisons alone; a new round's stages are new names."""
+    assert reruns({"rounds"}) == ["evaluate_generators", "compare_rounds"]

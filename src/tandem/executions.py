@@ -50,7 +50,7 @@ def record(stage: str, params: Any, path: Path, *, round_id: str = "") -> Iterat
 
     Args:
         stage: the stage's name.
-        params: its pydantic section.
+        params: its pydantic section, or a mapping.
         path: of the record, an output of the stage that git keeps.
         round_id: of the round it belongs to, if any.
     """
@@ -68,7 +68,7 @@ def record(stage: str, params: Any, path: Path, *, round_id: str = "") -> Iterat
         "round": round_id,
         "started": started,
         "ended": time.time(),
-        "params": _flat(params.model_dump(mode="json")),
+        "params": _flat(params if isinstance(params, Mapping) else params.model_dump(mode="json")),
         "metrics": run.metrics,
         "series": run.series,
         "artifacts": run.artifacts,

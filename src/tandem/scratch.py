@@ -15,14 +15,15 @@ __all__ = ["open_scratch"]
 def open_scratch(name: str, *, values: str, inputs: Sequence[Path]) -> Iterator[Path]:
     """A folder for checkpoints and journals that a rerun of the same work finds again; removed when the work is done.
 
-    The same work is: the same ``name``, the same ``values`` and the same bytes in ``inputs``. Anything else in the folder is
-    from other work and is deleted first. The folder is ``.scratch/<name>`` under the current directory.
+    The same work is: the same ``name``, the same ``values`` and the same ``inputs``: the same bytes, or for files of more than 64 MiB
+    the same size and time. Anything else in the folder is from other work and is deleted first. The folder is ``.scratch/<name>`` under
+    the current directory.
     """
     digest = hashlib.sha256(values.encode())
     for path in inputs:
         for file in sorted(path.rglob("*")) if path.is_dir() else [path]:
             if file.is_file():
-                digest.update(str(file).encode() + hashlib.sha256(file.read_bytes()).digest())
+                digest.update(str(file).encode() + _identity(file))
     folder = Path(".scratch") / name
     mark = folder / "fingerprint"
     if not mark.exists() or mark.read_text() != digest.hexdigest():
@@ -31,3 +32,10 @@ def open_scratch(name: str, *, values: str, inputs: Sequence[Path]) -> Iterator[
         mark.write_text(digest.hexdigest())
     yield folder
     shutil.rmtree(folder, ignore_errors=True)
+
+
+def _identity(file: Path) -> bytes:
+    state = file.stat()
+    if state.st_size > 64 * 2**20:
+        return f"{state.st_size}:{state.st_mtime_ns}".encode()
+    return hashlib.sha256(file.read_bytes()).digest()

@@ -10,8 +10,11 @@ import pytest
 from ir_measures import Qrel, ScoredDoc
 
 from tandem.evaluation.comparison import to_markdown
+from tandem.evaluation.generators import compare_generators, describe_rounds
+from tandem.evaluation.generators import to_markdown as to_markdown_of_generators
 from tandem.evaluation.measures import mean_measures, ndcg_at_10, per_query
 from tandem.evaluation.significance import bootstrap_interval, compare, holm
+from tandem.records import PseudoQuery
 
 
 def test_measures_over_all_judged_queries() -> None:
@@ -110,3 +113,39 @@ def test_table() -> None:
     row = {**base, "system": "r1", "difference": 0.01, "p_randomisation_holm": 0.3, "wins": 3, "ties": 4, "losses": 2}
     text = to_markdown([base, row], measure="ndcg_at_10", baseline="r0")
     assert "| r1 | 0.500 [0.400, 0.600] | 0.700 | 0.900 | 0.400 | +0.010 | 0.300 | 3/4/2 |" in text
+
+
+def pair(query_id: str, text: str, doc_id: str) -> PseudoQuery:
+    return PseudoQuery(query_id=query_id, text=text, doc_id=doc_id)
+
+
+def test_generators_by_hand() -> None:
+    """Two documents, two queries each. g0 brings back one of four within 10 (rank 2), g1 three (ranks 1, 10, 3), one at 70."""
+    ids = [("a", "d1"), ("b", "d1"), ("c", "d2"), ("d", "d2")]
+    trials = {"g0": [pair(i, "same text", d) for i, d in ids], "g1": [pair(i, f"text {i} of it", d) for i, d in ids]}
+    ranks = {"same text": {"a": 2, "b": 11}, "text a of it": {"a": 1, "b": 10, "c": 3, "d": 70}}
+    rows = compare_generators(trials, [], lambda pairs: ranks[pairs[0].text], parents={"g1": "g0"}, resamples=100, seed=0)
+    first, second = rows
+    assert (first["top_1"], first["top_10"], first["top_70"], first["distinct_share"]) == (0, 0.25, 0.5, 0.25)
+    assert (second["top_1"], second["top_10"], second["top_70"], second["distinct_share"]) == (0.25, 0.75, 1, 1)
+    assert second["mean_words"] == 4
+    assert "difference" not in first
+    assert second["difference"] == 0.5  # d1 from .5 to 1, d2 from 0 to .5
+    assert "| g1 | 25.0% | 75.0% | 100.0% | 100.0% | 4.0 | g0 | +50.0% [" in to_markdown_of_generators(rows)
+
+
+def test_nothing_to_try_generators_on_is_no_error() -> None:
+    rows = compare_generators({"g0": [], "g1": []}, [], lambda pairs: {}, parents={"g1": "g0"}, resamples=10, seed=0)
+    assert [row["top_10"] for row in rows] == [0, 0]
+
+
+def test_rounds_are_described_with_reasons_and_examples() -> None:
+    rows = [
+        PseudoQuery(query_id=f"q{i}", text=f"a | b {i}", doc_id="d", status=status, reason=reason, ranks={"bm25": i + 1})
+        for i, (status, reason) in enumerate([("kept", ""), ("rejected", "bm25"), ("rejected", "bm25")])
+    ]
+    text = describe_rounds({"r1": rows}, {"d": "a title"}, examples=2, seed=0)
+    assert "## Round r1: 1 of 3 queries kept" in text
+    assert "| bm25 | 2 |" in text
+    assert text.count("| a title |") == 2
+    assert "a \\| b" in text

@@ -24,7 +24,7 @@ ORDER = [
     *("generate_queries@r1", "filter_queries@r1", "train_retriever@r1", "evaluate_retriever@r1"),
     *("score_difficulty@g2", "build_preferences@g2", "train_reward_model@g2", "train_ppo@g2"),
     *("generate_queries@r2", "filter_queries@r2", "train_retriever@r2", "evaluate_retriever@r2"),
-    *("compare_rounds", "sync_tracking"),
+    *("evaluate_generators", "compare_rounds", "sync_tracking"),
 ]
 WORDS = ("sort", "mean", "join", "solve", "parse", "plot")
 SMALL: dict[str, Any] = {
@@ -39,6 +39,7 @@ SMALL: dict[str, Any] = {
     "build_preferences": {"minimum_margin": 0.0},
     "train_reward_model": {"epochs": 1, "minimum_accuracy": 0.0, "minimum_pairs": 1},
     "train_ppo": {"steps": 2, "batch_size": 4, "minibatch_size": 4, "epochs": 1, "maximum_new_tokens": 8},
+    "evaluate_generators": {"number": 6, "maximum_new_tokens": 8, "examples": 3, "resamples": 100},
     "compare_rounds": {"resamples": 100},
 }
 
@@ -89,7 +90,7 @@ def loop(
             params[section].update(values)
         with Path("params.yaml").open("w") as file:
             yaml.dump(params, file)
-        everything = stages()
+        everything = stages(Path("params.yaml"))
         assert set(ORDER) == set(everything)
         for name in ORDER:
             words = shlex.split(everything[name]["cmd"])
@@ -113,6 +114,10 @@ def test_the_loop(loop: Callable[..., dict[str, dict[str, Any]]]) -> None:
     assert list(table) == ["bm25", "dense", "colbert", "r0", "r1", "r2"]
     assert len(series("r0/train_retriever")["loss"]) > 1
     assert sum(row["status"] == "kept" for row in rows_of("r1")) > 4
+    assert list(json.loads(Path("metrics/generators.json").read_text())) == ["real", "base", "g1", "g2"]
+    report = Path("metrics/generators.md").read_text()
+    assert report.count("## Round") == 2
+    assert all(text in report for text in ("| g2 |", "| kept |", "keywords offered"))
     assert not list(Path(".scratch").iterdir())
     import sqlite3
 

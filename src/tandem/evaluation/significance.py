@@ -50,12 +50,19 @@ def compare(baseline: Mapping[str, float], challenger: Mapping[str, float], *, r
     return Comparison(
         difference=float(difference.mean()),
         interval=bootstrap_interval(difference, resamples=resamples, seed=seed),
-        p_t=float(stats.ttest_1samp(difference, 0.0).pvalue),
+        p_t=_p_of_t(difference),
         p_randomisation=float(flips.pvalue),
         wins=int((difference > 0).sum()),
         ties=int((difference == 0).sum()),
         losses=int((difference < 0).sum()),
     )
+
+
+def _p_of_t(difference: np.ndarray) -> float:
+    """Two-sided; 1 for a single query, 0 where all differences are the same and none is zero."""
+    if len(difference) < 2 or np.ptp(difference) == 0:
+        return 1.0 if len(difference) < 2 else 0.0
+    return float(stats.ttest_1samp(difference, 0.0).pvalue)
 
 
 def bootstrap_interval(values: Sequence[float] | np.ndarray, *, resamples: int = 10_000, seed: int = 0) -> tuple[float, float]:

@@ -7,13 +7,15 @@ against the query's document, its near duplicates do not compete. Rows are never
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from ir_measures import ScoredDoc
 
-from tandem.records import PseudoQuery
+from tandem.records import Document, LabelledPair, PseudoQuery, document_text, group_numbers
 
-__all__ = ["apply_rule", "apply_shape_rule", "document_ranks", "funnel"]
+__all__ = ["apply_rule", "apply_shape_rule", "document_ranks", "funnel", "ranks_of_pairs"]
+
+Search = Callable[[Mapping[str, str], Mapping[str, str]], Sequence[ScoredDoc]]
 
 
 def document_ranks(targets: Mapping[str, str], run: Sequence[ScoredDoc], groups: Mapping[str, int]) -> dict[str, tuple[int, float]]:
@@ -39,6 +41,20 @@ def document_ranks(targets: Mapping[str, str], run: Sequence[ScoredDoc], groups:
         competitors = (item for item in results[query_id] if groups[item.doc_id] != groups[doc_id])
         ranks[query_id] = 1 + sum(item.score >= own for item in competitors), own
     return ranks
+
+
+def ranks_of_pairs(corpus: Sequence[Document], pairs: Sequence[LabelledPair | PseudoQuery], search: Search) -> dict[str, int]:
+    """The rank of each pair's document by query_id, for the pairs whose document the search finds.
+
+    Args:
+        corpus: the documents.
+        pairs: queries and their own documents.
+        search: documents and queries, both text by id, to a run.
+    """
+    documents = {document.doc_id: document_text(document) for document in corpus}
+    run = search(documents, {pair.query_id: pair.text for pair in pairs})
+    found = document_ranks({pair.query_id: pair.doc_id for pair in pairs}, run, group_numbers(corpus))
+    return {query_id: rank for query_id, (rank, _) in found.items()}
 
 
 def apply_rule(rows: Sequence[PseudoQuery], ranks: Mapping[str, tuple[int, float]], *, name: str, k: int) -> list[PseudoQuery]:

@@ -29,6 +29,7 @@ def plan_requests(
     queries_per_document: int,
     maximum_keywords: int,
     seed: int,
+    among: set[str] | None = None,
 ) -> list[Request]:
     """Which documents get queries, how many, and with which keywords.
 
@@ -40,9 +41,11 @@ def plan_requests(
         queries_per_document: each with keywords of its own.
         maximum_keywords: each query gets 1 to this many, or none where it is 0.
         seed: of the draws.
+        among: draw from these doc_ids only; None draws from all.
     """
     rng = random.Random(f"requests:{seed}")
-    chosen = rng.sample(range(len(documents)), min(sampled_documents, len(documents)))
+    eligible = [i for i, document in enumerate(documents) if among is None or document.doc_id in among]
+    chosen = rng.sample(eligible, min(sampled_documents, len(eligible)))
     requests: list[Request] = []
     for i in sorted(chosen):
         words = content_words(document_text(documents[i]))
@@ -65,6 +68,7 @@ def plan_prompts(
     document_tokens: int,
     keywords: int,
     seed: int,
+    among: set[str] | None = None,
 ) -> tuple[list[Request], dict[str, str]]:
     """The requests of :func:`plan_requests` and the prompt of each, by query_id."""
     texts = {document.doc_id: document_text(document) for document in documents}
@@ -76,6 +80,7 @@ def plan_prompts(
         queries_per_document=queries_per_document,
         maximum_keywords=keywords,
         seed=seed,
+        among=among,
     )
     prompts = render_prompts(
         [texts[doc_id] for _, doc_id, _ in requests],

@@ -1,0 +1,68 @@
+"""Generators side by side: each writes queries for the same documents with the same keywords."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from tandem.generators.base import load_generator
+from tandem.generators.prompts import clean_query
+from tandem.generators.sampling import plan_prompts, sample_queries
+from tandem.records import Document, PseudoQuery
+
+__all__ = ["write_trials"]
+
+
+def write_trials(
+    generators: Mapping[str, str],
+    documents: Sequence[Document],
+    *,
+    seen: set[str],
+    number: int,
+    queries_per_document: int,
+    template: str,
+    document_tokens: int,
+    keywords: int,
+    device: str,
+    seed: int,
+    **sampling: Any,
+) -> dict[str, list[PseudoQuery]]:
+    """Queries of each generator for documents that none of them was trained on.
+
+    Args:
+        generators: folder or Hugging Face id by name.
+        documents: the corpus; prompts take their words' frequencies from all of it.
+        seen: doc_ids to leave out.
+        number: of documents, drawn by seed from those that are left.
+        queries_per_document: each.
+        template: of the prompt.
+        document_tokens: of a document in the prompt.
+        keywords: in a prompt, at most.
+        device: to run on.
+        seed: of the draw, the keywords and the sampling.
+        sampling: arguments of :func:`tandem.generators.sampling.sample_queries`.
+
+    Returns:
+        Queries, by generator; the same query_id stands for the same document and keywords in each.
+    """
+    chosen = {document.doc_id for document in documents if document.doc_id not in seen}
+    trials = {}
+    for name, folder in generators.items():
+        model, tokenizer = load_generator(folder, device=device)
+        requests, prompts = plan_prompts(
+            documents,
+            tokenizer,
+            prefix="trial",
+            among=chosen,
+            sampled_documents=number,
+            queries_per_document=queries_per_document,
+            template=template,
+            document_tokens=document_tokens,
+            keywords=keywords,
+            seed=seed,
+        )
+        doc_ids = {query_id: doc_id for query_id, doc_id, _ in requests}
+        batches = sample_queries(model, tokenizer, prompts, doc_ids, seed=seed, **sampling)
+        texts = {query_id: clean_query(text) for batch in batches for query_id, text in batch}
+        trials[name] = [PseudoQuery(query_id=query_id, text=texts[query_id], doc_id=doc_id) for query_id, doc_id in doc_ids.items()]
+    return trials

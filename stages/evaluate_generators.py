@@ -1,0 +1,72 @@
+"""Compare the generators on documents that none was trained on: BM25 round trip of their sampled queries; examples of each round."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+
+from stages.arguments import open_stage, run
+from stages.sections import PromptParams
+from tandem.evaluation.generators import COLUMNS, compare_generators, describe_rounds, to_markdown
+from tandem.filters.round_trip import ranks_of_pairs
+from tandem.formats.jsonl import read_records, write_json, write_text
+from tandem.formats.tables import write_table
+from tandem.generators.trial import write_trials
+from tandem.hardware import device_name
+from tandem.params import Section
+from tandem.records import Document, LabelledPair, PseudoQuery
+from tandem.retrievers import bm25
+
+
+class Params(Section):
+    """How generators are compared."""
+
+    number: int
+    """of documents, drawn from those that no round wrote queries for"""
+    queries_per_document: int
+    temperature: float
+    top_p: float
+    top_k: int
+    maximum_new_tokens: int
+    batch_size: int
+    examples: int
+    """of each round's queries, in the report"""
+    resamples: int
+    prompt: PromptParams
+    rounds: dict[str, dict[str, str]]
+    updates: dict[str, dict[str, str]]
+    seed: int
+
+
+SAMPLING = {"number", "queries_per_document", "temperature", "top_p", "top_k", "maximum_new_tokens", "batch_size", "seed"}
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Read corpus, dev pairs, filtered queries and generators; write the table and the report."""
+    reads, writes = "corpus dev rounds generators", "metrics table text"
+    with open_stage("evaluate_generators", Params, argv, reads=reads, writes=writes, words="base") as (paths, params, tracked, _):
+        corpus, real = read_records(paths.corpus, Document), read_records(paths.dev, LabelledPair)
+        rounds = {name: read_records(paths.rounds / name / "queries.jsonl", PseudoQuery) for name in params.rounds}
+        folders = {name: str(paths.generators / name / "model/weights") for name in ["g1", *params.updates]}
+        trials = write_trials(
+            {"base": paths.base, **folders},
+            corpus,
+            seen={row.doc_id for rows in rounds.values() for row in rows},
+            device=device_name(),
+            **params.model_dump(include=SAMPLING),
+            **params.prompt.model_dump(),
+        )
+        search = partial(bm25.search, depth=100)
+        parents = {"g1": "base", **{name: update["base"] for name, update in params.updates.items()}}
+        settings = params.model_dump(include={"resamples", "seed"})
+        rows = compare_generators(trials, real, lambda pairs: ranks_of_pairs(corpus, pairs, search), parents=parents, **settings)
+        titles = {document.doc_id: document.text[:80] for document in corpus}
+        report = describe_rounds(rounds, titles, examples=params.examples, seed=params.seed)
+        write_json(paths.metrics, {row["generator"]: {key: row[key] for key in row if key != "generator"} for row in rows})
+        write_table(paths.table, rows, COLUMNS)
+        write_text(paths.text, f"# What the generators write\n\n{to_markdown(rows)}\n{report}")
+        tracked.log({f"{row['generator']}/{key}": row[key] for row in rows for key in ("top_1", "top_10", "distinct_share", "mean_words")})
+
+
+if __name__ == "__main__":
+    run(main)
