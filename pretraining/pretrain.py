@@ -152,7 +152,7 @@ def train(
                 optimizer, averaged = new_optimizer(model, options), []
             if done % 200 == 0 or done == steps:
                 save(checkpoint, model, optimizer, step + 1, curve, averaged)
-        step = first + steps
+        step = max(step, first + steps)
     return model.cpu(), curve
 
 

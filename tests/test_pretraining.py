@@ -28,7 +28,7 @@ OPTIONS: dict[str, Any] = {
     "document_tokens": 32,
     "query_tokens": 16,
     "batch_size": 4,
-    "legs": [200, 200],
+    "legs": [200, 300],
     "learning_rate": 1e-3,
     "weight_decay": 0.05,
     "document_loss_weight": 0.5,
@@ -63,7 +63,7 @@ def test_legs_learn_and_a_killed_run_ends_in_the_same_weights(tokenizer: Any, tm
     for name in ("whole", "killed"):
         (tmp_path / name).mkdir()
     model, curve = pretrain.train(ROWS, tokenizer, OPTIONS, "cpu", tmp_path / "whole")
-    assert [point["step"] for point in curve] == list(range(20, 401, 20))
+    assert [point["step"] for point in curve] == list(range(20, 501, 20))
     assert curve[-1]["query_loss"] < 0.7 * curve[0]["query_loss"]
 
     step = pretrain.train_step
@@ -72,14 +72,16 @@ def test_legs_learn_and_a_killed_run_ends_in_the_same_weights(tokenizer: Any, tm
     def killed(*arguments: Any) -> Any:
         nonlocal steps
         steps += 1
-        if steps == 250:
+        if steps == 450:  # in the second leg, with a checkpoint within it
             raise KeyboardInterrupt
         return step(*arguments)
 
     monkeypatch.setattr(pretrain, "train_step", killed)
     with pytest.raises(KeyboardInterrupt):
         pretrain.train(ROWS, tokenizer, OPTIONS, "cpu", tmp_path / "killed")
-    resumed, _ = pretrain.train(ROWS, tokenizer, OPTIONS, "cpu", tmp_path / "killed")
+    resumed, again = pretrain.train(ROWS, tokenizer, OPTIONS, "cpu", tmp_path / "killed")
+    assert steps == 450 + 100
+    assert [point["step"] for point in again] == [point["step"] for point in curve]
     for name, value in model.state_dict().items():
         torch.testing.assert_close(resumed.state_dict()[name], value, rtol=0, atol=0)
 

@@ -232,8 +232,15 @@ class PPO:
     def _evaluate(self, ids: Tensor, attention: Tensor, width: int) -> tuple[Tensor, Tensor, Tensor]:
         """Log-probabilities of the response tokens, values before each of them, and the policy's entropy there."""
         positions = (attention.cumsum(1) - 1).clamp(min=0)
-        output = self.policy(input_ids=ids, attention_mask=attention, position_ids=positions, output_hidden_states=True, use_cache=False)
-        distribution = log_softmax(output.logits[:, width - 1 : -1].float() / self.temperature, dim=-1)
+        output = self.policy(
+            input_ids=ids,
+            attention_mask=attention,
+            position_ids=positions,
+            output_hidden_states=True,
+            use_cache=False,
+            logits_to_keep=ids.shape[1] - width + 1,  # the prompt's are not asked for
+        )
+        distribution = log_softmax(output.logits[:, :-1].float() / self.temperature, dim=-1)
         log_probs = distribution.gather(2, ids[:, width:].unsqueeze(2)).squeeze(2)
         values = self.value_head(output.hidden_states[-1][:, width - 1 : -1].float()).squeeze(2)
         entropy = -(distribution.detach().exp() * distribution.detach()).sum(2)
