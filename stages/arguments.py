@@ -69,13 +69,20 @@ def parse(doc: str | None, argv: Sequence[str] | None, *paths: str, words: Seque
 
 
 def run(main: Callable[[], None]) -> None:
-    """Run a stage; bad input ends it with one line on standard error, a bug with its traceback."""
+    """Run a stage; bad input ends it with one line on standard error, a bug with its traceback.
+
+    The process then ends without tearing down torch and what came with it: all files are closed, and it would take 1.3 s a stage.
+    """
     try:
         main()
     except (ValueError, FileNotFoundError) as error:
         if os.environ.get("TANDEM_TRACEBACK"):
             raise
         sys.exit(f"error: {error}")
+    logging.shutdown()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(0)
 
 
 def _quiet() -> None:

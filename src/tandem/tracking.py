@@ -35,7 +35,7 @@ def tracking_uri() -> str:
     return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{project_root() / 'mlflow.db'}"
 
 
-def sync(records: Path) -> dict[str, int]:
+def sync(records: Path, *, experiment: str = STAGES) -> dict[str, int]:
     """Make the MLflow runs of all records that have none yet, and the runs that show rounds side by side.
 
     Three experiments: ``tandem-stages`` holds each execution once, with its curves; ``tandem-rounds`` one run for each round;
@@ -44,6 +44,7 @@ def sync(records: Path) -> dict[str, int]:
 
     Args:
         records: the folder of record files.
+        experiment: another name keeps the executions of another pipeline by themselves, without rounds.
 
     Returns:
         ``created`` and ``present``: stage executions that were missing, and that were there.
@@ -51,19 +52,22 @@ def sync(records: Path) -> dict[str, int]:
     found = [json.loads(path.read_text(encoding="utf8")) for path in sorted(records.rglob("*.json"))]
     ids = [item["record_id"] for item in found]
     view = hashlib.sha256(" ".join(sorted(ids)).encode()).hexdigest()[:16]
-    if _nothing_new(ids, view):
+    loop = experiment == STAGES
+    if _nothing_new([*ids, view] if loop else ids):
         return {"created": 0, "present": len(ids)}
     root = project_root()
     with _locked(root / ".mlflow.lock"):
         client = _mlflow().MlflowClient(tracking_uri())
-        experiments = {name: _experiment(client, name, root) for name in (PIPELINE, ROUNDS, STAGES)}
-        known = {run.data.tags.get("record_id", ""): run for run in _runs(client, experiments[STAGES])}
+        names = (PIPELINE, ROUNDS, STAGES) if loop else (experiment,)
+        experiments = {name: _experiment(client, name, root) for name in names}
+        known = {run.data.tags.get("record_id", ""): run for run in _runs(client, experiments[experiment])}
         missing = [item for item in found if item["record_id"] not in known]
         for item in missing:
-            _create_stage_run(client, experiments[STAGES], item)
+            _create_stage_run(client, experiments[experiment], item)
         if "DVC_EXP_NAME" not in os.environ:
             _mark_state(client, known, set(ids))
-        _create_round_runs(client, experiments, found, view)
+        if loop:
+            _create_round_runs(client, experiments, found, view)
     return {"created": len(missing), "present": len(ids) - len(missing)}
 
 
@@ -184,7 +188,7 @@ def _experiment(client: Any, name: str, root: Path) -> str:
     return str(client.create_experiment(name, artifact_location=str(root / "mlartifacts") if local else None))
 
 
-def _nothing_new(ids: Sequence[str], view: str) -> bool:
+def _nothing_new(wanted: Sequence[str]) -> bool:
     """Whether a local store has it all, asked of SQLite directly: importing mlflow takes longer than a whole no-op."""
     uri = tracking_uri()
     if not uri.startswith("sqlite:///") or not Path(uri.removeprefix("sqlite:///")).exists():
@@ -198,7 +202,7 @@ def _nothing_new(ids: Sequence[str], view: str) -> bool:
     except sqlite3.Error:
         return False
     current = {value for value, state in rows if state == "current"}
-    return {*ids, view} <= current
+    return set(wanted) <= current
 
 
 def _mlflow() -> Any:
