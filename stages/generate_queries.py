@@ -44,10 +44,11 @@ def main(argv: Sequence[str] | None = None) -> None:
             **params.prompt.model_dump(),
         )
         documents = {query_id: doc_id for query_id, doc_id, _ in requests}
-        settings = params.model_dump(include={"batch_size", "temperature", "top_p", "top_k", "maximum_new_tokens", "seed"})
+        seed = f"{params.seed}:{paths.round}"
+        settings = params.model_dump(include={"batch_size", "temperature", "top_p", "top_k", "maximum_new_tokens"})
         batches = journalled(
             scratch / "batches.jsonl",
-            lambda done: sample_queries(model, tokenizer, prompts, documents, **settings, skip_batches=done),
+            lambda done: sample_queries(model, tokenizer, prompts, documents, **settings, seed=seed, skip_batches=done),
         )
         rows = mark_unusable(requests, {query_id: text for batch in batches for query_id, text in batch})
         write_records(paths.queries, rows)

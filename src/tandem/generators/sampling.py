@@ -46,6 +46,7 @@ def plan_requests(
     rng = random.Random(f"requests:{seed}")
     eligible = [i for i, document in enumerate(documents) if among is None or document.doc_id in among]
     chosen = rng.sample(eligible, min(sampled_documents, len(eligible)))
+    rng = random.Random(f"keywords:{seed}:{prefix}")  # the rounds write for the same documents, with other keywords
     requests: list[Request] = []
     for i in sorted(chosen):
         words = content_words(document_text(documents[i]))
@@ -103,7 +104,7 @@ def sample_queries(
     top_p: float,
     top_k: int = 0,
     maximum_new_tokens: int,
-    seed: int,
+    seed: int | str,
     skip_batches: int = 0,
 ) -> Iterator[list[tuple[str, str]]]:
     """Sample one completion for each prompt.
