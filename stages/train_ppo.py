@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Literal
 
 from pydantic import Field
@@ -10,6 +11,7 @@ from pydantic import Field
 from stages.arguments import open_stage, run
 from stages.sections import PromptParams
 from tandem.feedback.difficulty import document_difficulty
+from tandem.filters.reward import round_trip_reward
 from tandem.formats.jsonl import read_records
 from tandem.formats.tables import write_table
 from tandem.generators.reinforce import improve_generator, mean_of_last
@@ -17,11 +19,14 @@ from tandem.hardware import device_name
 from tandem.model_folders import save_model_folder, serving_code
 from tandem.params import Section
 from tandem.records import Difficulty, Document, document_text
+from tandem.retrievers import bm25
 
 
 class Params(Section):
     """PPO; its arguments are those of tandem.generators.ppo.PPO."""
 
+    reward: Literal["reward_model", "round_trip"]
+    """reward_model: the paper's; round_trip: the rank that BM25 gives a query's own document, which needs no gate"""
     steps: int
     order: Literal["easy_first", "hard_first", "random"]
     batch_size: int
@@ -54,13 +59,16 @@ def main(argv: Sequence[str] | None = None) -> None:
         open_stage("train_ppo", Params, argv, reads=reads, writes=writes, words="round") as (paths, params, tracked, scratch),
         save_model_folder(paths.model, serving_code("generator_model")) as weights,
     ):
+        corpus = read_records(paths.corpus, Document)
+        texts = {document.doc_id: document_text(document) for document in corpus}
         history = improve_generator(
             paths.generator,
             paths.reward_model,
             paths.gate,
-            {document.doc_id: document_text(document) for document in read_records(paths.corpus, Document)},
+            texts,
             document_difficulty(read_records(paths.difficulty, Difficulty)),
             weights,
+            round_trip=round_trip_reward(corpus, partial(bm25.Index(texts).search, depth=100)),
             **params.model_dump(exclude={"prompt"}),
             **params.prompt.model_dump(),
             scratch=scratch,

@@ -23,7 +23,7 @@ from tandem.generators.base import adapter_config
 from tandem.generators.decoding import decode, end_tokens
 from tandem.generators.prompts import clean_query
 
-__all__ = ["PPO", "Prompt", "Rollout", "curriculum"]
+__all__ = ["PPO", "Prompt", "Reward", "Rollout", "curriculum"]
 
 Reward = Callable[[Sequence[str], Sequence[str]], list[float]]
 

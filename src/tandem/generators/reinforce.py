@@ -12,7 +12,7 @@ import orjson
 
 from tandem.generators.base import load_generator, merge_adapter, save_generator
 from tandem.generators.keywords import content_words, document_frequencies, draw_keywords
-from tandem.generators.ppo import PPO, Prompt
+from tandem.generators.ppo import PPO, Prompt, Reward
 from tandem.generators.prompts import render_prompts
 from tandem.generators.reward_model import load_reward_model, reward_function
 
@@ -30,6 +30,8 @@ def improve_generator(
     template: str,
     document_tokens: int,
     keywords: int,
+    reward: str,
+    round_trip: Reward,
     steps: int,
     order: str,
     seed: int,
@@ -37,7 +39,7 @@ def improve_generator(
     device: str,
     **settings: Any,
 ) -> list[dict[str, float]]:
-    """Train the generator with PPO and write it merged; where the gate is shut, write it unchanged and warn.
+    """Train the generator with PPO and write it merged; where the reward model's gate is shut, write it unchanged and warn.
 
     Args:
         generator: folder of the merged policy to start from.
@@ -49,6 +51,8 @@ def improve_generator(
         template: of the prompt.
         document_tokens: of a document in the prompt.
         keywords: in a prompt, at most.
+        reward: ``reward_model`` (the paper's), or ``round_trip``, which needs no gate.
+        round_trip: the function of that name.
         steps: of PPO.
         order: of the documents.
         seed: of everything random.
@@ -61,14 +65,18 @@ def improve_generator(
     """
     model, tokenizer = load_generator(str(generator), device=device)
     decision = orjson.loads(gate.read_bytes())
-    if not decision["passed"] or not difficulty or steps == 0:
+    if reward == "reward_model" and not decision["passed"]:
         warnings.warn(f"the reward model did not pass its gate ({gate}: {decision}); the generator stays as it is", stacklevel=2)
+        steps = 0
+    if not difficulty or steps == 0:
         save_generator(model, tokenizer, folder)
         return []
     settings_of_text: dict[str, Any] = {"template": template, "maximum_document_tokens": document_tokens}
-    reward = reward_function(load_reward_model(str(reward_model), tokenizer, device=device), tokenizer, **settings_of_text)
+    judge = round_trip
+    if reward == "reward_model":
+        judge = reward_function(load_reward_model(str(reward_model), tokenizer, device=device), tokenizer, **settings_of_text)
     prompts = plan_rollouts(documents, difficulty, tokenizer, keywords=keywords, seed=seed, **settings_of_text)
-    ppo = PPO(model=model, tokenizer=tokenizer, reward=reward, seed=seed, **settings)
+    ppo = PPO(model=model, tokenizer=tokenizer, reward=judge, seed=seed, **settings)
     history = ppo.train(prompts, steps=steps, order=order, scratch=scratch)
     example = tokenizer([prompts[0].text], return_tensors="pt").to(device)
     merged, _ = merge_adapter(ppo.policy, {key: example[key] for key in ("input_ids", "attention_mask")})

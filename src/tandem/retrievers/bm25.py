@@ -5,53 +5,56 @@ from __future__ import annotations
 import random
 import re
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import bm25s
 from ir_measures import ScoredDoc
 from rank_bm25 import BM25Okapi
 from tqdm import tqdm
 
-__all__ = ["search", "search_candidates", "tokenise"]
+__all__ = ["Index", "search", "search_candidates", "tokenise"]
 
 WORD = re.compile(r"(?u)\b\w\w+\b")
 
 
-def search(
-    documents: Mapping[str, str],
-    queries: Mapping[str, str],
-    *,
-    depth: int,
-    k1: float = 0.9,
-    b: float = 0.4,
-    stop_words: str = "english",
-) -> list[ScoredDoc]:
-    """Rank the whole corpus for each query with Lucene's BM25; documents that share no word with a query are left out.
+class Index:
+    """Lucene's BM25 over a corpus, built once for many searches.
 
     Args:
         documents: text by doc_id.
-        queries: text by query_id.
-        depth: results a query at most.
         k1: term frequency saturation.
         b: length normalisation.
         stop_words: a bm25s stop word list, or empty for none.
     """
-    doc_ids = list(documents)
-    stop = stop_words or None
-    index = bm25s.BM25(k1=k1, b=b, method="lucene")
-    index.index(bm25s.tokenize(list(documents.values()), stopwords=stop, show_progress=False), show_progress=False)
-    tokens = bm25s.tokenize(list(queries.values()), stopwords=stop, show_progress=False, return_ids=False)
-    # bm25s cannot search for a query of which it knows no word.
-    known = {i: [w for w in words if w in index.vocab_dict] for i, words in zip(queries, tokens, strict=True)}
-    known = {query_id: words for query_id, words in known.items() if words}
-    if not known:
-        return []
-    found, scores = index.retrieve(list(known.values()), k=min(depth, len(doc_ids)), show_progress=len(known) > 5000)
-    return [
-        ScoredDoc(query_id, doc_ids[int(i)], float(score))
-        for query_id, row, row_scores in zip(known, found, scores, strict=True)
-        for i, score in zip(row, row_scores, strict=True)
-        if score > 0
-    ]
+
+    def __init__(self, documents: Mapping[str, str], *, k1: float = 0.9, b: float = 0.4, stop_words: str = "english") -> None:
+        self.doc_ids, self.stop = list(documents), stop_words or None
+        self.index = bm25s.BM25(k1=k1, b=b, method="lucene")
+        self.index.index(bm25s.tokenize(list(documents.values()), stopwords=self.stop, show_progress=False), show_progress=False)
+
+    def search(self, queries: Mapping[str, str], *, depth: int) -> list[ScoredDoc]:
+        """Rank the corpus for each query, given as text by query_id; documents that share no word with a query are left out."""
+        if not queries:
+            return []
+        tokens = bm25s.tokenize(list(queries.values()), stopwords=self.stop, show_progress=False, return_ids=False)
+        # bm25s cannot search for a query of which it knows no word.
+        known = {i: [w for w in words if w in self.index.vocab_dict] for i, words in zip(queries, tokens, strict=True)}
+        known = {query_id: words for query_id, words in known.items() if words}
+        if not known:
+            return []
+        k = min(depth, len(self.doc_ids))
+        found, scores = self.index.retrieve(list(known.values()), k=k, show_progress=len(known) > 5000)
+        return [
+            ScoredDoc(query_id, self.doc_ids[int(i)], float(score))
+            for query_id, row, row_scores in zip(known, found, scores, strict=True)
+            for i, score in zip(row, row_scores, strict=True)
+            if score > 0
+        ]
+
+
+def search(documents: Mapping[str, str], queries: Mapping[str, str], *, depth: int, **settings: Any) -> list[ScoredDoc]:
+    """Rank the whole corpus for each query; see :class:`Index` for ``settings``."""
+    return Index(documents, **settings).search(queries, depth=depth)
 
 
 def tokenise(text: str) -> list[str]:

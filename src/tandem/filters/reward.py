@@ -1,0 +1,36 @@
+"""The round trip as a reward: how near the top a query brings back the document that it was written for."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+
+from ir_measures import ScoredDoc
+
+from tandem.filters.round_trip import document_ranks
+from tandem.records import Document, document_text, group_numbers
+
+__all__ = ["round_trip_reward"]
+
+Reward = Callable[[Sequence[str], Sequence[str]], list[float]]
+
+
+def round_trip_reward(corpus: Sequence[Document], search: Callable[[Mapping[str, str]], Sequence[ScoredDoc]]) -> Reward:
+    """A function of document texts and queries that gives ``1 - log2(rank) / log2(N)``: 1 at the top, 0 where it is not found.
+
+    It is one minus the log-rank difficulty, of a search instead of a trained retriever. Ranks are the filters': ties count against
+    the document, near duplicates do not compete.
+
+    Args:
+        corpus: N documents; of equal texts the first stands for all.
+        search: queries, text by query_id, to a run.
+    """
+    groups, texts = group_numbers(corpus), {document_text(document): document.doc_id for document in reversed(corpus)}
+    scale = math.log2(max(len(corpus), 2))
+
+    def reward(documents: Sequence[str], queries: Sequence[str]) -> list[float]:
+        targets = {str(i): texts[document] for i, document in enumerate(documents)}
+        ranks = document_ranks(targets, search({str(i): query for i, query in enumerate(queries)}), groups)
+        return [1 - math.log2(ranks[i][0]) / scale if i in ranks else 0.0 for i in targets]
+
+    return reward
