@@ -269,6 +269,19 @@ def test_the_gate_stays_shut(tiny_generator: Path, corpus: list[Document], tmp_p
         assert not gate["passed"]
 
 
+def test_the_same_seed_gives_the_same_reward_model(tiny_generator: Path, corpus: list[Document], tmp_path: Path) -> None:
+    """Its head is new and random: drawn before the seed was set, it once differed from run to run."""
+    texts = {document.doc_id: document.text for document in corpus}
+    settings: dict[str, Any] = {"template": DEFAULT_TEMPLATE, "document_tokens": 16, "device": "cpu", **LORA, "bf16": False, "seed": 1}
+    settings |= {"epochs": 1, "batch_size": 8, "learning_rate": 1e-3, "center_coefficient": 0.0, "minimum_accuracy": 0.0}
+    for name in ("first", "second"):
+        torch.rand(7)  # whatever was drawn before
+        scratch, folder = tmp_path / f"scratch-{name}", tmp_path / name
+        fit_reward_model(tiny_generator, PREFERENCES, PREFERENCES[:2], texts, folder, minimum_pairs=5, scratch=scratch, **settings)
+    first, second = ((tmp_path / name / "model.safetensors").read_bytes() for name in ("first", "second"))
+    assert first == second
+
+
 def test_pair_accuracy_counts_ties_a_half() -> None:
     accuracy = pair_accuracy(PREFERENCES[:2], {"sort": "", "mean": ""}, lambda _, queries: [0.0] * len(queries))
     assert accuracy["accuracy"] == 0.5

@@ -232,6 +232,7 @@ def fit_reward_model(
         The loss as (step, loss), and the gate: ``passed``, the accuracies and the number of pairs.
     """
     _, tokenizer = load_generator(str(generator))
+    torch.manual_seed(settings["seed"])  # the score head is new, and drawn when the model is loaded
     model = load_reward_model(str(generator), tokenizer, device=device)
     shape: dict[str, Any] = {"template": template, "maximum_document_tokens": document_tokens}
     loss: list[tuple[int, float]] = []
