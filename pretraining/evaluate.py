@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,13 +13,14 @@ from ruamel.yaml import YAML
 
 from tandem.corpora.near_duplicates import duplicate_groups
 from tandem.corpora.python_api import build_collection
+from tandem.evaluation.generators import KS
 from tandem.executions import record
-from tandem.filters.round_trip import document_ranks
+from tandem.filters.round_trip import Search, ranks_of_pairs
 from tandem.generators.base import load_generator
 from tandem.generators.prompts import DEFAULT_TEMPLATE
 from tandem.generators.sampling import mark_unusable, plan_prompts, sample_queries, summarise
-from tandem.records import group_numbers
-from tandem.retrievers.bm25 import search
+from tandem.records import Document, LabelledPair, PseudoQuery, document_text
+from tandem.retrievers.bm25 import Index
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -45,10 +47,8 @@ def measure(folder: Path, packages: list[str], document_tokens: int, options: di
         seed=options["seed"],
         duplicate_groups=duplicate_groups,
     )
-    texts = {document.doc_id: document.text for document in collection.documents}
-    groups = group_numbers(collection.documents)
-    pairs = [*collection.train, *collection.test]
-    result = {"real_queries": round_trip({pair.query_id: (pair.text, pair.doc_id) for pair in pairs}, texts, groups)}
+    search = Index({document.doc_id: document_text(document) for document in collection.documents}).search
+    result = {"real_queries": round_trip([*collection.train, *collection.test], collection.documents, search)}
     model, tokenizer = load_generator(str(folder))
     for name, keywords, temperature in (("greedy", 3, 0.0), ("greedy_without_keywords", 0, 0.0), ("sampled", 3, 0.8)):
         requests, prompts = plan_prompts(
@@ -68,16 +68,15 @@ def measure(folder: Path, packages: list[str], document_tokens: int, options: di
         written = {query_id: text for batch in batches for query_id, text in batch}
         seconds = time.perf_counter() - started
         rows = mark_unusable(requests, written)
-        found = round_trip({row.query_id: (row.text, row.doc_id) for row in rows}, texts, groups)
+        found = round_trip(rows, collection.documents, search)
         result[name] = {**found, "queries_per_second": len(rows) / seconds, **summarise(rows)}
     return result
 
 
-def round_trip(queries: dict[str, tuple[str, str]], texts: dict[str, str], groups: Any) -> dict[str, float]:
-    """The share of (text, doc_id) whose document is in BM25's first 1, 10 and 70."""
-    run = search(texts, {query_id: text for query_id, (text, _) in queries.items()}, depth=100)
-    ranks = document_ranks({query_id: doc_id for query_id, (_, doc_id) in queries.items()}, run, groups)
-    return {f"top_{k}": sum(rank <= k for rank, _ in ranks.values()) / len(queries) for k in (1, 10, 70)}
+def round_trip(pairs: Sequence[LabelledPair | PseudoQuery], documents: Sequence[Document], search: Search) -> dict[str, float]:
+    """The share of pairs whose document is in BM25's first 1, 10 and 70."""
+    ranks = ranks_of_pairs(documents, pairs, search)
+    return {f"top_{k}": sum(rank <= k for rank in ranks.values()) / len(pairs) for k in KS}
 
 
 if __name__ == "__main__":

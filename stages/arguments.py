@@ -1,59 +1,15 @@
-"""How every stage opens: named flags (paths, and the few words that dvc.yaml passes), typed values, a record, a scratch folder."""
+"""A stage's flags: paths, and the few words that dvc.yaml passes."""
 
 from __future__ import annotations
 
 import argparse
 import logging
 import os
-import sys
 import warnings
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TypeVar
 
-from tandem.executions import Run, record
-from tandem.params import Section, load_params
-from tandem.scratch import open_scratch
-
-__all__ = ["open_stage", "parse", "run"]
-
-P = TypeVar("P", bound=Section)
-
-
-@contextmanager
-def open_stage(
-    name: str,
-    schema: type[P],
-    argv: Sequence[str] | None,
-    *,
-    reads: str = "",
-    writes: str,
-    words: str = "",
-) -> Iterator[tuple[argparse.Namespace, P, Run, Path]]:
-    """Open a stage: parse its flags, load its values, record its execution, find its unfinished work.
-
-    Args:
-        name: of the stage and of its section in params.yaml.
-        schema: of the section.
-        argv: flags; None takes the command line's.
-        reads: names of flags for inputs, separated by spaces.
-        writes: names of flags for outputs; ``record`` comes by itself.
-        words: names of flags that are no paths; ``round`` is kept in the record.
-
-    Yields:
-        The flags, the values, the record to log to, and a folder for checkpoints that a rerun of the same work finds again.
-    """
-    paths = parse(name, argv, *reads.split(), *writes.split(), "record", words=words.split())
-    params = load_params(paths.params, name, schema)
-    round_id = getattr(paths, "round", "")
-    inputs = [getattr(paths, flag) for flag in reads.split()]
-    work = f"{name}-{round_id}" if round_id else name
-    with (
-        record(name, params, paths.record, round_id=round_id) as tracked,
-        open_scratch(work, values=params.model_dump_json(), inputs=inputs) as scratch,
-    ):
-        yield paths, params, tracked, scratch
+__all__ = ["parse"]
 
 
 def parse(doc: str | None, argv: Sequence[str] | None, *paths: str, words: Sequence[str] = ()) -> argparse.Namespace:
@@ -66,23 +22,6 @@ def parse(doc: str | None, argv: Sequence[str] | None, *paths: str, words: Seque
         parser.add_argument(f"--{name.replace('_', '-')}", required=True)
     _quiet()
     return parser.parse_args(argv)
-
-
-def run(main: Callable[[], None]) -> None:
-    """Run a stage; bad input ends it with one line on standard error, a bug with its traceback.
-
-    The process then ends without tearing down torch and what came with it: all files are closed, and it would take 1.3 s a stage.
-    """
-    try:
-        main()
-    except (ValueError, FileNotFoundError) as error:
-        if os.environ.get("TANDEM_TRACEBACK"):
-            raise
-        sys.exit(f"error: {error}")
-    logging.shutdown()
-    sys.stdout.flush()
-    sys.stderr.flush()
-    os._exit(0)
 
 
 def _quiet() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from stages.arguments import open_stage, run
+from stages.opening import open_stage, run
 from tandem.feedback.preferences import build_preferences, split_by_document, summarise
 from tandem.formats.jsonl import read_records, write_records
 from tandem.params import Section

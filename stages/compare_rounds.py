@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from stages.arguments import open_stage, run
+from stages.opening import open_stage, run
 from tandem.evaluation.comparison import COLUMNS, compare_systems, to_markdown
 from tandem.formats.jsonl import write_json, write_text
 from tandem.formats.tables import write_table

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from stages.arguments import open_stage, run
+from stages.opening import open_stage, run
 from stages.sections import RetrieverParams
 from tandem.evaluation.measures import mean_measures, per_query
 from tandem.formats.beir import read_qrels

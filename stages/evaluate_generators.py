@@ -5,30 +5,23 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import partial
 
-from stages.arguments import open_stage, run
-from stages.sections import PromptParams
+from stages.opening import open_stage, run
+from stages.sections import PromptParams, SamplingParams
 from tandem.evaluation.generators import COLUMNS, compare_generators, describe_rounds, to_markdown
 from tandem.filters.round_trip import ranks_of_pairs
 from tandem.formats.jsonl import read_records, write_json, write_text
 from tandem.formats.tables import write_table
 from tandem.generators.trial import write_trials
 from tandem.hardware import device_name
-from tandem.params import Section
-from tandem.records import Document, LabelledPair, PseudoQuery
-from tandem.retrievers import bm25
+from tandem.records import Document, LabelledPair, PseudoQuery, document_text
+from tandem.retrievers.bm25 import Index
 
 
-class Params(Section):
+class Params(SamplingParams):
     """How generators are compared."""
 
     number: int
     """of documents, drawn from those that no round wrote queries for"""
-    queries_per_document: int
-    temperature: float
-    top_p: float
-    top_k: int
-    maximum_new_tokens: int
-    batch_size: int
     examples: int
     """of each round's queries, in the report"""
     resamples: int
@@ -36,9 +29,6 @@ class Params(Section):
     rounds: dict[str, dict[str, str]]
     updates: dict[str, dict[str, str]]
     seed: int
-
-
-SAMPLING = {"number", "queries_per_document", "temperature", "top_p", "top_k", "maximum_new_tokens", "batch_size", "seed"}
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -53,15 +43,13 @@ def main(argv: Sequence[str] | None = None) -> None:
             corpus,
             seen={row.doc_id for rows in rounds.values() for row in rows},
             device=device_name(),
-            **params.model_dump(include=SAMPLING),
-            **params.prompt.model_dump(),
+            prompt=params.prompt.model_dump(),
+            **params.model_dump(include={*SamplingParams.model_fields, "number", "seed"}),
         )
-        search = partial(bm25.search, depth=100)
         parents = {"g1": "base", **{name: update["base"] for name, update in params.updates.items()}}
-        settings = params.model_dump(include={"resamples", "seed"})
-        rows = compare_generators(trials, real, lambda pairs: ranks_of_pairs(corpus, pairs, search), parents=parents, **settings)
-        titles = {document.doc_id: document.text[:80] for document in corpus}
-        report = describe_rounds(rounds, titles, examples=params.examples, seed=params.seed)
+        ranks = partial(ranks_of_pairs, corpus, search=Index({d.doc_id: document_text(d) for d in corpus}).search)
+        rows = compare_generators(trials, real, ranks, parents=parents, resamples=params.resamples, seed=params.seed)
+        report = describe_rounds(rounds, corpus, examples=params.examples, seed=params.seed)
         write_json(paths.metrics, {row["generator"]: {key: row[key] for key in row if key != "generator"} for row in rows})
         write_table(paths.table, rows, COLUMNS)
         write_text(paths.text, f"# What the generators write\n\n{to_markdown(rows)}\n{report}")

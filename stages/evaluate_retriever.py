@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from stages.arguments import open_stage, run
+from stages.opening import open_stage, run
 from tandem.evaluation.measures import mean_measures, per_query
 from tandem.formats.beir import read_qrels
 from tandem.formats.jsonl import read_records, write_json

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from stages.arguments import open_stage, run
+from stages.opening import open_stage, run
 from tandem.filters.chain import Rule, filter_rows, keep_rate
 from tandem.formats.jsonl import read_records, write_json, write_records
 from tandem.formats.tables import write_table

@@ -4,29 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from stages.arguments import open_stage, run
-from stages.sections import PromptParams
+from stages.opening import open_stage, run
+from stages.sections import PromptParams, SamplingParams
 from tandem.formats.journal import journalled
 from tandem.formats.jsonl import read_records, write_records
 from tandem.generators.base import load_generator
 from tandem.generators.sampling import mark_unusable, plan_prompts, sample_queries, summarise
 from tandem.hardware import device_name
-from tandem.params import Section
 from tandem.records import Document
 
 
-class Params(Section):
-    """How many queries, and how they are sampled."""
+class Params(SamplingParams):
+    """How many documents get queries, and how these are sampled."""
 
     sampled_documents: int
-    queries_per_document: int
-    temperature: float
-    """0 decodes greedily"""
-    top_p: float
-    top_k: int
-    """0 is all tokens"""
-    maximum_new_tokens: int
-    batch_size: int
     prompt: PromptParams
     seed: int
 
@@ -45,7 +36,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         )
         documents = {query_id: doc_id for query_id, doc_id, _ in requests}
         seed = f"{params.seed}:{paths.round}"
-        settings = params.model_dump(include={"batch_size", "temperature", "top_p", "top_k", "maximum_new_tokens"})
+        settings = params.model_dump(include=set(SamplingParams.model_fields) - {"queries_per_document"})
         batches = journalled(
             scratch / "batches.jsonl",
             lambda done: sample_queries(model, tokenizer, prompts, documents, **settings, seed=seed, skip_batches=done),

@@ -8,7 +8,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from stages.arguments import open_stage, run
+from stages.opening import open_stage, run
 from tandem.corpora.build import describe, load_collection
 from tandem.corpora.near_duplicates import with_groups
 from tandem.formats.beir import to_queries, write_qrels

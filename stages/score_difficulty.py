@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from stages.arguments import open_stage, run
+from stages.opening import open_stage, run
 from tandem.feedback.difficulty import Mode, best_competitors, score_difficulty, summarise
 from tandem.filters.round_trip import document_ranks
 from tandem.formats.jsonl import read_records, write_records

@@ -1,10 +1,15 @@
-"""Parts of params.yaml that several stages share, each under its own top-level key."""
+"""Parts of params.yaml that several stages share, and the long list of PPO's values."""
 
 from __future__ import annotations
 
+from typing import Literal
+
+from pydantic import Field
+
+from tandem.hardware import Precision
 from tandem.params import Section
 
-__all__ = ["LoraParams", "PromptParams", "RetrieverParams"]
+__all__ = ["ContrastiveParams", "LoraParams", "PPOParams", "PromptParams", "RetrieverParams", "SamplingParams"]
 
 
 class PromptParams(Section):
@@ -41,3 +46,58 @@ class RetrieverParams(Section):
     """documents are cut here"""
     query_expansion: bool
     """fill queries up with mask tokens"""
+
+
+class SamplingParams(Section):
+    """How queries are sampled."""
+
+    queries_per_document: int
+    temperature: float
+    """0 decodes greedily"""
+    top_p: float
+    top_k: int
+    """0 is all tokens"""
+    maximum_new_tokens: int
+    batch_size: int
+
+
+class ContrastiveParams(Section):
+    """Contrastive training of an encoder, a checkpoint chosen on dev."""
+
+    steps: int
+    batch_size: int
+    negatives: int
+    """sampled documents a row, beside the in-batch ones"""
+    learning_rate: float
+    warmup_share: float
+    scale: float
+    """one over the temperature"""
+    evaluations: int
+    dev_documents: int
+    precision: Precision
+
+
+class PPOParams(Section):
+    """PPO; its arguments are those of tandem.generators.ppo.PPO."""
+
+    steps: int
+    order: Literal["easy_first", "hard_first", "random"]
+    batch_size: int
+    minibatch_size: int
+    epochs: int
+    learning_rate: float = Field(ge=1e-8)
+    lora_rank: int
+    lora_alpha: int
+    kl_coefficient: float
+    target_kl: float | None
+    """steer the KL coefficient towards this KL a response; null keeps it fixed"""
+    temperature: float
+    maximum_new_tokens: int
+    missing_end_penalty: float
+    score_clip: float
+    clip: float
+    value_clip: float
+    value_coefficient: float
+    gamma: float
+    lam: float
+    maximum_gradient_norm: float

@@ -5,7 +5,8 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 
-from stages.arguments import parse, run
+from stages.arguments import parse
+from stages.opening import run
 from tandem.tracking import sync
 
 

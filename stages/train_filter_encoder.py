@@ -4,32 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from stages.arguments import open_stage, run
+from stages.opening import open_stage, run
+from stages.sections import ContrastiveParams
 from tandem.evaluation.measures import ndcg_at_10
 from tandem.formats.arrays import write_array
 from tandem.formats.jsonl import read_records
-from tandem.hardware import Precision, device_name, use_bf16
-from tandem.params import Section
+from tandem.hardware import device_name, use_bf16
 from tandem.records import Document, LabelledPair
 from tandem.retrievers.bi_encoder import train_bi_encoder
 
 
-class Params(Section):
+class Params(ContrastiveParams):
     """The dense bi-encoder of the filter."""
 
     encoder: str
     """builtin (all-MiniLM-L6-v2), a Hugging Face id or a folder"""
     layers: int | None
     maximum_tokens: int
-    steps: int
-    batch_size: int
-    negatives: int
-    learning_rate: float
-    warmup_share: float
-    scale: float
-    evaluations: int
-    dev_documents: int
-    precision: Precision
     seed: int
 
 

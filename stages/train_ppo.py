@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import partial
 from typing import Literal
 
-from pydantic import Field
-
-from stages.arguments import open_stage, run
-from stages.sections import PromptParams
+from stages.opening import open_stage, run
+from stages.sections import PPOParams, PromptParams
 from tandem.feedback.difficulty import document_difficulty
 from tandem.filters.reward import round_trip_reward
 from tandem.formats.jsonl import read_records
@@ -17,37 +14,15 @@ from tandem.formats.tables import write_table
 from tandem.generators.reinforce import improve_generator, mean_of_last
 from tandem.hardware import device_name
 from tandem.model_folders import save_model_folder, serving_code
-from tandem.params import Section
 from tandem.records import Difficulty, Document, document_text
-from tandem.retrievers import bm25
+from tandem.retrievers.bm25 import Index
 
 
-class Params(Section):
-    """PPO; its arguments are those of tandem.generators.ppo.PPO."""
+class Params(PPOParams):
+    """Which reward PPO maximises; the rest is PPO's own."""
 
     reward: Literal["reward_model", "round_trip"]
     """reward_model: the paper's; round_trip: the rank that BM25 gives a query's own document, which needs no gate"""
-    steps: int
-    order: Literal["easy_first", "hard_first", "random"]
-    batch_size: int
-    minibatch_size: int
-    epochs: int
-    learning_rate: float = Field(ge=1e-8)
-    lora_rank: int
-    lora_alpha: int
-    kl_coefficient: float
-    target_kl: float | None
-    """steer the KL coefficient towards this KL a response; null keeps it fixed"""
-    temperature: float
-    maximum_new_tokens: int
-    missing_end_penalty: float
-    score_clip: float
-    clip: float
-    value_clip: float
-    value_coefficient: float
-    gamma: float
-    lam: float
-    maximum_gradient_norm: float
     prompt: PromptParams
     seed: int
 
@@ -68,8 +43,8 @@ def main(argv: Sequence[str] | None = None) -> None:
             texts,
             document_difficulty(read_records(paths.difficulty, Difficulty)),
             weights,
-            round_trip=round_trip_reward(corpus, partial(bm25.Index(texts).search, depth=100)),
-            **params.model_dump(exclude={"prompt"}),
+            reward=round_trip_reward(corpus, Index(texts).search) if params.reward == "round_trip" else None,
+            **params.model_dump(exclude={"prompt", "reward"}),
             **params.prompt.model_dump(),
             scratch=scratch,
             device=device_name(),

@@ -4,36 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from stages.arguments import open_stage, run
-from stages.sections import RetrieverParams
+from stages.opening import open_stage, run
+from stages.sections import ContrastiveParams, RetrieverParams
 from tandem.evaluation.measures import ndcg_at_10
 from tandem.formats.jsonl import read_records
 from tandem.formats.tables import write_curve
-from tandem.hardware import Precision, device_name, use_bf16
+from tandem.hardware import device_name, use_bf16
 from tandem.model_folders import save_model_folder, serving_code
-from tandem.params import Section
 from tandem.records import Document, LabelledPair, PseudoQuery
 from tandem.retrievers.rounds import train_round
 
 
-class Params(Section):
+class Params(ContrastiveParams):
     """Training of ColBERT; what it starts from stands under ``retriever``."""
 
-    steps: int
-    batch_size: int
-    negatives: int
-    learning_rate: float
-    warmup_share: float
-    scale: float
-    evaluations: int
     training_document_tokens: int | None
     """documents are cut here while training; search uses retriever.document_tokens"""
     queries_per_document: int
     labelled_copies: int
-    dev_documents: int
     dev_pseudo_queries: int
     retriever: RetrieverParams
-    precision: Precision
     seed: int
 
 

@@ -18,7 +18,7 @@ PIPELINE: dict[str, Any] = YAML(typ="safe").load((ROOT / "dvc.yaml").read_text()
 STAGES = {name: stage.get("do", stage) for name, stage in PIPELINE.items()}
 PROFILES = [ROOT / "params.yaml", *sorted((ROOT / "profiles").glob("*.yaml"))]
 # They carry a stage's flags, its record and its unfinished work, and have no part in what it computes.
-NO_DEPENDENCY = {"tandem.tracking", "tandem.executions", "tandem.scratch", "stages.arguments"}
+NO_DEPENDENCY = {"tandem.tracking", "tandem.executions", "tandem.scratch", "stages.arguments", "stages.opening"}
 # serving_code("x") puts this file into the model folder.
 SERVING = "tandem.serving."
 READERS_OF_THE_TEST_SET = {"evaluate_baselines", "evaluate_retriever", "evaluate_retriever_r0"}
@@ -128,9 +128,9 @@ def test_rounds_and_updates_fit(profile: Path) -> None:
 
 
 def test_files_keep_to_their_budget() -> None:
-    """A stage has 60 lines, three with many values more; any other file has 300."""
+    """A stage has 60 lines; any other file has 300."""
     for path in (ROOT / "stages").glob("*.py"):
-        allowed = {"arguments": 100, "train_ppo": 85, "train_retriever": 70, "evaluate_generators": 75}.get(path.stem, 60)
+        allowed = 300 if path.stem in {"arguments", "opening", "sections"} else 60
         assert len(path.read_text().splitlines()) <= allowed, path
     for path in (ROOT / "src").rglob("*.py"):
         assert len(path.read_text().splitlines()) <= 300, path

@@ -14,7 +14,7 @@ from tandem.evaluation.generators import compare_generators, describe_rounds
 from tandem.evaluation.generators import to_markdown as to_markdown_of_generators
 from tandem.evaluation.measures import mean_measures, ndcg_at_10, per_query
 from tandem.evaluation.significance import bootstrap_interval, compare, holm
-from tandem.records import PseudoQuery
+from tandem.records import Document, PseudoQuery
 
 
 def test_measures_over_all_judged_queries() -> None:
@@ -144,7 +144,7 @@ def test_rounds_are_described_with_reasons_and_examples() -> None:
         PseudoQuery(query_id=f"q{i}", text=f"a | b {i}", doc_id="d", status=status, reason=reason, ranks={"bm25": i + 1})
         for i, (status, reason) in enumerate([("kept", ""), ("rejected", "bm25"), ("rejected", "bm25")])
     ]
-    text = describe_rounds({"r1": rows}, {"d": "a title"}, examples=2, seed=0)
+    text = describe_rounds({"r1": rows}, [Document(doc_id="d", title="", text="a title")], examples=2, seed=0)
     assert "## Round r1: 1 of 3 queries kept" in text
     assert "| bm25 | 2 |" in text
     assert text.count("| a title |") == 2

@@ -26,7 +26,6 @@ ORDER = [
     *("generate_queries@r2", "filter_queries@r2", "train_retriever@r2", "evaluate_retriever@r2"),
     *("evaluate_generators", "compare_rounds", "sync_tracking"),
 ]
-WORDS = ("sort", "mean", "join", "solve", "parse", "plot")
 SMALL: dict[str, Any] = {
     "sample_pairs": {"pairs": 12},
     "retriever": {"layers": 1, "dimensions": 16, "query_tokens": 16, "document_tokens": 32},

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from tandem.evaluation.significance import compare
-from tandem.records import LabelledPair, PseudoQuery
+from tandem.records import Document, LabelledPair, PseudoQuery
 
 __all__ = ["COLUMNS", "KS", "compare_generators", "describe_rounds", "to_markdown"]
 
@@ -82,15 +82,16 @@ def to_markdown(rows: Sequence[Mapping[str, Any]]) -> str:
     return "\n".join([*lines, "", note, ""])
 
 
-def describe_rounds(rounds: Mapping[str, Sequence[PseudoQuery]], titles: Mapping[str, str], *, examples: int, seed: int) -> str:
+def describe_rounds(rounds: Mapping[str, Sequence[PseudoQuery]], documents: Sequence[Document], *, examples: int, seed: int) -> str:
     """For each round: how many queries there were, why they were rejected, and random ones of both kinds, as Markdown.
 
     Args:
         rounds: filtered rows by round.
-        titles: what to show of a document, by doc_id.
+        documents: the corpus; the report shows how each begins.
         examples: rows a round, drawn by seed from all of them.
         seed: of the draw.
     """
+    beginnings = {document.doc_id: document.text[:80] for document in documents}
     parts = []
     for name, rows in rounds.items():
         reasons = Counter(row.reason or "kept" for row in rows)
@@ -100,7 +101,7 @@ def describe_rounds(rounds: Mapping[str, Sequence[PseudoQuery]], titles: Mapping
         parts += ["| query | keywords offered | its document | outcome | ranks |", "|---|---|---|---|---|"]
         for row in drawn:
             ranks = ", ".join(f"{run} {rank}" for run, rank in row.ranks.items())
-            cells = [row.text, row.keywords, titles[row.doc_id], row.reason or "kept", ranks]
+            cells = [row.text, row.keywords, beginnings[row.doc_id], row.reason or "kept", ranks]
             parts.append("| " + " | ".join(cell.replace("|", "\\|").replace("\n", " ") for cell in cells) + " |")
         parts.append("")
     return "\n".join(parts)

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 
-from ir_measures import ScoredDoc
-
-from tandem.filters.round_trip import document_ranks
+from tandem.filters.round_trip import Search, document_ranks
 from tandem.records import Document, document_text, group_numbers
 
 __all__ = ["round_trip_reward"]
@@ -15,7 +13,7 @@ __all__ = ["round_trip_reward"]
 Reward = Callable[[Sequence[str], Sequence[str]], list[float]]
 
 
-def round_trip_reward(corpus: Sequence[Document], search: Callable[[Mapping[str, str]], Sequence[ScoredDoc]]) -> Reward:
+def round_trip_reward(corpus: Sequence[Document], search: Search) -> Reward:
     """A function of document texts and queries that gives ``1 - log2(rank) / log2(N)``: 1 at the top, 0 where it is not found.
 
     It is one minus the log-rank difficulty, of a search instead of a trained retriever. Ranks are the filters': ties count against

@@ -11,11 +11,11 @@ from collections.abc import Callable, Mapping, Sequence
 
 from ir_measures import ScoredDoc
 
-from tandem.records import Document, LabelledPair, PseudoQuery, document_text, group_numbers
+from tandem.records import Document, LabelledPair, PseudoQuery, group_numbers
 
-__all__ = ["apply_rule", "apply_shape_rule", "document_ranks", "funnel", "ranks_of_pairs"]
+__all__ = ["Search", "apply_rule", "apply_shape_rule", "document_ranks", "funnel", "ranks_of_pairs"]
 
-Search = Callable[[Mapping[str, str], Mapping[str, str]], Sequence[ScoredDoc]]
+Search = Callable[[Mapping[str, str]], Sequence[ScoredDoc]]
 
 
 def document_ranks(targets: Mapping[str, str], run: Sequence[ScoredDoc], groups: Mapping[str, int]) -> dict[str, tuple[int, float]]:
@@ -49,10 +49,9 @@ def ranks_of_pairs(corpus: Sequence[Document], pairs: Sequence[LabelledPair | Ps
     Args:
         corpus: the documents.
         pairs: queries and their own documents.
-        search: documents and queries, both text by id, to a run.
+        search: queries, text by query_id, to a run over the corpus.
     """
-    documents = {document.doc_id: document_text(document) for document in corpus}
-    run = search(documents, {pair.query_id: pair.text for pair in pairs})
+    run = search({pair.query_id: pair.text for pair in pairs})
     found = document_ranks({pair.query_id: pair.doc_id for pair in pairs}, run, group_numbers(corpus))
     return {query_id: rank for query_id, (rank, _) in found.items()}
 

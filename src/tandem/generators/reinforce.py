@@ -30,8 +30,7 @@ def improve_generator(
     template: str,
     document_tokens: int,
     keywords: int,
-    reward: str,
-    round_trip: Reward,
+    reward: Reward | None,
     steps: int,
     order: str,
     seed: int,
@@ -51,8 +50,7 @@ def improve_generator(
         template: of the prompt.
         document_tokens: of a document in the prompt.
         keywords: in a prompt, at most.
-        reward: ``reward_model`` (the paper's), or ``round_trip``, which needs no gate.
-        round_trip: the function of that name.
+        reward: maximised instead of the reward model's, without a gate; None takes the reward model (the paper's).
         steps: of PPO.
         order: of the documents.
         seed: of everything random.
@@ -65,18 +63,17 @@ def improve_generator(
     """
     model, tokenizer = load_generator(str(generator), device=device)
     decision = orjson.loads(gate.read_bytes())
-    if reward == "reward_model" and not decision["passed"]:
+    if reward is None and not decision["passed"]:
         warnings.warn(f"the reward model did not pass its gate ({gate}: {decision}); the generator stays as it is", stacklevel=2)
         steps = 0
     if not difficulty or steps == 0:
         save_generator(model, tokenizer, folder)
         return []
     settings_of_text: dict[str, Any] = {"template": template, "maximum_document_tokens": document_tokens}
-    judge = round_trip
-    if reward == "reward_model":
-        judge = reward_function(load_reward_model(str(reward_model), tokenizer, device=device), tokenizer, **settings_of_text)
+    if reward is None:
+        reward = reward_function(load_reward_model(str(reward_model), tokenizer, device=device), tokenizer, **settings_of_text)
     prompts = plan_rollouts(documents, difficulty, tokenizer, keywords=keywords, seed=seed, **settings_of_text)
-    ppo = PPO(model=model, tokenizer=tokenizer, reward=judge, seed=seed, **settings)
+    ppo = PPO(model=model, tokenizer=tokenizer, reward=reward, seed=seed, **settings)
     history = ppo.train(prompts, steps=steps, order=order, scratch=scratch)
     example = tokenizer([prompts[0].text], return_tensors="pt").to(device)
     merged, _ = merge_adapter(ppo.policy, {key: example[key] for key in ("input_ids", "attention_mask")})

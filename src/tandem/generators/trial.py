@@ -20,9 +20,7 @@ def write_trials(
     seen: set[str],
     number: int,
     queries_per_document: int,
-    template: str,
-    document_tokens: int,
-    keywords: int,
+    prompt: Mapping[str, Any],
     device: str,
     seed: int,
     **sampling: Any,
@@ -35,9 +33,7 @@ def write_trials(
         seen: doc_ids to leave out.
         number: of documents, drawn by seed from those that are left.
         queries_per_document: each.
-        template: of the prompt.
-        document_tokens: of a document in the prompt.
-        keywords: in a prompt, at most.
+        prompt: ``template``, ``document_tokens`` and ``keywords`` of :func:`tandem.generators.sampling.plan_prompts`.
         device: to run on.
         seed: of the draw, the keywords and the sampling.
         sampling: arguments of :func:`tandem.generators.sampling.sample_queries`.
@@ -56,10 +52,8 @@ def write_trials(
             among=chosen,
             sampled_documents=number,
             queries_per_document=queries_per_document,
-            template=template,
-            document_tokens=document_tokens,
-            keywords=keywords,
             seed=seed,
+            **prompt,
         )
         doc_ids = {query_id: doc_id for query_id, doc_id, _ in requests}
         batches = sample_queries(model, tokenizer, prompts, doc_ids, seed=seed, **sampling)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import bm25s
@@ -32,7 +32,7 @@ class Index:
         self.index = bm25s.BM25(k1=k1, b=b, method="lucene")
         self.index.index(bm25s.tokenize(list(documents.values()), stopwords=self.stop, show_progress=False), show_progress=False)
 
-    def search(self, queries: Mapping[str, str], *, depth: int) -> list[ScoredDoc]:
+    def search(self, queries: Mapping[str, str], *, depth: int = 100) -> list[ScoredDoc]:
         """Rank the corpus for each query, given as text by query_id; documents that share no word with a query are left out."""
         if not queries:
             return []
@@ -96,8 +96,3 @@ def search_candidates(
         scores = index.get_batch_scores(tokenise(text), chosen)
         run += [ScoredDoc(query_id, doc_ids[i], float(s)) for i, s in zip(chosen, scores, strict=True)]
     return run
-
-
-def keep_positive(run: Sequence[ScoredDoc]) -> list[ScoredDoc]:
-    """The results that share a word with their query."""
-    return [item for item in run if item.score > 0]

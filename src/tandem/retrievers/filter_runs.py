@@ -61,7 +61,7 @@ class FilterRuns:
             return bm25.search(self.documents, texts, depth=self.depth, **self.lexical)
         if name == "bm25_sampled":
             run = bm25.search_candidates(self.documents, queries, candidates=self.candidates, seed=self.seed)
-            return bm25.keep_positive(run)
+            return [item for item in run if item.score > 0]  # those that share a word with their query
         if name == "dense":
             from tandem.retrievers.dense import load_dense, search
 
