@@ -9,7 +9,7 @@ from pydantic import Field
 from tandem.hardware import Precision
 from tandem.params import Section
 
-__all__ = ["ContrastiveParams", "LoraParams", "PPOParams", "PromptParams", "RetrieverParams", "SamplingParams"]
+__all__ = ["ContrastiveParams", "LoraParams", "PPOParams", "PromptParams", "RetrieverParams", "RewardWeights", "SamplingParams"]
 
 
 class PromptParams(Section):
@@ -75,6 +75,15 @@ class ContrastiveParams(Section):
     evaluations: int
     dev_documents: int
     precision: Precision
+
+
+class RewardWeights(Section):
+    """What PPO maximises is their weighted sum; 0 leaves one out."""
+
+    reward_model: float = Field(ge=0)
+    """the paper's; it counts only where it passed its gate"""
+    round_trip: float = Field(ge=0)
+    """how high BM25 ranks a query's own document, 0 to 1"""
 
 
 class PPOParams(Section):

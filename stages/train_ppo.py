@@ -1,12 +1,11 @@
-"""Improve the generator with PPO on the reward model, documents easy to hard; where the gate is shut it stays as it is."""
+"""Improve the generator with PPO on round trip and reward model, documents easy to hard; a shut gate leaves the model out."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal
 
 from stages.opening import open_stage, run
-from stages.sections import PPOParams, PromptParams
+from stages.sections import PPOParams, PromptParams, RewardWeights
 from tandem.feedback.difficulty import document_difficulty
 from tandem.filters.reward import round_trip_reward
 from tandem.formats.jsonl import read_records
@@ -19,10 +18,9 @@ from tandem.retrievers.bm25 import Index
 
 
 class Params(PPOParams):
-    """Which reward PPO maximises; the rest is PPO's own."""
+    """What PPO maximises; the rest is PPO's own."""
 
-    reward: Literal["reward_model", "round_trip"]
-    """reward_model: the paper's; round_trip: the rank that BM25 gives a query's own document, which needs no gate"""
+    rewards: RewardWeights
     prompt: PromptParams
     seed: int
 
@@ -43,8 +41,8 @@ def main(argv: Sequence[str] | None = None) -> None:
             texts,
             document_difficulty(read_records(paths.difficulty, Difficulty)),
             weights,
-            reward=round_trip_reward(corpus, Index(texts).search) if params.reward == "round_trip" else None,
-            **params.model_dump(exclude={"prompt", "reward"}),
+            round_trip=round_trip_reward(corpus, Index(texts).search),
+            **params.model_dump(exclude={"prompt"}),
             **params.prompt.model_dump(),
             scratch=scratch,
             device=device_name(),

@@ -16,7 +16,7 @@ from tandem.generators.ppo import PPO, Prompt, Reward
 from tandem.generators.prompts import render_prompts
 from tandem.generators.reward_model import load_reward_model, reward_function
 
-__all__ = ["improve_generator", "mean_of_last", "plan_rollouts"]
+__all__ = ["improve_generator", "mean_of_last", "plan_rollouts", "weighted_sum"]
 
 
 def improve_generator(
@@ -30,7 +30,8 @@ def improve_generator(
     template: str,
     document_tokens: int,
     keywords: int,
-    reward: Reward | None,
+    rewards: Mapping[str, float],
+    round_trip: Reward,
     steps: int,
     order: str,
     seed: int,
@@ -38,7 +39,7 @@ def improve_generator(
     device: str,
     **settings: Any,
 ) -> list[dict[str, float]]:
-    """Train the generator with PPO and write it merged; where the reward model's gate is shut, write it unchanged and warn.
+    """Train the generator with PPO on a weighted sum of rewards and write it merged; where no reward is left, write it unchanged.
 
     Args:
         generator: folder of the merged policy to start from.
@@ -50,7 +51,9 @@ def improve_generator(
         template: of the prompt.
         document_tokens: of a document in the prompt.
         keywords: in a prompt, at most.
-        reward: maximised instead of the reward model's, without a gate; None takes the reward model (the paper's).
+        rewards: weights of ``reward_model`` (the paper's), which counts only where its gate has passed, and ``round_trip``; 0 leaves
+            one out.
+        round_trip: the function of that name.
         steps: of PPO.
         order: of the documents.
         seed: of everything random.
@@ -62,23 +65,39 @@ def improve_generator(
         One row of metrics a step.
     """
     model, tokenizer = load_generator(str(generator), device=device)
-    decision = orjson.loads(gate.read_bytes())
-    if reward is None and not decision["passed"]:
-        warnings.warn(f"the reward model did not pass its gate ({gate}: {decision}); the generator stays as it is", stacklevel=2)
-        steps = 0
-    if not difficulty or steps == 0:
+    prompt: dict[str, Any] = {"template": template, "maximum_document_tokens": document_tokens}
+    parts = [(rewards["round_trip"], round_trip)] if rewards["round_trip"] else []
+    if rewards["reward_model"] and passes(gate):
+        judge = load_reward_model(str(reward_model), tokenizer, device=device)
+        parts.append((rewards["reward_model"], reward_function(judge, tokenizer, **prompt)))
+    if not difficulty or not parts or steps == 0:
         save_generator(model, tokenizer, folder)
         return []
-    settings_of_text: dict[str, Any] = {"template": template, "maximum_document_tokens": document_tokens}
-    if reward is None:
-        reward = reward_function(load_reward_model(str(reward_model), tokenizer, device=device), tokenizer, **settings_of_text)
-    prompts = plan_rollouts(documents, difficulty, tokenizer, keywords=keywords, seed=seed, **settings_of_text)
-    ppo = PPO(model=model, tokenizer=tokenizer, reward=reward, seed=seed, **settings)
+    prompts = plan_rollouts(documents, difficulty, tokenizer, keywords=keywords, seed=seed, **prompt)
+    ppo = PPO(model=model, tokenizer=tokenizer, reward=weighted_sum(parts), seed=seed, **settings)
     history = ppo.train(prompts, steps=steps, order=order, scratch=scratch)
     example = tokenizer([prompts[0].text], return_tensors="pt").to(device)
     merged, _ = merge_adapter(ppo.policy, {key: example[key] for key in ("input_ids", "attention_mask")})
     save_generator(merged, tokenizer, folder)
     return history
+
+
+def passes(gate: Path) -> bool:
+    """Whether a reward model may count; where it may not, a warning says why."""
+    decision = orjson.loads(gate.read_bytes())
+    if not decision["passed"]:
+        warnings.warn(f"the reward model did not pass its gate ({gate}: {decision}) and does not count", stacklevel=3)
+    return bool(decision["passed"])
+
+
+def weighted_sum(parts: Sequence[tuple[float, Reward]]) -> Reward:
+    """One reward of several with their weights."""
+
+    def reward(documents: Sequence[str], queries: Sequence[str]) -> list[float]:
+        scores = [[weight * value for value in part(documents, queries)] for weight, part in parts]
+        return [sum(own) for own in zip(*scores, strict=True)]
+
+    return reward
 
 
 def plan_rollouts(
