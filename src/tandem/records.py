@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 __all__ = [
     "Difficulty",
@@ -18,6 +18,7 @@ __all__ = [
     "PreferencePair",
     "PseudoQuery",
     "Query",
+    "RankingRow",
     "document_text",
     "group_numbers",
 ]
@@ -97,6 +98,27 @@ class PreferencePair(Record):
     rejected: str
     kind: Literal["valid_over_invalid", "hard_over_easy"]
     margin: float = 0.0
+
+
+class RankingRow(Record):
+    """A query with documents, for rerankers: the standard form of RAG-Retrieval's data.
+
+    Without scores, ``pos`` are relevant and ``neg`` are not. ``pos_scores`` and ``neg_scores`` are labels of several levels or a teacher's
+    scores, one a document.
+    """
+
+    query: Identifier
+    pos: list[Identifier] = Field(min_length=1)
+    neg: list[Identifier] = Field(default_factory=list)
+    pos_scores: list[float] | None = None
+    neg_scores: list[float] | None = None
+
+    @model_validator(mode="after")
+    def _one_score_a_document(self) -> RankingRow:
+        for name, documents, scores in (("pos", self.pos, self.pos_scores), ("neg", self.neg, self.neg_scores)):
+            if scores is not None and len(scores) != len(documents):
+                raise ValueError(f"{name}_scores: {len(scores)} found for {len(documents)} documents in {name}")
+        return self
 
 
 def document_text(document: Document) -> str:

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 import torch
 
+from tandem.encoders import keep_layers, resolve_encoder
 from tandem.formats.arrays import write_array
 from tandem.records import Document, LabelledPair, PseudoQuery, group_numbers
 from tandem.retrievers import bm25, colbert, dense
-from tandem.retrievers.encoders import keep_layers, resolve_encoder
 from tandem.retrievers.examples import build_training_set
 from tandem.retrievers.filter_runs import FilterRuns
 from tandem.retrievers.losses import MaskedContrastiveLoss, colbert_scores, dense_scores, false_negative_mask

@@ -152,7 +152,9 @@ def test_filters_that_let_nothing_pass(loop: Callable[..., dict[str, dict[str, A
 
 
 @pytest.mark.parametrize(("round_trip", "improves"), [(1.0, True), (0.0, False)])
-def test_a_shut_gate_stops_the_reward_model_alone(loop: Callable[..., dict[str, dict[str, Any]]], round_trip: float, improves: bool) -> None:
+def test_a_shut_gate_stops_the_reward_model_alone(
+    loop: Callable[..., dict[str, dict[str, Any]]], round_trip: float, improves: bool
+) -> None:
     ppo = {"rewards": {"reward_model": 1.0, "round_trip": round_trip}, "learning_rate": 1e-2}
     with pytest.warns(UserWarning, match="did not pass its gate"):
         loop(train_reward_model={"minimum_accuracy": 1.01}, train_ppo=ppo)

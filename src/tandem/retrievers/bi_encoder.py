@@ -9,7 +9,8 @@ from typing import Any
 from tandem.records import Document, LabelledPair, document_text
 from tandem.retrievers.dense import encode_corpus, load_dense, save_dense, search
 from tandem.retrievers.selection import choose_dev
-from tandem.retrievers.training import Trained, train_retriever
+from tandem.retrievers.training import train_retriever
+from tandem.training import Trained
 
 __all__ = ["train_bi_encoder"]
 

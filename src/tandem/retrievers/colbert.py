@@ -16,7 +16,7 @@ from sentence_transformers.util import maxsim
 from torch import nn
 from tqdm import tqdm
 
-from tandem.retrievers.encoders import keep_layers, resolve_encoder
+from tandem.encoders import keep_layers, resolve_encoder
 
 __all__ = ["build_colbert", "count_tokens", "load_colbert", "save_colbert", "search"]
 

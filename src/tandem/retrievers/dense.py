@@ -11,7 +11,7 @@ import numpy as np
 from ir_measures import ScoredDoc
 from sentence_transformers import SentenceTransformer
 
-from tandem.retrievers.encoders import keep_layers, resolve_encoder
+from tandem.encoders import keep_layers, resolve_encoder
 
 __all__ = ["encode_corpus", "load_dense", "save_dense", "search"]
 

@@ -9,7 +9,8 @@ from typing import Any
 from tandem.records import Document, LabelledPair, PseudoQuery, document_text
 from tandem.retrievers.colbert import build_colbert, save_colbert, search
 from tandem.retrievers.selection import choose_dev, choose_pairs
-from tandem.retrievers.training import Trained, train_retriever
+from tandem.retrievers.training import train_retriever
+from tandem.training import Trained
 
 __all__ = ["train_round"]
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,37 +14,13 @@ from sentence_transformers import (
     SentenceTransformerTrainer,
     SentenceTransformerTrainingArguments,
 )
-from sentence_transformers.base.evaluation import BaseEvaluator
 
-from tandem.formats.checkpoints import latest_checkpoint
 from tandem.records import Document, document_text, group_numbers
 from tandem.retrievers.examples import build_training_set
 from tandem.retrievers.losses import MaskedContrastiveLoss, colbert_scores, dense_scores
+from tandem.training import DevEvaluator, Trained, train_and_select, trainer_settings
 
-__all__ = ["Trained", "train_retriever"]
-
-METRIC = "dev_ndcg_at_10"
-
-
-@dataclass(frozen=True, slots=True)
-class Trained:
-    """What training did: (step, loss) and (step, dev score) points, and the step whose weights the model now has."""
-
-    loss: list[tuple[int, float]]
-    dev: list[tuple[int, float]]
-    best_step: int
-
-
-class _DevEvaluator(BaseEvaluator):
-    """Lets the trainer choose its checkpoint by any function of the model; the signature is sentence-transformers'."""
-
-    def __init__(self, score: Callable[[Any], float]) -> None:
-        super().__init__()
-        self.score = score
-        self.primary_metric = METRIC
-
-    def __call__(self, model: Any, output_path: str | None = None, epoch: int = -1, steps: int = -1) -> dict[str, float]:  # noqa: ARG002
-        return {METRIC: self.score(model)}
+__all__ = ["train_retriever"]
 
 
 def train_retriever(
@@ -102,8 +77,7 @@ def train_retriever(
     lengths = {"max_length": {"document": training_document_tokens}} if late and training_document_tokens else {}
     arguments = (MultiVectorEncoderTrainingArguments if late else SentenceTransformerTrainingArguments)(
         **lengths,
-        **_settings(steps=steps, batch_size=batch_size, evaluations=evaluations),
-        output_dir=str(scratch / "checkpoints"),
+        **trainer_settings(steps=steps, batch_size=batch_size, evaluations=evaluations, scratch=scratch),
         learning_rate=learning_rate,
         warmup_steps=round(steps * warmup_share),
         use_cpu=str(model.device) == "cpu",
@@ -116,36 +90,6 @@ def train_retriever(
         args=arguments,
         train_dataset=Dataset.from_dict(training_set.columns),
         loss=loss,
-        evaluator=_DevEvaluator(dev_score),
+        evaluator=DevEvaluator(dev_score),
     )
-    start = {name: value.detach().clone() for name, value in model.state_dict().items()}
-    first_score = dev_score(model)
-    trainer.train(resume_from_checkpoint=latest_checkpoint(scratch / "checkpoints"))
-    history = trainer.state.log_history
-    dev = [(0, first_score), *((row["step"], row[f"eval_{METRIC}"]) for row in history if f"eval_{METRIC}" in row)]
-    best = max(dev, key=lambda point: (point[1], -point[0]))[0]
-    if best == 0:
-        model.load_state_dict(start)
-    return Trained([(row["step"], row["loss"]) for row in history if "loss" in row], dev, best)
-
-
-def _settings(*, steps: int, batch_size: int, evaluations: int) -> dict[str, Any]:
-    """How the trainer steps, evaluates, saves and keeps the best checkpoint."""
-    every = max(steps // evaluations, 1)
-    return {
-        "max_steps": steps,
-        "per_device_train_batch_size": batch_size,
-        "weight_decay": 0.01,
-        "logging_steps": max(steps // 20, 1),
-        "eval_strategy": "steps",
-        "eval_steps": every,
-        "save_strategy": "steps",
-        "save_steps": every,
-        "save_total_limit": 2,
-        "load_best_model_at_end": True,
-        "metric_for_best_model": f"eval_{METRIC}",
-        "dataloader_drop_last": True,
-        "dataloader_pin_memory": False,
-        "report_to": [],
-        "disable_tqdm": False,
-    }
+    return train_and_select(trainer, model, dev_score, scratch)

@@ -1,0 +1,1 @@
+"""Rerankers: a run in, a rescored run out."""

@@ -1,0 +1,93 @@
+"""How a query and a document become one sequence of tokens; stored with the checkpoint, so that scoring needs no arguments."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Literal
+
+import torch
+from pydantic import BaseModel, ConfigDict, Field
+
+__all__ = ["PairFormat", "encode_pairs"]
+
+MINIMUM_DOCUMENT_TOKENS = 8
+
+
+class PairFormat(BaseModel):
+    """The input of a reranker.
+
+    ``encoder`` is a BERT-like model with one logit, which takes the tokenizer's own pair ([CLS] query [SEP] document [SEP]). ``head`` is a
+    decoder with a linear layer on its last token and ``yes_no`` one that is asked for the logits of two words there; both take
+    ``query_format(query) + separator + document_format(document) + marker`` and are read at the last token of the marker.
+    """
+
+    model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
+    kind: Literal["encoder", "head", "yes_no"]
+    maximum_tokens: int = Field(default=256, ge=16)
+    maximum_query_tokens: int = Field(default=64, ge=1)
+    query_format: str = "{}"
+    document_format: str = "{}"
+    separator: str = ""
+    marker: str = ""
+    yes: str = " yes"
+    no: str = " no"
+
+    def document_room(self, query: Sequence[int], special_tokens: int) -> int:
+        """How many tokens of a document fit beside a query of these tokens.
+
+        Raises:
+            ValueError: next to none.
+        """
+        room = self.maximum_tokens - len(query) - special_tokens
+        if room < MINIMUM_DOCUMENT_TOKENS:
+            raise ValueError(
+                f"maximum_tokens: {self.maximum_tokens} found; {len(query)} tokens of query, {special_tokens} of format leave {room} for "
+                f"the document, {MINIMUM_DOCUMENT_TOKENS} are the least: raise it or lower maximum_query_tokens"
+            )
+        return room
+
+
+def encode_pairs(tokenizer: Any, pairs: Sequence[tuple[str, str]], form: PairFormat) -> dict[str, torch.Tensor]:
+    """Token ids and attention mask of (query, document) pairs, (pairs, longest), padded on the right.
+
+    The query is cut to ``maximum_query_tokens``, then the document to what is left; the format's own tokens are never cut.
+    """
+    queries = tokenizer([form.query_format.format(query) for query, _ in pairs], add_special_tokens=False)["input_ids"]
+    documents = tokenizer([form.document_format.format(document) for _, document in pairs], add_special_tokens=False)["input_ids"]
+    queries = [ids[: form.maximum_query_tokens] for ids in queries]
+    if form.kind == "encoder":
+        return _encoder_batch(tokenizer, queries, documents, form)
+    start = [tokenizer.bos_token_id] if tokenizer("")["input_ids"][:1] == [tokenizer.bos_token_id] else []
+    separator, marker = (tokenizer(text, add_special_tokens=False)["input_ids"] if text else [] for text in (form.separator, form.marker))
+    fixed = len(start) + len(separator) + len(marker)
+    rows = [
+        [*start, *query, *separator, *document[: form.document_room(query, fixed)], *marker]
+        for query, document in zip(queries, documents, strict=True)
+    ]
+    return _pad(rows, tokenizer.pad_token_id)
+
+
+def _encoder_batch(tokenizer: Any, queries: list[list[int]], documents: list[list[int]], form: PairFormat) -> dict[str, torch.Tensor]:
+    """[CLS] query [SEP] document [SEP] by the tokenizer's own template, with its token types where the model has them."""
+    template = tokenizer("a", "a")
+    ids, sequence = template["input_ids"], template.sequence_ids(0)
+    first, second = sequence.index(0), sequence.index(1)
+    before, between = ids[:first], [i for i, own in zip(ids[first:second], sequence[first:second], strict=True) if own is None]
+    after = [i for i, own in zip(ids[second:], sequence[second:], strict=True) if own is None]
+    fixed = len(before) + len(between) + len(after)
+    rows, types = [], []
+    for query, document in zip(queries, documents, strict=True):
+        kept = document[: form.document_room(query, fixed)]
+        rows.append([*before, *query, *between, *kept, *after])
+        types.append([0] * (len(before) + len(query) + len(between)) + [1] * (len(kept) + len(after)))
+    batch = _pad(rows, tokenizer.pad_token_id)
+    if "token_type_ids" in template and template["token_type_ids"][-1] == 1:
+        batch["token_type_ids"] = _pad(types, 0)["input_ids"]
+    return batch
+
+
+def _pad(rows: list[list[int]], pad_token_id: int) -> dict[str, torch.Tensor]:
+    width = max(len(row) for row in rows)
+    ids = torch.tensor([[*row, *[pad_token_id] * (width - len(row))] for row in rows])
+    mask = torch.tensor([[1] * len(row) + [0] * (width - len(row)) for row in rows])
+    return {"input_ids": ids, "attention_mask": mask}

@@ -1,0 +1,123 @@
+"""The one module of a reranker: tokens of (query, document) pairs in, one logit a pair out; saved and loaded with its format."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from sentence_transformers.base.modules import InputModule
+from torch import nn
+
+from tandem.rerankers.pair_format import PairFormat, encode_pairs
+
+__all__ = ["PairScorer", "load_scorer"]
+
+FORMAT_FILE = "pair_format.json"
+
+
+class PairScorer(InputModule):
+    """A transformer that scores pairs, as sentence-transformers' CrossEncoder takes it for a module.
+
+    Args:
+        model: sequence classification with one label (``encoder``, ``head``) or a causal language model (``yes_no``).
+        tokenizer: with a pad token that is not its end token.
+        form: of the input.
+    """
+
+    save_in_root = True
+    auto_model: Any  # a transformers model; nn.Module would make its attributes tensors
+
+    def __init__(self, model: nn.Module, tokenizer: Any, form: PairFormat) -> None:
+        super().__init__()
+        self.auto_model, self.tokenizer, self.form = model, tokenizer, form
+        self.answers: tuple[int, int] | None = None
+        if form.kind == "yes_no":
+            self.answers = _first_tokens(tokenizer, form.yes, form.no)
+
+    @property
+    def config(self) -> Any:
+        """The transformer's configuration."""
+        return self.auto_model.config
+
+    @property
+    def max_seq_length(self) -> int:
+        """Tokens of a pair at most."""
+        return self.form.maximum_tokens
+
+    def preprocess(self, inputs: Any, prompt: str | None = None, **_: Any) -> dict[str, Any]:  # noqa: ARG002 - the format is the prompt
+        """Token ids of pairs; nothing for single texts, of which sentence-transformers' model card asks the length."""
+        if isinstance(inputs[0], str):
+            return {}
+        return dict(encode_pairs(self.tokenizer, [(query, document) for query, document in inputs], self.form))
+
+    def forward(self, features: dict[str, Any], **_: Any) -> dict[str, Any]:
+        """Add ``scores``, (pairs, 1): the raw logit, or the logit of yes less that of no."""
+        names = ("input_ids", "attention_mask", "token_type_ids")
+        given = {name: features[name] for name in names if name in features}
+        if self.answers is None:
+            features["scores"] = self.auto_model(**given).logits
+            return features
+        hidden = self.auto_model.base_model(**given).last_hidden_state
+        last = given["attention_mask"].sum(1) - 1
+        logits = self.auto_model.lm_head(hidden[torch.arange(len(last), device=last.device), last])
+        yes, no = self.answers
+        features["scores"] = (logits[:, yes] - logits[:, no]).unsqueeze(1)
+        return features
+
+    def save(self, output_path: str, *_: Any, **__: Any) -> None:
+        """Write weights, tokenizer and format."""
+        self.auto_model.save_pretrained(output_path)
+        self.tokenizer.save_pretrained(output_path)
+        (Path(output_path) / FORMAT_FILE).write_text(self.form.model_dump_json(indent=1) + "\n", encoding="utf8")
+
+    @classmethod
+    def load(cls, model_name_or_path: str, **_: Any) -> PairScorer:
+        """Read what :meth:`save` wrote."""
+        return load_scorer(model_name_or_path)
+
+
+def load_scorer(name: str, form: PairFormat | None = None, *, layers: int | None = None, seed: int = 0) -> PairScorer:
+    """A scorer from a folder that one was saved to, or from any model with a format given.
+
+    Args:
+        name: folder or Hugging Face id.
+        form: of the input; None reads the folder's own.
+        layers: keep an encoder's first layers only.
+        seed: of a head that the model does not have yet.
+
+    Raises:
+        ValueError: no format is given and none was saved.
+    """
+    from transformers import AutoModelForCausalLM, AutoModelForSequenceClassification, AutoTokenizer
+
+    stored = Path(name) / FORMAT_FILE
+    if form is None:
+        if not stored.exists():
+            raise ValueError(f"{name}: no {FORMAT_FILE} in it, so it is no reranker of Tandem's; train one, or give a format")
+        form = PairFormat.model_validate_json(stored.read_bytes())
+    tokenizer = AutoTokenizer.from_pretrained(name)
+    torch.manual_seed(seed)
+    if form.kind == "yes_no":
+        model = AutoModelForCausalLM.from_pretrained(name, dtype=torch.float32)
+    else:
+        shape = {} if layers is None else {"num_hidden_layers": layers}
+        model = AutoModelForSequenceClassification.from_pretrained(name, num_labels=1, dtype=torch.float32, **shape)
+    if tokenizer.pad_token_id is None or tokenizer.pad_token_id == tokenizer.eos_token_id:
+        # A head is read at the last token that is no pad: with pad = end it would miss a marker that is the end token.
+        tokenizer.add_special_tokens({"pad_token": "<|pad|>"})
+        model.resize_token_embeddings(len(tokenizer), mean_resizing=False)
+    model.config.pad_token_id = tokenizer.pad_token_id
+    return PairScorer(model, tokenizer, form)
+
+
+def _first_tokens(tokenizer: Any, *words: str) -> tuple[int, int]:
+    """The first token of each of two answers.
+
+    Raises:
+        ValueError: they begin with the same token.
+    """
+    first = [tokenizer(word, add_special_tokens=False)["input_ids"][0] for word in words]
+    if first[0] == first[1]:
+        raise ValueError(f"the answers {words[0]!r} and {words[1]!r} begin with the same token; choose others")
+    return first[0], first[1]
