@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import json
 import os
 from pathlib import Path
 from typing import Any
@@ -124,4 +125,47 @@ def tiny_encoder(tiny_tokenizer: Any, tmp_path_factory: pytest.TempPathFactory) 
     transformer = Transformer(str(bare))
     pooling = Pooling(transformer.get_embedding_dimension())
     SentenceTransformer(modules=[transformer, pooling]).save_pretrained(str(folder), create_model_card=False)
+    return folder
+
+
+@pytest.fixture
+def collection(tmp_path: Path) -> Path:
+    """A BEIR folder of 30 documents over the tiny tokenizer's words, 20 train and 8 test queries."""
+    folder = tmp_path / "collection"
+    (folder / "qrels").mkdir(parents=True)
+    documents, queries, qrels = [], [], []
+    names = list(TEXTS)
+    for i in range(30):
+        first, second = names[i % 6], names[(i + 1 + i // 6) % 6]
+        documents.append({"_id": f"d{i}", "title": "", "text": f"{TEXTS[first]} {TEXTS[second]}"})
+        if i < 28:
+            queries.append({"_id": f"q{i}", "text": f"{QUERIES[first]} {QUERIES[second]}"})
+            qrels.append((f"q{i}", f"d{i}"))
+    for name, rows in (("corpus", documents), ("queries", queries)):
+        (folder / f"{name}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    for split, part in (("train", qrels[:20]), ("test", qrels[20:])):
+        lines = "".join(f"{query_id}\t{doc_id}\t1\n" for query_id, doc_id in part)
+        (folder / "qrels" / f"{split}.tsv").write_text(f"query-id\tcorpus-id\tscore\n{lines}")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def tiny_cross_encoder(tiny_tokenizer: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A two-layer BERT of random weights whose tokenizer makes [CLS] query [SEP] document [SEP] pairs."""
+    import torch
+    from tokenizers import processors
+    from transformers import BertConfig, BertModel
+
+    torch.manual_seed(0)
+    tokenizer = copy.deepcopy(tiny_tokenizer)
+    tokenizer.backend_tokenizer.post_processor = processors.TemplateProcessing(
+        single="<s> $A </s>", pair="<s> $A </s> $B:1 </s>:1", special_tokens=[("<s>", 1), ("</s>", 2)]
+    )
+    tokenizer.model_input_names = ["input_ids", "token_type_ids", "attention_mask"]
+    config = BertConfig(
+        vocab_size=len(tokenizer), hidden_size=32, intermediate_size=64, num_hidden_layers=2, num_attention_heads=2, pad_token_id=0
+    )
+    folder = tmp_path_factory.mktemp("cross-encoder")
+    BertModel(config).save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
     return folder

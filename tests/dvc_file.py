@@ -11,18 +11,18 @@ from ruamel.yaml import YAML
 ROOT = Path(__file__).parents[1]
 
 
-def stages(params_file: Path = ROOT / "params.yaml") -> dict[str, dict[str, Any]]:
+def stages(params_file: Path = ROOT / "params.yaml", pipeline: Path = ROOT / "dvc.yaml") -> dict[str, dict[str, Any]]:
     """The stages with `foreach` unrolled and values filled in from params.yaml."""
     yaml = YAML(typ="safe")
     params = yaml.load(params_file.read_text())
     values = {f"{section}.{key}": str(value) for section, own in params.items() if isinstance(own, dict) for key, value in own.items()}
     unrolled = {}
-    for name, stage in yaml.load((ROOT / "dvc.yaml").read_text())["stages"].items():
+    for name, stage in yaml.load(pipeline.read_text())["stages"].items():
         if "foreach" not in stage:
             unrolled[name] = _fill(stage, values)
             continue
         for key, item in params[re.sub(r"\W", "", stage["foreach"])].items():
-            unrolled[f"{name}@{key}"] = _fill(stage["do"], {**values, "key": key, **{f"item.{k}": v for k, v in item.items()}})
+            unrolled[f"{name}@{key}"] = _fill(stage["do"], {**values, "key": key, **{f"item.{k}": str(v) for k, v in item.items()}})
     return unrolled
 
 

@@ -85,16 +85,18 @@ def export(
 
 @app.command()
 def sync(records: Annotated[Path, typer.Argument(help="The folder of records")] = Path("records")) -> None:
-    """Make the MLflow runs of every record that has none yet; those of pretraining, where there are any, stand by themselves."""
+    """Make the MLflow runs of every record that has none yet; pretraining and each recipe have an experiment of their own."""
     from tandem.tracking import sync as sync_records
     from tandem.tracking import tracking_uri
 
     counts = sync_records(records)
     print(f"{tracking_uri()}: {counts['created']} stage runs created, {counts['present']} present")
-    pretraining = Path("pretraining/records")
-    if records == Path("records") and pretraining.is_dir():
-        counts = sync_records(pretraining, experiment="tandem-pretraining")
-        print(f"pretraining: {counts['created']} stage runs created, {counts['present']} present")
+    if records != Path("records"):
+        return
+    for folder in (Path("pretraining/records"), *sorted(Path("recipes").glob("*/records"))):
+        if folder.is_dir():
+            counts = sync_records(folder, experiment=f"tandem-{folder.parent.name}")
+            print(f"{folder.parent.name}: {counts['created']} stage runs created, {counts['present']} present")
 
 
 def main() -> None:

@@ -14,13 +14,14 @@ from ir_measures import ScoredDoc
 
 from tandem.encoders import resolve_encoder
 from tandem.formats.jsonl import InputError, write_records
-from tandem.records import RankingRow
+from tandem.records import LabelledPair, RankingRow
 from tandem.rerankers.distillation import ScoreCache, area_under_curve, teach
+from tandem.rerankers.losses import Loss, build_columns
 from tandem.rerankers.pair_format import PairFormat, encode_pairs
 from tandem.rerankers.pair_scorer import load_scorer
-from tandem.rerankers.ranking_data import check_leakage, label_documents, read_ranking, sample_groups, split_by_query
+from tandem.rerankers.ranking_data import build_rows, check_leakage, label_documents, read_ranking, sample_groups, split_by_query
 from tandem.rerankers.reranker import Reranker
-from tandem.rerankers.training import Loss, train_reranker
+from tandem.rerankers.training import train_reranker
 
 PAIRS = [(query, text) for query, text in itertools.product(QUERIES.values(), TEXTS.values())]
 DECODER = {"query_format": "query : {}", "document_format": "document : {}", "separator": " , ", "marker": " ."}
@@ -29,29 +30,6 @@ FORMATS = {
     "head": PairFormat(kind="head", maximum_tokens=64, **DECODER),
     "yes_no": PairFormat(kind="yes_no", maximum_tokens=64, yes="sort", no="table", **DECODER),
 }
-
-
-@pytest.fixture(scope="session")
-def tiny_cross_encoder(tiny_tokenizer: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A two-layer BERT of random weights whose tokenizer makes [CLS] query [SEP] document [SEP] pairs."""
-    import copy
-
-    from tokenizers import processors
-    from transformers import BertConfig, BertModel
-
-    torch.manual_seed(0)
-    tokenizer = copy.deepcopy(tiny_tokenizer)
-    tokenizer.backend_tokenizer.post_processor = processors.TemplateProcessing(
-        single="<s> $A </s>", pair="<s> $A </s> $B:1 </s>:1", special_tokens=[("<s>", 1), ("</s>", 2)]
-    )
-    tokenizer.model_input_names = ["input_ids", "token_type_ids", "attention_mask"]
-    config = BertConfig(
-        vocab_size=len(tokenizer), hidden_size=32, intermediate_size=64, num_hidden_layers=2, num_attention_heads=2, pad_token_id=0
-    )
-    folder = tmp_path_factory.mktemp("cross-encoder")
-    BertModel(config).save_pretrained(folder)
-    tokenizer.save_pretrained(folder)
-    return folder
 
 
 @pytest.fixture
@@ -300,3 +278,26 @@ def test_teaching_writes_the_standard_form() -> None:
 def test_area_under_curve_by_hand() -> None:
     """Positives .9 and .4, negatives .5 and .4: of four pairs two are won, one tied, one lost."""
     assert area_under_curve([1, 1, 0, 0], [0.9, 0.4, 0.5, 0.4]) == pytest.approx(2.5 / 4)
+
+
+GROUPS = [("q", [("a", 1.0), ("b", 0.5), ("c", 0.0)]), ("r", [("d", 1.0), ("e", 0.0)]), ("s", [("f", 1.0)])]
+
+
+def test_columns_of_uneven_groups() -> None:
+    points, width = build_columns(GROUPS, "point_ce")
+    assert (points["query"], points["document"], width) == (["q", "q", "q", "r", "r", "s"], list("abcdef"), 3)
+    assert points["label"] == [1.0, 0.5, 0.0, 1.0, 0.0, 1.0]
+    margins, _ = build_columns(GROUPS, "margin_mse")
+    assert margins["negative_2"] == ["c", "e"]
+    assert margins["label"] == [[1.0, 0.5, 0.0], [1.0, 0.0, 0.0]]
+    lists, _ = build_columns(GROUPS, "lambda")
+    assert lists["documents"] == [["a", "b", "c"], ["d", "e"]]
+    with pytest.raises(ValueError, match="no query has two"):
+        build_columns(GROUPS[2:], "rank_net")
+
+
+def test_rows_are_built_by_text() -> None:
+    pairs = [LabelledPair(query_id="q", text="which", doc_id=doc_id) for doc_id in ("a", "b")]
+    texts = {"a": "one", "b": "one", "c": "two", "d": "", "e": "one"}
+    (row,) = build_rows(pairs, {"q": ["c", "d", "e"]}, texts)
+    assert row == RankingRow(query="which", pos=["one"], neg=["two"])

@@ -44,29 +44,6 @@ SMALL: dict[str, Any] = {
 
 
 @pytest.fixture
-def collection(tmp_path: Path) -> Path:
-    """A BEIR folder of 30 documents over the tiny tokenizer's words, 20 train and 8 test queries."""
-    from conftest import QUERIES, TEXTS
-
-    folder = tmp_path / "collection"
-    (folder / "qrels").mkdir(parents=True)
-    documents, queries, qrels = [], [], []
-    names = list(TEXTS)
-    for i in range(30):
-        first, second = names[i % 6], names[(i + 1 + i // 6) % 6]
-        documents.append({"_id": f"d{i}", "title": "", "text": f"{TEXTS[first]} {TEXTS[second]}"})
-        if i < 28:
-            queries.append({"_id": f"q{i}", "text": f"{QUERIES[first]} {QUERIES[second]}"})
-            qrels.append((f"q{i}", f"d{i}"))
-    for name, rows in (("corpus", documents), ("queries", queries)):
-        (folder / f"{name}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
-    for split, part in (("train", qrels[:20]), ("test", qrels[20:])):
-        lines = "".join(f"{query_id}\t{doc_id}\t1\n" for query_id, doc_id in part)
-        (folder / "qrels" / f"{split}.tsv").write_text(f"query-id\tcorpus-id\tscore\n{lines}")
-    return folder
-
-
-@pytest.fixture
 def loop(
     collection: Path, tiny_encoder: Path, tiny_generator: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Callable[..., dict[str, dict[str, Any]]]:

@@ -11,7 +11,7 @@ import orjson
 from tandem.evaluation.measures import MEASURES, mean_measures
 from tandem.evaluation.significance import bootstrap_interval, compare, holm
 
-__all__ = ["COLUMNS", "compare_systems", "to_markdown"]
+__all__ = ["COLUMNS", "compare_systems", "read_systems", "to_markdown"]
 
 TESTS = [
     "difference",
@@ -29,14 +29,24 @@ COLUMNS = ["system", *MEASURES, *TESTS]
 Values = dict[str, dict[str, float]]
 
 
-def compare_systems(
-    baselines: Path, rounds: Mapping[str, Path], *, measure: str, baseline: str, resamples: int, seed: int
-) -> list[dict[str, Any]]:
-    """One row for each system, baselines first.
+def read_systems(files: Sequence[Path], rounds: Mapping[str, Path] | None = None) -> dict[str, Values]:
+    """Per-query values by system.
 
     Args:
-        baselines: JSON of per-query values by system.
-        rounds: JSON file of per-query values by round.
+        files: JSON of values by system; a system of an earlier file stays.
+        rounds: JSON of one system's values, by its name.
+    """
+    systems: dict[str, Values] = {}
+    for path in files:
+        systems |= {name: own for name, own in orjson.loads(path.read_bytes()).items() if name not in systems}
+    return {**systems, **{name: orjson.loads(path.read_bytes()) for name, path in (rounds or {}).items()}}
+
+
+def compare_systems(systems: Mapping[str, Values], *, measure: str, baseline: str, resamples: int, seed: int) -> list[dict[str, Any]]:
+    """One row for each system, in their order.
+
+    Args:
+        systems: from :func:`read_systems`.
         measure: that the tests are on.
         baseline: the system that the others are tested against; Holm's correction is over all of them.
         resamples: of the randomisation test and of the bootstrap.
@@ -47,8 +57,6 @@ def compare_systems(
     """
     if measure not in MEASURES:
         raise ValueError(f"compare_rounds.measure: {measure!r} found, allowed: {', '.join(MEASURES)}")
-    systems: dict[str, Values] = dict(orjson.loads(baselines.read_bytes()))
-    systems |= {name: orjson.loads(path.read_bytes()) for name, path in rounds.items()}
     if baseline not in systems:
         raise ValueError(f"compare_rounds.baseline: {baseline!r} found, allowed: {', '.join(systems)}")
     settings = {"resamples": resamples, "seed": seed}

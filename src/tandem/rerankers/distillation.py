@@ -12,7 +12,7 @@ import orjson
 from tandem.records import RankingRow
 from tandem.rerankers.ranking_data import Labelled
 
-__all__ = ["ScoreCache", "area_under_curve", "teach"]
+__all__ = ["ScoreCache", "area_under_curve", "folder_digest", "teach"]
 
 Scorer = Callable[[Sequence[tuple[str, str]]], list[float]]
 
@@ -53,6 +53,16 @@ class ScoreCache:
                     file.write(orjson.dumps([key, score], option=orjson.OPT_APPEND_NEWLINE))
                 file.flush()
         return [self.scores[key] for key in keys]
+
+
+def folder_digest(folder: Path) -> str:
+    """What tells a saved teacher from another: a digest of every file in its folder."""
+    digest = hashlib.sha256()
+    for path in sorted(folder.rglob("*")):
+        if path.is_file():
+            digest.update(f"{path.relative_to(folder)}\n".encode())
+            digest.update(path.read_bytes())
+    return digest.hexdigest()
 
 
 def teach(rows: Sequence[Labelled], score: Callable[[Sequence[tuple[str, str]]], list[float]], *, temperature: float) -> list[RankingRow]:

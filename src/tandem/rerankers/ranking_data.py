@@ -3,15 +3,25 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from pydantic import ValidationError
 
 from tandem.formats.jsonl import InputError, explain, read_json_lines
-from tandem.records import RankingRow
+from tandem.records import LabelledPair, RankingRow
 
-__all__ = ["Labelled", "check_leakage", "label_documents", "read_ranking", "sample_groups", "split_by_query"]
+__all__ = [
+    "Labelled",
+    "build_rows",
+    "check_leakage",
+    "label_documents",
+    "queries_of",
+    "read_ranking",
+    "relevant_of",
+    "sample_groups",
+    "split_by_query",
+]
 
 Labelled = tuple[str, list[tuple[str, float]]]
 """A query and its documents, each with a label from 0 to 1, the highest first."""
@@ -60,6 +70,37 @@ def label_documents(row: RankingRow, *, minimum_label: float = 0.0, maximum_labe
                 raise ValueError(f"label {score} found, {minimum_label} to {maximum_label} allowed (minimum_label, maximum_label)")
             labels[document] = default if score is None else (score - minimum_label) / (maximum_label - minimum_label)
     return row.query, sorted(labels.items(), key=lambda item: -item[1])
+
+
+def queries_of(pairs: Iterable[LabelledPair]) -> dict[str, str]:
+    """Query text by query_id."""
+    return {pair.query_id: pair.text for pair in pairs}
+
+
+def relevant_of(pairs: Iterable[LabelledPair]) -> dict[str, set[str]]:
+    """The doc_ids judged relevant, by query_id."""
+    relevant: dict[str, set[str]] = {}
+    for pair in pairs:
+        relevant.setdefault(pair.query_id, set()).add(pair.doc_id)
+    return relevant
+
+
+def build_rows(pairs: Sequence[LabelledPair], negatives: Mapping[str, Sequence[str]], texts: Mapping[str, str]) -> list[RankingRow]:
+    """One row a query: its relevant documents and its negatives, by their texts; empty texts are left out.
+
+    Args:
+        pairs: labelled.
+        negatives: doc_ids by query_id.
+        texts: by doc_id.
+    """
+    queries = queries_of(pairs)
+    rows = []
+    for query_id, relevant in relevant_of(pairs).items():
+        pos = list(dict.fromkeys(text for doc_id in sorted(relevant) if (text := texts[doc_id])))
+        neg = list(dict.fromkeys(text for doc_id in negatives.get(query_id, ()) if (text := texts[doc_id]) and text not in pos))
+        if pos:
+            rows.append(RankingRow(query=queries[query_id], pos=pos, neg=neg))
+    return rows
 
 
 def split_by_query(rows: Sequence[Labelled], *, share: float, seed: int) -> tuple[list[Labelled], list[Labelled]]:

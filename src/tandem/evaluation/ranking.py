@@ -1,0 +1,35 @@
+"""How well scores order the documents of labelled rows: a reranker's dev score, without a corpus."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from ir_measures import Qrel, ScoredDoc
+
+from tandem.evaluation.measures import mean_measures, per_query
+
+__all__ = ["row_measures"]
+
+Row = tuple[str, Sequence[tuple[str, float]]]
+
+
+def row_measures(rows: Sequence[Row], score: Callable[[Sequence[tuple[str, str]]], list[float]], *, levels: int = 1) -> dict[str, float]:
+    """nDCG@10, MRR@10 and MAP of a scorer over rows, with the row's documents as candidates.
+
+    Args:
+        rows: (query, documents with labels from 0 to 1).
+        score: (query, document) pairs to scores.
+        levels: of relevance above 0; a label becomes the nearest of them.
+
+    Returns:
+        Means over the rows that have a relevant document, 0 where there is none.
+    """
+    pairs = [(query, text) for query, documents in rows for text, _ in documents]
+    scores = iter(score(pairs))
+    qrels, run = [], []
+    for i, (_, documents) in enumerate(rows):
+        for j, (_, label) in enumerate(documents):
+            qrels.append(Qrel(str(i), f"{i}-{j}", round(label * levels)))
+            run.append(ScoredDoc(str(i), f"{i}-{j}", next(scores)))
+    means = mean_measures(per_query(qrels, run))
+    return {name: means[name] for name in ("ndcg_at_10", "mrr_at_10", "map")}

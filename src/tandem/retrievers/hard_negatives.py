@@ -1,0 +1,101 @@
+"""Hard negatives from any run: a window of ranks, a margin under the positive, and screens against documents that may be relevant."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Mapping, Sequence
+
+from ir_measures import ScoredDoc
+
+__all__ = ["mine_negatives"]
+
+Scorer = Callable[[Sequence[tuple[str, str]]], list[float]]  # (query_id, doc_id) pairs to scores
+
+
+def mine_negatives(
+    relevant: Mapping[str, set[str]],
+    run: Sequence[ScoredDoc],
+    groups: Mapping[str, int],
+    *,
+    first: int,
+    last: int,
+    number: int,
+    relative_margin: float | None,
+    scorer: Scorer | None = None,
+    seed: int,
+) -> tuple[dict[str, list[str]], dict[str, int]]:
+    """Draw negatives for each query from its results.
+
+    Args:
+        relevant: doc_ids judged relevant, by query_id.
+        run: BM25, dense or ColBERT, to at least ``last`` results a query.
+        groups: from :func:`tandem.records.group_numbers`; near duplicates of a relevant document are never negatives.
+        first: rank from 1 where the window begins; what stands above is suspected to be relevant.
+        last: rank where it ends.
+        number: drawn a query, at most.
+        relative_margin: a negative scores at most this share of the lowest relevant document of the run (NV-Retriever's rule, .95, Moreira
+            et al. 2024), where the run holds one and its score is positive; None asks nothing.
+        scorer: of a cross-encoder: documents that it scores above the query's lowest relevant document are screened out; None asks nobody.
+        seed: of the draw, which depends on it and on the query's id alone.
+
+    Returns:
+        doc_ids by query_id in the order of the run, and counts: ``negatives``, ``queries_without``, and what each screen
+        took for a false negative (``duplicates``, ``margin``, ``scorer``).
+    """
+    if not 1 <= first <= last:
+        raise ValueError(f"the window of hard negatives runs from rank {first} to {last}; 1 <= first <= last is allowed")
+    results: dict[str, list[ScoredDoc]] = {query_id: [] for query_id in relevant}
+    for item in run:
+        if item.query_id in results:
+            results[item.query_id].append(item)
+    counts = {"negatives": 0, "queries_without": 0, "duplicates": 0, "margin": 0, "scorer": 0}
+    windows: dict[str, list[str]] = {}
+    for query_id, own in results.items():
+        ranked = sorted(own, key=lambda item: -item.score)
+        windows[query_id] = _screen(ranked, relevant[query_id], groups, first, last, relative_margin, counts)
+    if scorer is not None:
+        windows = _screen_by_scorer(windows, relevant, scorer, counts)
+    chosen = {}
+    for query_id, window in windows.items():
+        drawn = set(random.Random(f"negatives:{seed}:{query_id}").sample(window, min(number, len(window))))
+        chosen[query_id] = [doc_id for doc_id in window if doc_id in drawn]
+        counts["negatives"] += len(drawn)
+        counts["queries_without"] += not drawn
+    return chosen, counts
+
+
+def _screen(
+    ranked: Sequence[ScoredDoc],
+    relevant: set[str],
+    groups: Mapping[str, int],
+    first: int,
+    last: int,
+    relative_margin: float | None,
+    counts: dict[str, int],
+) -> list[str]:
+    known = {groups[doc_id] for doc_id in relevant}
+    own = [item.score for item in ranked if item.doc_id in relevant]
+    limit = relative_margin * min(own) if relative_margin is not None and own and min(own) > 0 else float("inf")
+    kept = []
+    others = [item for item in ranked if item.doc_id not in relevant]
+    for item in others[first - 1 : last]:
+        if groups[item.doc_id] in known:
+            counts["duplicates"] += 1
+        elif item.score > limit:
+            counts["margin"] += 1
+        else:
+            kept.append(item.doc_id)
+    return kept
+
+
+def _screen_by_scorer(
+    windows: Mapping[str, Sequence[str]], relevant: Mapping[str, set[str]], scorer: Scorer, counts: dict[str, int]
+) -> dict[str, list[str]]:
+    pairs = [(query_id, doc_id) for query_id, window in windows.items() for doc_id in (*sorted(relevant[query_id]), *window)]
+    scores = dict(zip(pairs, scorer(pairs), strict=True))
+    kept = {}
+    for query_id, window in windows.items():
+        limit = min(scores[query_id, doc_id] for doc_id in relevant[query_id])
+        kept[query_id] = [doc_id for doc_id in window if scores[query_id, doc_id] <= limit]
+        counts["scorer"] += len(window) - len(kept[query_id])
+    return kept

@@ -1,0 +1,45 @@
+"""Measure one reranker on the test queries: the first documents of BM25, rescored."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from stages.opening import open_stage, run
+from tandem.evaluation.measures import mean_measures, per_query
+from tandem.formats.beir import read_qrels
+from tandem.formats.jsonl import read_records, write_json
+from tandem.hardware import Precision, device_name, use_bf16
+from tandem.params import Section
+from tandem.records import Document, Query, document_text
+from tandem.rerankers.reranker import Reranker
+from tandem.retrievers.bm25 import Index
+
+
+class Params(Section):
+    """What is rescored."""
+
+    depth: int
+    """documents of BM25 a query"""
+    batch_size: int
+    precision: Precision
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Read corpus, test set and model; write mean and per-query measures of BM25 and of the reranker over it."""
+    reads, writes = "corpus test weights", "metrics per_query"
+    with open_stage("evaluate_reranker", Params, argv, reads=reads, writes=writes, words="name") as (paths, params, tracked, _):
+        documents = {document.doc_id: document_text(document) for document in read_records(paths.corpus, Document)}
+        queries = {query.query_id: query.text for query in read_records(paths.test / "queries.jsonl", Query)}
+        qrels = read_qrels(paths.test / "qrels.tsv")
+        candidates = Index(documents).search(queries, depth=params.depth)
+        reranker = Reranker(str(paths.weights), device=device_name(), bf16=use_bf16(params.precision))
+        rescored = reranker.rerank_run(candidates, queries, documents, depth=params.depth, batch_size=params.batch_size)
+        values = {"bm25": per_query(qrels, candidates), paths.name: per_query(qrels, rescored)}
+        means = {name: mean_measures(own) for name, own in values.items()}
+        write_json(paths.metrics, means)
+        write_json(paths.per_query, values)
+        tracked.log({f"{name}/{key}": value for name, own in means.items() for key, value in own.items()})
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,56 @@
+"""Grouped rows for rerankers: a query's relevant documents and hard negatives of BM25; dev rows are BM25's own candidates."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+from typing import Any
+
+from stages.opening import open_stage, run
+from tandem.formats.jsonl import read_records, write_records
+from tandem.params import Section
+from tandem.records import Document, LabelledPair, document_text, group_numbers
+from tandem.rerankers.ranking_data import build_rows, queries_of, relevant_of
+from tandem.retrievers.bm25 import Index
+from tandem.retrievers.hard_negatives import mine_negatives
+
+
+class Params(Section):
+    """Which negatives."""
+
+    first: int
+    """rank from which a document of BM25's run may be a negative"""
+    last: int
+    number: int
+    """negatives a query, at most"""
+    relative_margin: float | None
+    """a negative scores at most this share of the relevant document's score; null asks nothing"""
+    dev_candidates: int
+    """of a dev query: BM25's first documents, whatever they are"""
+    seed: int
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Read corpus and pairs, write rows to train on and rows to choose checkpoints with."""
+    with open_stage("prepare_ranking", Params, argv, reads="corpus train dev", writes="rows dev_rows") as (
+        paths,
+        params,
+        tracked,
+        _scratch,
+    ):
+        corpus = read_records(paths.corpus, Document)
+        texts, groups = {document.doc_id: document_text(document) for document in corpus}, group_numbers(corpus)
+        search = Index(texts).search
+        train, dev = read_records(paths.train, LabelledPair), read_records(paths.dev, LabelledPair)
+        mine = partial(mine_negatives, groups=groups, seed=params.seed)
+        window = params.model_dump(exclude={"dev_candidates", "seed"})
+        negatives, counts = mine(relevant_of(train), search(queries_of(train), depth=params.last + 50), **window)
+        everything: dict[str, Any] = {"first": 1, "last": params.dev_candidates, "number": params.dev_candidates, "relative_margin": None}
+        candidates, _ = mine(relevant_of(dev), search(queries_of(dev), depth=params.dev_candidates), **everything)
+        write_records(paths.rows, build_rows(train, negatives, texts))
+        write_records(paths.dev_rows, build_rows(dev, candidates, texts))
+        tracked.log(counts)
+
+
+if __name__ == "__main__":
+    run(main)

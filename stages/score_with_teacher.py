@@ -1,0 +1,48 @@
+"""A teacher's scores for every row to distil from, cached by content; the teacher is measured before it teaches."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+
+from stages.opening import open_stage, run
+from tandem.evaluation.ranking import row_measures
+from tandem.formats.jsonl import write_json, write_records
+from tandem.hardware import Precision, device_name, use_bf16
+from tandem.params import Section
+from tandem.rerankers.distillation import ScoreCache, area_under_curve, folder_digest, teach
+from tandem.rerankers.ranking_data import read_ranking
+from tandem.rerankers.reranker import Reranker
+
+
+class Params(Section):
+    """How a teacher's logits become labels."""
+
+    temperature: float
+    """above 1 softens"""
+    batch_size: int
+    precision: Precision
+    seed: int
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Read rows and the teacher, write rows with its scores and its own quality on the dev rows."""
+    reads, writes = "rows dev_rows teacher", "taught metrics"
+    with open_stage("score_with_teacher", Params, argv, reads=reads, writes=writes) as (paths, params, tracked, scratch):
+        reranker = Reranker(str(paths.teacher), device=device_name(), bf16=use_bf16(params.precision))
+        score = partial(reranker.compute_score, batch_size=params.batch_size)
+        dev, _ = read_ranking(paths.dev_rows)
+        logits = score([(query, text) for query, documents in dev for text, _ in documents])
+        labels = [label for _, documents in dev for _, label in documents]
+        remaining = iter(logits)
+        quality = row_measures(dev, lambda pairs: [next(remaining) for _ in pairs])
+        metrics = {**{f"teacher_{name}": value for name, value in quality.items()}, "teacher_auc": area_under_curve(labels, logits)}
+        write_json(paths.metrics, metrics)
+        tracked.log(metrics)
+        cache = ScoreCache(scratch / "scores.jsonl", folder_digest(paths.teacher))
+        rows, _ = read_ranking(paths.rows)
+        write_records(paths.taught, teach(rows, lambda pairs: cache.score(pairs, score), temperature=params.temperature))
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,60 @@
+"""Train one reranker on grouped rows: labels of people, of several levels, or a teacher's scores."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from stages.opening import open_stage, run
+from stages.reranker_sections import RerankerParams
+from tandem.evaluation.ranking import row_measures
+from tandem.formats.tables import write_curve
+from tandem.hardware import Precision, device_name, use_bf16
+from tandem.model_folders import save_model_folder, serving_code
+from tandem.params import Section
+from tandem.rerankers.ranking_data import check_leakage, read_ranking
+from tandem.rerankers.reranker import Reranker
+from tandem.rerankers.training import train_reranker
+
+
+class Params(Section):
+    """What all rerankers share, and each by its name."""
+
+    warmup_share: float
+    evaluations: int
+    patience: int | None
+    rerankers: dict[str, RerankerParams]
+    precision: Precision
+    seed: int
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Read rows, write the model and its curves."""
+    reads, writes = "rows dev_rows", "model curve"
+    with (
+        open_stage("train_reranker", Params, argv, reads=reads, writes=writes, words="name") as (paths, params, tracked, scratch),
+        save_model_folder(paths.model, serving_code("reranker_model")) as weights,
+    ):
+        own, bf16 = params.rerankers[paths.name], use_bf16(params.precision)
+        rows, conflicts = read_ranking(paths.rows, **own.model_dump(include={"minimum_label", "maximum_label"}))
+        dev, _ = read_ranking(paths.dev_rows)
+        check_leakage(rows, dev)
+        reranker = Reranker(own.base, own.form, layers=own.layers, device=device_name(), bf16=bf16, seed=params.seed)
+        trained = train_reranker(
+            reranker,
+            rows,
+            **own.model_dump(include={"loss", "steps", "batch_size", "documents_per_query", "learning_rate"}),
+            **params.model_dump(include={"warmup_share", "evaluations", "patience", "seed"}),
+            dev_score=lambda model: row_measures(dev, model.compute_score)["ndcg_at_10"],
+            scratch=scratch,
+            bf16=bf16,
+        )
+        reranker.save(weights)
+        tracked.log_series("loss", trained.loss)
+        tracked.log_series("dev_ndcg_at_10", trained.dev)
+        tracked.log({f"dev_{name}": value for name, value in row_measures(dev, reranker.compute_score).items()})
+        tracked.log({"rows": len(rows), "conflicts": conflicts, "best_step": trained.best_step})
+        write_curve(paths.curve, {"loss": trained.loss, "dev_ndcg_at_10": trained.dev})
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,54 @@
+"""Hard negatives: the window, the margin, duplicates and a scorer's veto, each counted."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from ir_measures import ScoredDoc
+
+from tandem.retrievers.hard_negatives import mine_negatives
+
+SCORES = {"a": 10.0, "p": 9.0, "b": 8.8, "twin": 8.0, "c": 7.0, "d": 6.0, "e": 5.0}
+RUN = [ScoredDoc("q", doc_id, score) for doc_id, score in SCORES.items()]
+GROUPS = {"a": 0, "p": 1, "b": 2, "twin": 1, "c": 3, "d": 4, "e": 5}
+
+
+def mine(**changes: Any) -> tuple[list[str], dict[str, int]]:
+    settings: dict[str, Any] = {"first": 1, "last": 10, "number": 10, "relative_margin": None, "seed": 1}
+    chosen, counts = mine_negatives({"q": {"p"}}, RUN, GROUPS, **{**settings, **changes})
+    return chosen["q"], counts
+
+
+def test_neither_the_relevant_document_nor_its_twin() -> None:
+    chosen, counts = mine()
+    assert chosen == ["a", "b", "c", "d", "e"]
+    assert counts == {"negatives": 5, "queries_without": 0, "duplicates": 1, "margin": 0, "scorer": 0}
+
+
+def test_the_window_counts_ranks_without_the_relevant() -> None:
+    assert mine(first=2, last=4)[0] == ["b", "c"]
+
+
+def test_the_margin_is_relative_to_the_relevant_score() -> None:
+    """.95 * 9 = 8.55: a (10) and b (8.8) lie above."""
+    chosen, counts = mine(relative_margin=0.95)
+    assert chosen == ["c", "d", "e"]
+    assert counts["margin"] == 2
+
+
+def test_a_scorer_s_veto() -> None:
+    chosen, counts = mine(scorer=lambda pairs: [{"p": 0.5, "c": 0.9, "d": 0.6}.get(doc_id, 0.1) for _, doc_id in pairs])
+    assert chosen == ["a", "b", "e"]
+    assert counts["scorer"] == 2
+
+
+def test_the_draw_is_seeded_and_counted() -> None:
+    assert mine(number=2) == mine(number=2)
+    assert len({tuple(mine(number=2, seed=seed)[0]) for seed in range(20)}) > 5
+    assert mine(first=9)[1]["queries_without"] == 1
+
+
+def test_a_window_must_be_one() -> None:
+    with pytest.raises(ValueError, match="rank 3 to 2"):
+        mine(first=3, last=2)

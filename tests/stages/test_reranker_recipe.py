@@ -1,0 +1,87 @@
+"""Every stage of recipes/reranker/dvc.yaml, called with its flags in one process, on models built in code."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import shlex
+from pathlib import Path
+from typing import Any
+
+import pytest
+from dvc_file import stages
+from ruamel.yaml import YAML
+
+ROOT = Path(__file__).parents[2]
+RECIPE = ROOT / "recipes/reranker"
+ORDER = [
+    *("prepare_corpus", "sample_pairs", "prepare_ranking", "train_reranker@teacher", "score_with_teacher"),
+    *("train_reranker@student", "train_reranker@student_alone"),
+    *("evaluate_reranker@teacher", "evaluate_reranker@student", "evaluate_reranker@student_alone", "compare_rerankers"),
+]
+
+
+@pytest.fixture
+def project(collection: Path, tiny_cross_encoder: Path, tiny_generator: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with the recipe's params.yaml for models of two layers; the teacher is a decoder with a head."""
+    folder = tmp_path / "project"
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    monkeypatch.delenv("DVC_ROOT", raising=False)
+    yaml = YAML()
+    params = yaml.load((RECIPE / "params.yaml").read_text())
+    params["prepare_corpus"] = {"source": "beir", "path": str(collection), "near_duplicate_threshold": 0.99}
+    params["prepare_ranking"].update({"last": 10, "number": 4, "dev_candidates": 6})
+    small = {"steps": 6, "batch_size": 2, "documents_per_query": 3, "form": {"kind": "encoder", "maximum_tokens": 64}}
+    for own in params["rerankers"].values():
+        own.update({"base": str(tiny_cross_encoder), **small})
+        own["layers"] = 1 if own["layers"] else None
+    head = {"kind": "head", "maximum_tokens": 64, "query_format": "query : {}", "document_format": "document : {}", "marker": " ."}
+    params["rerankers"]["teacher"].update({"base": str(tiny_generator), "form": head})
+    params["train_reranker"]["evaluations"] = 2
+    params["compare_rerankers"]["resamples"] = 100
+    with Path("params.yaml").open("w") as file:
+        yaml.dump(params, file)
+    return folder
+
+
+def call(name: str) -> None:
+    words = shlex.split(stages(Path("params.yaml"), RECIPE / "dvc.yaml")[name]["cmd"])
+    importlib.import_module(words[words.index("-m") + 1]).main(words[words.index("-m") + 2 :])
+
+
+def rows(path: str) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in Path(path).read_text().splitlines()]
+
+
+@pytest.mark.usefixtures("project")
+@pytest.mark.filterwarnings("ignore:.*Add type hints.*:UserWarning")  # MLflow's advice; with hints it warns of Any
+def test_the_recipe() -> None:
+    assert set(ORDER) == set(stages(Path("params.yaml"), RECIPE / "dvc.yaml"))
+    for name in ORDER:
+        call(name)
+    table = {row["system"]: row for row in json.loads(Path("metrics/comparison.json").read_text())}
+    assert list(table) == ["bm25", "teacher", "student", "student_alone"]
+    assert table["teacher"]["recall_at_100"] == table["bm25"]["recall_at_100"]
+    given, taught = rows("ranking/train.jsonl"), rows("ranking/taught.jsonl")
+    assert [sorted(row["pos"]) for row in taught] == [sorted(row["pos"] + row["neg"]) for row in given]
+    assert all(0 < score < 1 for row in taught for score in row["pos_scores"])
+    assert 0 <= json.loads(Path("metrics/distillation.json").read_text())["teacher_auc"] <= 1
+    import mlflow.pyfunc
+    import pandas
+
+    from tandem.rerankers.reranker import Reranker
+
+    pair = (given[0]["query"], given[0]["pos"][0])
+    served = mlflow.pyfunc.load_model("models/teacher").predict(pandas.DataFrame([pair], columns=["query", "document"]))
+    assert served == pytest.approx(Reranker("models/teacher/weights").compute_score([pair]), abs=1e-4)
+
+
+@pytest.mark.usefixtures("project")
+def test_a_query_on_both_sides_is_an_error() -> None:
+    for name in ORDER[:3]:
+        call(name)
+    Path("ranking/dev.jsonl").write_bytes(Path("ranking/train.jsonl").read_bytes())
+    with pytest.raises(ValueError, match="dev queries are training queries too"):
+        call("train_reranker@student_alone")
+    assert not Path("models/student_alone").exists()

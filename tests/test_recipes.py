@@ -1,0 +1,66 @@
+"""Recipes against the code, as tests/test_pipeline.py holds the loop: dependencies, values, the test set behind its wall."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+from dvc_file import outputs, stages
+from ruamel.yaml import YAML
+from test_pipeline import closure_of, module_of
+
+from tandem.params import load_params
+
+ROOT = Path(__file__).parents[1]
+RECIPES = sorted(path.parent for path in (ROOT / "recipes").glob("*/dvc.yaml"))
+STAGES = [
+    (recipe, name, stage.get("do", stage))
+    for recipe in RECIPES
+    for name, stage in YAML(typ="safe").load((recipe / "dvc.yaml").read_text())["stages"].items()
+]
+every_stage = pytest.mark.parametrize(("recipe", "name", "stage"), STAGES, ids=lambda value: value if isinstance(value, str) else "")
+
+
+@every_stage
+def test_code_dependencies_are_the_imports(recipe: Path, name: str, stage: dict[str, Any]) -> None:
+    declared = {os.path.normpath(recipe.relative_to(ROOT) / dep) for dep in stage["deps"] if dep.endswith(".py")}
+    assert declared == closure_of(module_of(stage)), name
+
+
+@every_stage
+def test_values_fit_the_schema(recipe: Path, name: str, stage: dict[str, Any]) -> None:
+    module = module_of(stage)
+    section = module.removeprefix("stages.")
+    schema = importlib.import_module(module).Params
+    content = YAML(typ="safe").load((recipe / "params.yaml").read_text())
+    for path in [recipe / "params.yaml", *sorted((recipe / "profiles").glob("*.yaml"))]:
+        load_params(path, section, schema)
+        assert set(YAML(typ="safe").load(path.read_text())) == set(content)
+    shared = {key for key in schema.model_fields if key in content and key not in content[section]}
+    assert {str(key).split(".", maxsplit=1)[0] for key in stage["params"]} == {section, *shared}, name
+
+
+@every_stage
+def test_only_evaluation_reads_the_test_set(recipe: Path, name: str, stage: dict[str, Any]) -> None:
+    reads = any(dep.startswith("data/test") for dep in stage["deps"])
+    assert reads == name.startswith("evaluate")
+    assert ("data/test" in stage["cmd"]) == (reads or name == "prepare_corpus")
+
+
+@every_stage
+def test_every_path_of_a_command_is_declared(recipe: Path, name: str, stage: dict[str, Any]) -> None:
+    declared = set(stage["deps"])
+    for kind in ("outs", "metrics", "plots"):
+        declared |= {next(iter(item)) if isinstance(item, dict) else item for item in stage.get(kind, [])}
+    flags = re.findall(r"--[\w-]+ (\S*/\S*)", stage["cmd"])
+    assert all(flag in declared or str(Path(flag).parent) in declared for flag in flags)
+
+
+@pytest.mark.parametrize("recipe", RECIPES, ids=lambda path: path.name)
+def test_outputs_have_one_writer(recipe: Path) -> None:
+    written = [path for stage in stages(recipe / "params.yaml", recipe / "dvc.yaml").values() for path in outputs(stage)]
+    assert len(written) == len(set(written))
