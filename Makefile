@@ -33,16 +33,18 @@ ui: $(STAMP)
 	MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false mlflow ui --workers 1 --backend-store-uri sqlite:///$(CURDIR)/mlflow.db
 
 # torch brings what its build needs (CUDA libraries on most machines). constraints.txt names every other package and version, so
-# there is nothing to resolve: --no-deps, in two halves side by side. Byte code is written when a module is first imported.
+# there is nothing to resolve: --no-deps, torch and two halves of the rest side by side; then torch again, for what its build needs
+# beyond them. Byte code is written when a module is first imported.
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile
 $(STAMP): constraints.txt pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@echo "Installing $$(grep -c == constraints.txt) packages into $(VENV) ..."
-	$(PIP) --constraint constraints.txt torch
-	@grep -v '^#' constraints.txt | awk 'NR % 2' > $(VENV)/odd.txt
-	@grep -v '^#' constraints.txt | awk 'NR % 2 == 0' > $(VENV)/even.txt
+	@grep -v '^#' constraints.txt | grep -v '^torch==' | awk 'NR % 2' > $(VENV)/odd.txt
+	@grep -v '^#' constraints.txt | grep -v '^torch==' | awk 'NR % 2 == 0' > $(VENV)/even.txt
+	$(PIP) --no-deps --constraint constraints.txt torch & torch=$$!; \
 	$(PIP) --no-deps --requirement $(VENV)/odd.txt & odd=$$!; \
-	$(PIP) --no-deps --requirement $(VENV)/even.txt && wait $$odd
+	$(PIP) --no-deps --requirement $(VENV)/even.txt && wait $$torch && wait $$odd
+	$(PIP) --constraint constraints.txt torch
 	$(PIP) --no-deps --no-build-isolation --editable .
 	touch $(STAMP)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from tandem.params import Section
 from tandem.rerankers.losses import Loss
 from tandem.rerankers.pair_format import PairFormat
+from tandem.rerankers.pair_scorer import Lora
 
 __all__ = ["RerankerParams"]
 
@@ -29,3 +30,5 @@ class RerankerParams(Section):
     documents_per_query: int
     """of a query in a step, one of the highest label among them"""
     learning_rate: float
+    lora: Lora | None
+    """train an adapter {rank, alpha, dropout} and merge it; null trains all weights"""

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from stages.opening import open_stage, run
 from stages.reranker_sections import RerankerParams
-from tandem.evaluation.ranking import row_measures
+from tandem.evaluation.ranking import row_measures, row_values
 from tandem.formats.tables import write_curve
 from tandem.hardware import Precision, device_name, use_bf16
 from tandem.model_folders import save_model_folder, serving_code
@@ -36,23 +36,23 @@ def main(argv: Sequence[str] | None = None) -> None:
     ):
         own, bf16 = params.rerankers[paths.name], use_bf16(params.precision)
         rows, conflicts = read_ranking(paths.rows, **own.model_dump(include={"minimum_label", "maximum_label"}))
-        dev, _ = read_ranking(paths.dev_rows)
-        check_leakage(rows, dev)
+        check_leakage(rows, dev := read_ranking(paths.dev_rows)[0])
         reranker = Reranker(own.base, own.form, layers=own.layers, device=device_name(), bf16=bf16, seed=params.seed)
         trained = train_reranker(
             reranker,
             rows,
             **own.model_dump(include={"loss", "steps", "batch_size", "documents_per_query", "learning_rate"}),
+            lora=own.lora,
             **params.model_dump(include={"warmup_share", "evaluations", "patience", "seed"}),
-            dev_score=lambda model: row_measures(dev, model.compute_score)["ndcg_at_10"],
+            dev_score=lambda model: row_values(dev, model.compute_score)["ndcg_at_10"],
             scratch=scratch,
             bf16=bf16,
         )
         reranker.save(weights)
         tracked.log_series("loss", trained.loss)
         tracked.log_series("dev_ndcg_at_10", trained.dev)
-        tracked.log({f"dev_{name}": value for name, value in row_measures(dev, reranker.compute_score).items()})
-        tracked.log({"rows": len(rows), "conflicts": conflicts, "best_step": trained.best_step})
+        quality = {f"dev_{name}": value for name, value in row_measures(dev, reranker.compute_score).items()}
+        tracked.log({**quality, "rows": len(rows), "conflicts": conflicts, "best_step": trained.best_step})
         write_curve(paths.curve, {"loss": trained.loss, "dev_ndcg_at_10": trained.dev})
 
 

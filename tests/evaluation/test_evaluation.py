@@ -37,8 +37,9 @@ def test_graded_ndcg() -> None:
 
 
 def test_dev_score() -> None:
-    assert ndcg_at_10([("q", "a")], [ScoredDoc("q", "a", 1.0)]) == 1.0
-    assert ndcg_at_10([], []) == 0.0
+    run = [ScoredDoc("q", "a", 1.0)]
+    assert ndcg_at_10([("q", "a"), ("r", "a")], run) == [1.0, 0.0]
+    assert ndcg_at_10([], []) == []
 
 
 def test_paired_t_against_its_formula() -> None:

@@ -18,7 +18,7 @@ from tandem.records import LabelledPair, RankingRow
 from tandem.rerankers.distillation import ScoreCache, area_under_curve, teach
 from tandem.rerankers.losses import Loss, build_columns
 from tandem.rerankers.pair_format import PairFormat, encode_pairs
-from tandem.rerankers.pair_scorer import load_scorer
+from tandem.rerankers.pair_scorer import Lora, load_scorer
 from tandem.rerankers.ranking_data import build_rows, check_leakage, label_documents, read_ranking, sample_groups, split_by_query
 from tandem.rerankers.reranker import Reranker
 from tandem.rerankers.training import train_reranker
@@ -195,8 +195,11 @@ def test_every_loss_learns_and_the_best_checkpoint_stays(loss: Loss, tiny_cross_
     reranker = Reranker(str(tiny_cross_encoder), FORMATS["encoder"])
     rows = [(QUERIES[name], [(TEXTS[name], 1.0), *((text, 0.0) for other, text in TEXTS.items() if other != name)]) for name in QUERIES]
 
+    def hits(model: Reranker) -> list[float]:
+        return [float(model.rerank(QUERIES[name], TEXTS)[0].doc_id == name) for name in QUERIES]
+
     def accuracy(model: Reranker) -> float:
-        return sum(model.rerank(QUERIES[name], TEXTS)[0].doc_id == name for name in QUERIES) / len(QUERIES)
+        return sum(hits(model)) / len(QUERIES)
 
     before = accuracy(reranker)
     trained = train_reranker(
@@ -209,12 +212,12 @@ def test_every_loss_learns_and_the_best_checkpoint_stays(loss: Loss, tiny_cross_
         learning_rate=3e-3,
         warmup_share=0.1,
         evaluations=3,
-        dev_score=accuracy,
+        dev_score=hits,
         scratch=tmp_path,
         bf16=False,
         seed=1,
     )
-    assert accuracy(reranker) == max(score for _, score in trained.dev)
+    assert accuracy(reranker) == dict(trained.dev)[trained.best_step]
     assert accuracy(reranker) >= max(before + 0.3, 0.6)
 
 
@@ -227,7 +230,17 @@ def test_a_decoder_learns_too(reranker: Reranker, tmp_path: Path) -> None:
         return sum(good > bad for good, bad in scores) / len(scores)
 
     settings: dict[str, Any] = {"steps": 40, "batch_size": 3, "documents_per_query": 2, "learning_rate": 3e-3, "warmup_share": 0.1}
-    train_reranker(reranker, rows, loss="point_ce", **settings, evaluations=2, dev_score=gap, scratch=tmp_path, bf16=False, seed=1)
+    train_reranker(
+        reranker,
+        rows,
+        loss="point_ce",
+        **settings,
+        evaluations=2,
+        dev_score=lambda model: [gap(model)],
+        scratch=tmp_path,
+        bf16=False,
+        seed=1,
+    )
     assert gap(reranker) == 1.0
 
 
@@ -242,7 +255,7 @@ def test_early_stop(tiny_cross_encoder: Path, tmp_path: Path) -> None:
         **settings,
         evaluations=20,
         patience=2,
-        dev_score=lambda _: 0.5,
+        dev_score=lambda _: [0.5],
         scratch=tmp_path,
         bf16=False,
         seed=1,
@@ -301,3 +314,36 @@ def test_rows_are_built_by_text() -> None:
     texts = {"a": "one", "b": "one", "c": "two", "d": "", "e": "one"}
     (row,) = build_rows(pairs, {"q": ["c", "d", "e"]}, texts)
     assert row == RankingRow(query="which", pos=["one"], neg=["two"])
+
+
+@pytest.mark.parametrize("reranker", ["head", "yes_no"], indirect=True)
+def test_an_adapter_learns_resumes_and_is_merged(reranker: Reranker, tmp_path: Path) -> None:
+    rows = [(QUERIES[name], [(TEXTS[name], 1.0), (TEXTS["plot" if name != "plot" else "sort"], 0.0)]) for name in QUERIES]
+
+    def gap(model: Reranker) -> float:
+        scores = [model.compute_score([(query, text) for text, _ in documents]) for query, documents in rows]
+        return sum(torch.sigmoid(torch.tensor(good - bad)).item() for good, bad in scores) / len(scores)
+
+    settings: dict[str, Any] = {"batch_size": 3, "documents_per_query": 2, "learning_rate": 1e-2, "warmup_share": 0.0, "evaluations": 2}
+    before = gap(reranker)
+    everything = {
+        "loss": "point_ce",
+        **settings,
+        "lora": Lora(rank=4, alpha=8),
+        "dev_score": lambda model: [gap(model)],
+        "bf16": False,
+        "seed": 1,
+    }
+    trained = train_reranker(reranker, rows, **everything, steps=40, scratch=tmp_path)
+    assert trained.dev[-1][0] == 40
+    assert gap(reranker) == pytest.approx(max(score for _, score in trained.dev), abs=1e-4)
+    assert gap(reranker) > before + 0.2
+    assert {path.name for path in (tmp_path / "checkpoints/checkpoint-40").iterdir()} >= {"adapter.safetensors", "lora.json"}
+    assert not (tmp_path / "checkpoints/checkpoint-40/model.safetensors").exists()
+    reranker.save(tmp_path / "merged")
+    again = Reranker(str(tmp_path / "merged"))
+    assert again.compute_score(PAIRS) == pytest.approx(reranker.compute_score(PAIRS), abs=1e-4)
+    # A run that finds the checkpoints of a finished one has nothing left to do, and ends in the same model.
+    resumed = Reranker(reranker.scorer.base, reranker.scorer.form)
+    train_reranker(resumed, rows, **everything, steps=40, scratch=tmp_path)
+    assert resumed.compute_score(PAIRS) == pytest.approx(reranker.compute_score(PAIRS), abs=1e-3)

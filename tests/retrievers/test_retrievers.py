@@ -234,7 +234,7 @@ def fit(model: Any, corpus: list[Document], pairs: list[LabelledPair], scratch: 
         "evaluations": 2,
         "bf16": False,
         "seed": 1,
-        "dev_score": lambda _: 0.0,
+        "dev_score": lambda _: [0.0],
     }
     return train_retriever(model, [(pair.text, pair.doc_id) for pair in pairs], corpus, scratch=scratch, **{**settings, **changes})
 
@@ -253,13 +253,31 @@ def test_training_learns(
 def rising() -> Any:
     """A dev score that is higher each time it is taken."""
     values = iter(range(100))
-    return lambda _: float(next(values))
+    return lambda _: [float(next(values))]
+
+
+def test_a_dip_within_the_error_of_the_best_keeps_what_was_learnt(
+    late: Any, corpus: list[Document], pairs: list[LabelledPair], tmp_path: Path
+) -> None:
+    """Dev means .5, .7, .6 with a standard error of .35: the last checkpoint, not the luckiest."""
+    spread = iter([[0.15, 0.85], [0.35, 1.05], [0.25, 0.95]])
+    states: list[Any] = []
+
+    def score(model: Any) -> list[float]:
+        states.append({name: value.clone() for name, value in model.state_dict().items()})
+        return next(spread)
+
+    trained = fit(late, corpus, pairs, tmp_path, dev_score=score)
+    assert trained.best_step == trained.dev[-1][0]
+    assert [round(mean, 6) for _, mean in trained.dev] == [0.5, 0.7, 0.6]
+    for name, value in late.state_dict().items():
+        torch.testing.assert_close(value, states[-1][name], rtol=0, atol=0)
 
 
 def test_the_best_checkpoint_stays_step_0_included(late: Any, corpus: list[Document], pairs: list[LabelledPair], tmp_path: Path) -> None:
     before = {name: value.clone() for name, value in late.state_dict().items()}
     falling = iter([0.9, 0.5, 0.1])
-    trained = fit(late, corpus, pairs, tmp_path, dev_score=lambda _: next(falling))
+    trained = fit(late, corpus, pairs, tmp_path, dev_score=lambda _: [next(falling)])
     assert trained.best_step == 0
     for name, value in late.state_dict().items():
         torch.testing.assert_close(value, before[name], rtol=0, atol=0)
@@ -279,15 +297,15 @@ def test_resumed_equals_uninterrupted(tiny_encoder: Path, corpus: list[Document]
     fit(whole, corpus, pairs, tmp_path / "a", dev_score=rising())
     calls = iter([0.0, 1.0])
 
-    def killed(_: Any) -> float:
-        return next(calls)  # a third call, at step 30, raises: the run dies after its checkpoint at step 15
+    def killed(_: Any) -> list[float]:
+        return [next(calls)]  # a third call, at step 30, raises: the run dies after its checkpoint at step 15
 
     with pytest.raises(StopIteration):
         fit(build(), corpus, pairs, tmp_path / "b", dev_score=killed)
     assert [path.name for path in (tmp_path / "b" / "checkpoints").glob("checkpoint-*")] == ["checkpoint-15"]
     resumed = build()
     later = iter([0.0, 2.0])
-    trained = fit(resumed, corpus, pairs, tmp_path / "b", dev_score=lambda _: next(later))
+    trained = fit(resumed, corpus, pairs, tmp_path / "b", dev_score=lambda _: [next(later)])
     assert trained.best_step == 30
     for (name, left), right in zip(whole.state_dict().items(), resumed.state_dict().values(), strict=True):
         torch.testing.assert_close(left, right, rtol=0, atol=0, msg=name)

@@ -37,7 +37,9 @@ def project(collection: Path, tiny_cross_encoder: Path, tiny_generator: Path, tm
         own.update({"base": str(tiny_cross_encoder), **small})
         own["layers"] = 1 if own["layers"] else None
     head = {"kind": "head", "maximum_tokens": 64, "query_format": "query : {}", "document_format": "document : {}", "marker": " ."}
-    params["rerankers"]["teacher"].update({"base": str(tiny_generator), "form": head})
+    params["rerankers"]["teacher"].update(
+        {"base": str(tiny_generator), "form": head, "lora": {"rank": 2, "alpha": 4}, "learning_rate": 1e-3}
+    )
     params["train_reranker"]["evaluations"] = 2
     params["compare_rerankers"]["resamples"] = 100
     with Path("params.yaml").open("w") as file:

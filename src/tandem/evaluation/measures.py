@@ -34,7 +34,7 @@ def mean_measures(values: dict[str, dict[str, float]]) -> dict[str, float]:
     return {name: sum(own.values()) / max(len(own), 1) for name, own in values.items()}
 
 
-def ndcg_at_10(pairs: Sequence[tuple[str, str]], run: Sequence[ScoredDoc]) -> float:
-    """nDCG@10 of (query_id, doc_id) pairs that are all equally relevant: the dev score of training."""
+def ndcg_at_10(pairs: Sequence[tuple[str, str]], run: Sequence[ScoredDoc]) -> list[float]:
+    """nDCG@10 of each query of (query_id, doc_id) pairs that are all equally relevant: the dev score of training."""
     qrels = [Qrel(query_id, doc_id, 1) for query_id, doc_id in pairs]
-    return mean_measures(per_query(qrels, run))["ndcg_at_10"]
+    return list(per_query(qrels, run)["ndcg_at_10"].values())

@@ -6,15 +6,17 @@ from collections.abc import Callable, Sequence
 
 from ir_measures import Qrel, ScoredDoc
 
-from tandem.evaluation.measures import mean_measures, per_query
+from tandem.evaluation.measures import per_query
 
-__all__ = ["row_measures"]
+__all__ = ["row_measures", "row_values"]
 
 Row = tuple[str, Sequence[tuple[str, float]]]
 
 
-def row_measures(rows: Sequence[Row], score: Callable[[Sequence[tuple[str, str]]], list[float]], *, levels: int = 1) -> dict[str, float]:
-    """nDCG@10, MRR@10 and MAP of a scorer over rows, with the row's documents as candidates.
+def row_values(
+    rows: Sequence[Row], score: Callable[[Sequence[tuple[str, str]]], list[float]], *, levels: int = 1
+) -> dict[str, list[float]]:
+    """nDCG@10, MRR@10 and MAP of a scorer for each row, with the row's documents as candidates.
 
     Args:
         rows: (query, documents with labels from 0 to 1).
@@ -22,7 +24,7 @@ def row_measures(rows: Sequence[Row], score: Callable[[Sequence[tuple[str, str]]
         levels: of relevance above 0; a label becomes the nearest of them.
 
     Returns:
-        Means over the rows that have a relevant document, 0 where there is none.
+        Values of the rows that have a relevant document.
     """
     pairs = [(query, text) for query, documents in rows for text, _ in documents]
     scores = iter(score(pairs))
@@ -31,5 +33,10 @@ def row_measures(rows: Sequence[Row], score: Callable[[Sequence[tuple[str, str]]
         for j, (_, label) in enumerate(documents):
             qrels.append(Qrel(str(i), f"{i}-{j}", round(label * levels)))
             run.append(ScoredDoc(str(i), f"{i}-{j}", next(scores)))
-    means = mean_measures(per_query(qrels, run))
-    return {name: means[name] for name in ("ndcg_at_10", "mrr_at_10", "map")}
+    values = per_query(qrels, run)
+    return {name: list(values[name].values()) for name in ("ndcg_at_10", "mrr_at_10", "map")}
+
+
+def row_measures(rows: Sequence[Row], score: Callable[[Sequence[tuple[str, str]]], list[float]], *, levels: int = 1) -> dict[str, float]:
+    """The means of :func:`row_values`, 0 where there is no row with a relevant document."""
+    return {name: sum(own) / max(len(own), 1) for name, own in row_values(rows, score, levels=levels).items()}

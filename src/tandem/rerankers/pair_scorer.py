@@ -2,18 +2,32 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
 import torch
+from pydantic import BaseModel, ConfigDict, Field
+from safetensors.torch import load_file, save_file
 from sentence_transformers.base.modules import InputModule
 from torch import nn
 
 from tandem.rerankers.pair_format import PairFormat, encode_pairs
 
-__all__ = ["PairScorer", "load_scorer"]
+__all__ = ["Lora", "PairScorer", "load_scorer"]
 
 FORMAT_FILE = "pair_format.json"
+ADAPTER_FILE = "adapter.safetensors"
+LORA_FILE = "lora.json"
+
+
+class Lora(BaseModel):
+    """An adapter on every linear layer; the head, where there is one, is trained whole."""
+
+    model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
+    rank: int = Field(ge=1)
+    alpha: int = Field(ge=1)
+    dropout: float = Field(default=0.0, ge=0, lt=1)
 
 
 class PairScorer(InputModule):
@@ -23,14 +37,16 @@ class PairScorer(InputModule):
         model: sequence classification with one label (``encoder``, ``head``) or a causal language model (``yes_no``).
         tokenizer: with a pad token that is not its end token.
         form: of the input.
+        base: folder or id that the model came from, which a checkpoint of an adapter names.
     """
 
     save_in_root = True
     auto_model: Any  # a transformers model; nn.Module would make its attributes tensors
 
-    def __init__(self, model: nn.Module, tokenizer: Any, form: PairFormat) -> None:
+    def __init__(self, model: nn.Module, tokenizer: Any, form: PairFormat, *, base: str) -> None:
         super().__init__()
-        self.auto_model, self.tokenizer, self.form = model, tokenizer, form
+        self.auto_model, self.tokenizer, self.form, self.base = model, tokenizer, form, base
+        self.lora: Lora | None = None
         self.answers: tuple[int, int] | None = None
         if form.kind == "yes_no":
             self.answers = _first_tokens(tokenizer, form.yes, form.no)
@@ -58,23 +74,56 @@ class PairScorer(InputModule):
         if self.answers is None:
             features["scores"] = self.auto_model(**given).logits
             return features
-        hidden = self.auto_model.base_model(**given).last_hidden_state
+        model = self.auto_model if self.lora is None else self.auto_model.get_base_model()  # its layers carry the adapter
+        hidden = model.base_model(**given).last_hidden_state
         last = given["attention_mask"].sum(1) - 1
-        logits = self.auto_model.lm_head(hidden[torch.arange(len(last), device=last.device), last])
+        logits = model.lm_head(hidden[torch.arange(len(last), device=last.device), last])
         yes, no = self.answers
         features["scores"] = (logits[:, yes] - logits[:, no]).unsqueeze(1)
         return features
 
+    def add_adapter(self, lora: Lora) -> None:
+        """Freeze the model and train an adapter beside it."""
+        from peft import LoraConfig, get_peft_model
+
+        task = "CAUSAL_LM" if self.form.kind == "yes_no" else "SEQ_CLS"  # SEQ_CLS trains the head as well
+        config = LoraConfig(r=lora.rank, lora_alpha=lora.alpha, lora_dropout=lora.dropout, target_modules="all-linear", task_type=task)
+        self.auto_model, self.lora = get_peft_model(self.auto_model, config), lora
+
+    def merge_adapter(self) -> None:
+        """Put the adapter into the weights, where there is one."""
+        if self.lora is not None:
+            self.auto_model, self.lora = self.auto_model.merge_and_unload(), None
+
     def save(self, output_path: str, *_: Any, **__: Any) -> None:
-        """Write weights, tokenizer and format."""
-        self.auto_model.save_pretrained(output_path)
-        self.tokenizer.save_pretrained(output_path)
+        """Write weights, tokenizer and format; with an adapter, that and the base's name instead of the weights."""
+        folder = Path(output_path)
+        if self.lora is None:
+            self.auto_model.save_pretrained(folder)
+        else:
+            trained = {name: value.detach().cpu().contiguous() for name, value in self.auto_model.named_parameters() if value.requires_grad}
+            save_file(trained, folder / ADAPTER_FILE)
+            (folder / LORA_FILE).write_text(json.dumps({"base": self.base, "lora": self.lora.model_dump()}) + "\n", encoding="utf8")
+        self.tokenizer.save_pretrained(folder)
         (Path(output_path) / FORMAT_FILE).write_text(self.form.model_dump_json(indent=1) + "\n", encoding="utf8")
 
     @classmethod
     def load(cls, model_name_or_path: str, **_: Any) -> PairScorer:
-        """Read what :meth:`save` wrote."""
-        return load_scorer(model_name_or_path)
+        """Read what :meth:`save` wrote.
+
+        Raises:
+            ValueError: an adapter does not fit its base.
+        """
+        folder = Path(model_name_or_path)
+        if not (folder / LORA_FILE).exists():
+            return load_scorer(model_name_or_path)
+        stored = json.loads((folder / LORA_FILE).read_text(encoding="utf8"))
+        scorer = load_scorer(stored["base"], PairFormat.model_validate_json((folder / FORMAT_FILE).read_bytes()))
+        scorer.add_adapter(Lora(**stored["lora"]))
+        found = load_file(folder / ADAPTER_FILE)
+        if unknown := scorer.auto_model.load_state_dict(found, strict=False).unexpected_keys:
+            raise ValueError(f"{folder}: the adapter does not fit {stored['base']}: {unknown[0]} is not in it")
+        return scorer
 
 
 def load_scorer(name: str, form: PairFormat | None = None, *, layers: int | None = None, seed: int = 0) -> PairScorer:
@@ -108,7 +157,7 @@ def load_scorer(name: str, form: PairFormat | None = None, *, layers: int | None
         tokenizer.add_special_tokens({"pad_token": "<|pad|>"})
         model.resize_token_embeddings(len(tokenizer), mean_resizing=False)
     model.config.pad_token_id = tokenizer.pad_token_id
-    return PairScorer(model, tokenizer, form)
+    return PairScorer(model, tokenizer, form, base=name)
 
 
 def _first_tokens(tokenizer: Any, *words: str) -> tuple[int, int]:

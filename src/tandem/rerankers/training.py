@@ -11,6 +11,7 @@ from sentence_transformers import CrossEncoderTrainer, CrossEncoderTrainingArgum
 from transformers import EarlyStoppingCallback
 
 from tandem.rerankers.losses import Loss, build_columns, make_loss
+from tandem.rerankers.pair_scorer import Lora
 from tandem.rerankers.ranking_data import Labelled, sample_groups
 from tandem.rerankers.reranker import Reranker
 from tandem.training import DevEvaluator, Trained, train_and_select, trainer_settings
@@ -30,12 +31,13 @@ def train_reranker(
     warmup_share: float,
     evaluations: int,
     patience: int | None = None,
-    dev_score: Callable[[Reranker], float],
+    lora: Lora | None = None,
+    dev_score: Callable[[Reranker], Sequence[float]],
     scratch: Path,
     bf16: bool,
     seed: int,
 ) -> Trained:
-    """Train in place for a fixed number of steps and leave the reranker at its best dev score, step 0 included.
+    """Train in place for a fixed number of steps and leave the reranker at the step that :func:`tandem.training.choose_step` names.
 
     Args:
         reranker: to train.
@@ -49,7 +51,8 @@ def train_reranker(
         warmup_share: of the steps.
         evaluations: how often, evenly spaced, the dev score is taken.
         patience: stop after so many evaluations without a better score; None never stops.
-        dev_score: higher is better; called with the reranker.
+        lora: train an adapter only, and merge it in the end; None trains everything.
+        dev_score: a value for each dev query, higher is better; called with the reranker.
         scratch: checkpoints live here; a run that finds one goes on from it.
         bf16: train under bfloat16 autocast.
         seed: of samples and dropout.
@@ -57,6 +60,8 @@ def train_reranker(
     groups = sample_groups(rows, groups=steps * batch_size, documents=documents_per_query, seed=seed)
     columns, width = build_columns(groups, loss)
     model = reranker.model
+    if lora is not None:
+        reranker.scorer.add_adapter(lora)
     arguments = CrossEncoderTrainingArguments(
         **trainer_settings(steps=steps, batch_size=batch_size * width, evaluations=evaluations, scratch=scratch),
         learning_rate=learning_rate,
@@ -66,7 +71,7 @@ def train_reranker(
         seed=seed,
     )
 
-    def score(_: Any) -> float:
+    def score(_: Any) -> Sequence[float]:
         return dev_score(reranker)
 
     trainer = CrossEncoderTrainer(
@@ -77,4 +82,6 @@ def train_reranker(
         evaluator=DevEvaluator(score),
         callbacks=[] if patience is None else [EarlyStoppingCallback(early_stopping_patience=patience)],
     )
-    return train_and_select(trainer, model, score, scratch)
+    trained = train_and_select(trainer, model, score, scratch)
+    reranker.scorer.merge_adapter()
+    return trained

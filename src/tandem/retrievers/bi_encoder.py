@@ -24,7 +24,7 @@ def train_bi_encoder(
     encoder: str,
     layers: int | None,
     maximum_tokens: int,
-    measure: Callable[[Sequence[tuple[str, str]], Any], float],
+    measure: Callable[[Sequence[tuple[str, str]], Any], Sequence[float]],
     dev_documents: int,
     device: str,
     seed: int,
@@ -40,7 +40,7 @@ def train_bi_encoder(
         encoder: see :func:`tandem.retrievers.dense.load_dense`, as for ``layers`` and ``maximum_tokens``.
         layers: kept of the encoder; None keeps all.
         maximum_tokens: of a text.
-        measure: relevant (query_id, doc_id) pairs and a run to a score.
+        measure: relevant (query_id, doc_id) pairs and a run to a value for each query.
         dev_documents: see :func:`choose_dev`.
         device: to train on.
         seed: of everything random.

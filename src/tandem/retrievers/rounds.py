@@ -14,7 +14,7 @@ from tandem.training import Trained
 
 __all__ = ["train_round"]
 
-Measure = Callable[[Sequence[tuple[str, str]], Any], float]
+Measure = Callable[[Sequence[tuple[str, str]], Any], Sequence[float]]
 
 
 def train_round(
@@ -43,7 +43,7 @@ def train_round(
         generated: rows of the rounds whose kept queries are trained on.
         folder: to write the weights into.
         initial: arguments of :func:`tandem.retrievers.colbert.build_colbert`; every round starts there, not from the round before.
-        measure: relevant (query_id, doc_id) pairs and a run to a score.
+        measure: relevant (query_id, doc_id) pairs and a run to a value for each query.
         queries_per_document: see :func:`choose_pairs`.
         labelled_copies: see :func:`choose_pairs`.
         dev_documents: see :func:`choose_dev`.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ from sentence_transformers import (
 from tandem.records import Document, document_text, group_numbers
 from tandem.retrievers.examples import build_training_set
 from tandem.retrievers.losses import MaskedContrastiveLoss, colbert_scores, dense_scores
-from tandem.training import DevEvaluator, Trained, train_and_select, trainer_settings
+from tandem.training import DevEvaluator, DevScore, Trained, summarise, train_and_select, trainer_settings
 
 __all__ = ["train_retriever"]
 
@@ -36,12 +36,12 @@ def train_retriever(
     negatives: int,
     evaluations: int,
     training_document_tokens: int | None = None,
-    dev_score: Callable[[Any], float],
+    dev_score: DevScore,
     scratch: Path,
     bf16: bool,
     seed: int,
 ) -> Trained:
-    """Train in place for a fixed number of steps and leave the model at its best dev score, step 0 included.
+    """Train in place for a fixed number of steps and leave the model at the step that :func:`tandem.training.choose_step` names.
 
     With no pair there is nothing to learn from, and the model stays as it is.
 
@@ -57,13 +57,13 @@ def train_retriever(
         negatives: sampled documents a row, beside the in-batch ones.
         training_document_tokens: cut documents here while training a ColBERT; the model keeps its own length for search.
         evaluations: how often, evenly spaced, the dev score is taken.
-        dev_score: higher is better; called with the model.
+        dev_score: a value for each dev query, higher is better; called with the model.
         scratch: checkpoints live here; a run that finds one goes on from it.
         bf16: train under bfloat16 autocast.
         seed: of dropout.
     """
     if not pairs:
-        return Trained([], [(0, dev_score(model))], 0)
+        return Trained([], [(0, summarise(dev_score(model))[0])], 0)
     training_set = build_training_set(
         pairs,
         {document.doc_id: document_text(document) for document in documents},
