@@ -1,15 +1,16 @@
-"""A stage's flags: paths, and the few words that dvc.yaml passes."""
+"""A stage as a command: its flags, and how its process ends."""
 
 from __future__ import annotations
 
 import argparse
 import logging
 import os
+import sys
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
-__all__ = ["parse"]
+__all__ = ["parse", "run"]
 
 
 def parse(doc: str | None, argv: Sequence[str] | None, *paths: str, words: Sequence[str] = ()) -> argparse.Namespace:
@@ -22,6 +23,23 @@ def parse(doc: str | None, argv: Sequence[str] | None, *paths: str, words: Seque
         parser.add_argument(f"--{name.replace('_', '-')}", required=True)
     _quiet()
     return parser.parse_args(argv)
+
+
+def run(main: Callable[[], None]) -> None:
+    """Run a stage; bad input ends it with one line on standard error, a bug with its traceback.
+
+    The process then ends without tearing down torch and what came with it: all files are closed, and it would take 1.3 s a stage.
+    """
+    try:
+        main()
+    except (ValueError, FileNotFoundError) as error:
+        if os.environ.get("TANDEM_TRACEBACK"):
+            raise
+        sys.exit(f"error: {error}")
+    logging.shutdown()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(0)
 
 
 def _quiet() -> None:

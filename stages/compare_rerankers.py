@@ -6,9 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from stages.opening import open_stage, run
-from tandem.evaluation.comparison import COLUMNS, compare_systems, read_systems, to_markdown
-from tandem.formats.jsonl import write_json, write_text
-from tandem.formats.tables import write_table
+from tandem.evaluation.comparison import compare_systems, read_systems, write_comparison
 from tandem.params import Section
 
 
@@ -28,11 +26,10 @@ def main(argv: Sequence[str] | None = None) -> None:
     with open_stage("compare_rerankers", Params, argv, reads="evaluation", writes="comparison table text") as (paths, params, tracked, _):
         systems = read_systems([paths.evaluation / f"{name}.json" for name in params.rerankers])
         rows = compare_systems(systems, **params.model_dump(exclude={"rerankers"}))
-        write_json(paths.comparison, rows)
-        write_table(paths.table, rows, COLUMNS)
-        write_text(paths.text, to_markdown(rows, measure=params.measure, baseline=params.baseline))
+        shown = params.model_dump(include={"measure", "baseline"})
+        text = write_comparison(rows, paths.table, paths.comparison, paths.text, **shown)
         tracked.log({f"{row['system']}/{params.measure}": row[params.measure] for row in rows})
-        print(paths.text.read_text(encoding="utf8"))
+        print(text)
 
 
 if __name__ == "__main__":

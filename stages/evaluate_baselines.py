@@ -7,7 +7,7 @@ from typing import Any
 
 from stages.opening import open_stage, run
 from stages.sections import RetrieverParams
-from tandem.evaluation.measures import mean_measures, per_query
+from tandem.evaluation.measures import measure_runs
 from tandem.formats.beir import read_qrels
 from tandem.formats.jsonl import read_records, write_json
 from tandem.hardware import device_name
@@ -45,8 +45,7 @@ def main(argv: Sequence[str] | None = None) -> None:
             "dense": dense.search(bi_encoder, documents, queries, depth=params.depth),
             "colbert": colbert.search(late, documents, queries, depth=params.depth),
         }
-        values = {name: per_query(qrels, ranked) for name, ranked in runs.items()}
-        means = {name: mean_measures(own) for name, own in values.items()}
+        values, means = measure_runs(qrels, runs)
         write_json(paths.metrics, means)
         write_json(paths.per_query, values)
         tracked.log({f"{name}/{key}": value for name, own in means.items() for key, value in own.items()})

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from stages.opening import open_stage, run
-from tandem.evaluation.measures import mean_measures, per_query
+from tandem.evaluation.measures import measure_runs
 from tandem.formats.beir import read_qrels
 from tandem.formats.jsonl import read_records, write_json
 from tandem.hardware import Precision, device_name, use_bf16
@@ -34,8 +34,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         candidates = Index(documents).search(queries, depth=params.depth)
         reranker = Reranker(str(paths.weights), device=device_name(), bf16=use_bf16(params.precision))
         rescored = reranker.rerank_run(candidates, queries, documents, depth=params.depth, batch_size=params.batch_size)
-        values = {"bm25": per_query(qrels, candidates), paths.name: per_query(qrels, rescored)}
-        means = {name: mean_measures(own) for name, own in values.items()}
+        values, means = measure_runs(qrels, {"bm25": candidates, paths.name: rescored})
         write_json(paths.metrics, means)
         write_json(paths.per_query, values)
         tracked.log({f"{name}/{key}": value for name, own in means.items() for key, value in own.items()})

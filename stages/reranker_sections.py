@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from tandem.adapters import Lora
 from tandem.params import Section
 from tandem.rerankers.losses import Loss
 from tandem.rerankers.pair_format import PairFormat
-from tandem.rerankers.pair_scorer import Lora
 
 __all__ = ["RerankerParams"]
 

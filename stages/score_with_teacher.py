@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
+from pathlib import Path
 
 from stages.opening import open_stage, run
 from tandem.evaluation.ranking import row_measures
@@ -22,26 +23,24 @@ class Params(Section):
     """above 1 softens"""
     batch_size: int
     precision: Precision
-    seed: int
 
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Read rows and the teacher, write rows with its scores and its own quality on the dev rows."""
     reads, writes = "rows dev_rows teacher", "taught metrics"
-    with open_stage("score_with_teacher", Params, argv, reads=reads, writes=writes) as (paths, params, tracked, scratch):
+    with open_stage("score_with_teacher", Params, argv, reads=reads, writes=writes) as (paths, params, tracked, _):
         reranker = Reranker(str(paths.teacher), device=device_name(), bf16=use_bf16(params.precision))
-        score = partial(reranker.compute_score, batch_size=params.batch_size)
+        cache = ScoreCache(Path(".scratch/teacher_scores.jsonl"), folder_digest(paths.teacher))
+        score = partial(cache.score, scorer=partial(reranker.compute_score, batch_size=params.batch_size))
         dev, _ = read_ranking(paths.dev_rows)
-        logits = score([(query, text) for query, documents in dev for text, _ in documents])
         labels = [label for _, documents in dev for _, label in documents]
-        remaining = iter(logits)
-        quality = row_measures(dev, lambda pairs: [next(remaining) for _ in pairs])
+        logits = score([(query, text) for query, documents in dev for text, _ in documents])
+        quality = row_measures(dev, score)
         metrics = {**{f"teacher_{name}": value for name, value in quality.items()}, "teacher_auc": area_under_curve(labels, logits)}
         write_json(paths.metrics, metrics)
         tracked.log(metrics)
-        cache = ScoreCache(scratch / "scores.jsonl", folder_digest(paths.teacher))
         rows, _ = read_ranking(paths.rows)
-        write_records(paths.taught, teach(rows, lambda pairs: cache.score(pairs, score), temperature=params.temperature))
+        write_records(paths.taught, teach(rows, score, temperature=params.temperature))
 
 
 if __name__ == "__main__":

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from stages.opening import open_stage, run
-from stages.sections import LoraParams, PromptParams
+from stages.sections import PromptParams
+from tandem.adapters import Lora
 from tandem.formats.jsonl import read_records
 from tandem.formats.tables import write_curve
 from tandem.generators.sft import fine_tune_on_pairs
@@ -23,7 +24,7 @@ class Params(Section):
     epochs: float
     batch_size: int
     learning_rate: float
-    lora: LoraParams
+    lora: Lora
     prompt: PromptParams
     precision: Precision
     seed: int

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from stages.opening import open_stage, run
-from stages.sections import PPOParams, PromptParams, RewardWeights
+from stages.ppo_sections import PPOParams, RewardWeights
+from stages.sections import PromptParams
 from tandem.feedback.difficulty import document_difficulty
 from tandem.filters.reward import round_trip_reward
 from tandem.formats.jsonl import read_records
@@ -41,7 +42,7 @@ def main(argv: Sequence[str] | None = None) -> None:
             texts,
             document_difficulty(read_records(paths.difficulty, Difficulty)),
             weights,
-            round_trip=round_trip_reward(corpus, Index(texts).search),
+            round_trip=round_trip_reward(corpus, Index(texts).search) if params.rewards.round_trip else None,
             **params.model_dump(exclude={"prompt"}),
             **params.prompt.model_dump(),
             scratch=scratch,

@@ -11,7 +11,7 @@ from tandem.formats.tables import write_curve
 from tandem.hardware import Precision, device_name, use_bf16
 from tandem.model_folders import save_model_folder, serving_code
 from tandem.params import Section
-from tandem.rerankers.ranking_data import check_leakage, read_ranking
+from tandem.rerankers.ranking_data import read_split
 from tandem.rerankers.reranker import Reranker
 from tandem.rerankers.training import train_reranker
 
@@ -35,8 +35,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         save_model_folder(paths.model, serving_code("reranker_model")) as weights,
     ):
         own, bf16 = params.rerankers[paths.name], use_bf16(params.precision)
-        rows, conflicts = read_ranking(paths.rows, **own.model_dump(include={"minimum_label", "maximum_label"}))
-        check_leakage(rows, dev := read_ranking(paths.dev_rows)[0])
+        rows, dev, conflicts = read_split(paths.rows, paths.dev_rows, **own.model_dump(include={"minimum_label", "maximum_label"}))
         reranker = Reranker(own.base, own.form, layers=own.layers, device=device_name(), bf16=bf16, seed=params.seed)
         trained = train_reranker(
             reranker,

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from stages.opening import open_stage, run
-from stages.sections import LoraParams, PromptParams
+from stages.sections import PromptParams
+from tandem.adapters import Lora
 from tandem.formats.jsonl import read_records, write_json
 from tandem.formats.tables import write_curve
 from tandem.generators.reward_model import fit_reward_model
@@ -26,7 +27,7 @@ class Params(Section):
     """on held-out pairs; below it PPO leaves the generator as it is"""
     minimum_pairs: int
     """training pairs below which there is nothing to learn from"""
-    lora: LoraParams
+    lora: Lora
     prompt: PromptParams
     precision: Precision
     seed: int
@@ -44,8 +45,7 @@ def main(argv: Sequence[str] | None = None) -> None:
             paths.model,
             **params.model_dump(exclude={"lora", "prompt", "precision"}),
             **{f"lora_{key}": value for key, value in params.lora.model_dump().items()},
-            template=params.prompt.template,
-            document_tokens=params.prompt.document_tokens,
+            **params.prompt.model_dump(include={"template", "document_tokens"}),
             scratch=scratch,
             device=device_name(),
             bf16=use_bf16(params.precision),

@@ -19,12 +19,13 @@ def resolve_encoder(name: str) -> str:
     return str(Path(MODEL_DIR))
 
 
-def keep_layers(model: Any, layers: int | None) -> None:
+def keep_layers(model: Any, layers: int | None, *, key: str = "retriever.layers") -> None:
     """Drop all but an encoder's first layers, in place, and say so in its configuration.
 
     Args:
         model: a transformers encoder.
         layers: how many stay; None keeps all.
+        key: of params.yaml, that an error names.
 
     Raises:
         ValueError: the encoder has fewer layers than asked for.
@@ -33,7 +34,7 @@ def keep_layers(model: Any, layers: int | None) -> None:
         return
     total = model.config.num_hidden_layers
     if not 1 <= layers <= total:
-        raise ValueError(f"retriever.layers: {layers} found, 1 to {total} allowed for {type(model).__name__}")
+        raise ValueError(f"{key}: {layers} found, 1 to {total} allowed for {type(model).__name__}")
     for parent in model.modules():
         for name, child in parent.named_children():
             if isinstance(child, nn.ModuleList) and len(child) == total:

@@ -12,13 +12,14 @@ import torch
 from conftest import QUERIES, TEXTS
 from ir_measures import ScoredDoc
 
+from tandem.adapters import Lora
 from tandem.encoders import resolve_encoder
 from tandem.formats.jsonl import InputError, write_records
 from tandem.records import LabelledPair, RankingRow
 from tandem.rerankers.distillation import ScoreCache, area_under_curve, teach
 from tandem.rerankers.losses import Loss, build_columns
 from tandem.rerankers.pair_format import PairFormat, encode_pairs
-from tandem.rerankers.pair_scorer import Lora, load_scorer
+from tandem.rerankers.pair_scorer import load_scorer
 from tandem.rerankers.ranking_data import build_rows, check_leakage, label_documents, read_ranking, sample_groups, split_by_query
 from tandem.rerankers.reranker import Reranker
 from tandem.rerankers.training import train_reranker
@@ -347,3 +348,24 @@ def test_an_adapter_learns_resumes_and_is_merged(reranker: Reranker, tmp_path: P
     resumed = Reranker(reranker.scorer.base, reranker.scorer.form)
     train_reranker(resumed, rows, **everything, steps=40, scratch=tmp_path)
     assert resumed.compute_score(PAIRS) == pytest.approx(reranker.compute_score(PAIRS), abs=1e-3)
+
+
+@pytest.mark.parametrize("reranker", ["head"], indirect=True)
+def test_a_checkpoint_of_an_adapter_keeps_the_layers_that_were_kept(reranker: Reranker, tmp_path: Path) -> None:
+    base, form = reranker.scorer.base, reranker.scorer.form
+    cut = load_scorer(base, form, layers=1)
+    cut.add_adapter(Lora(rank=2, alpha=4))
+    with torch.no_grad():
+        for parameter in cut.parameters():
+            if parameter.requires_grad:
+                parameter.normal_(std=0.3)
+    tmp_path.joinpath("cut").mkdir()
+    cut.save(str(tmp_path / "cut"))
+    again = type(cut).load(str(tmp_path / "cut"))
+    assert again.layers == again.config.num_hidden_layers == 1
+    cut.eval(), again.eval()
+    with torch.no_grad():
+        expected, found = (scorer(scorer.preprocess(PAIRS))["scores"] for scorer in (cut, again))
+    assert torch.allclose(expected, found, atol=1e-5)
+    with pytest.raises(ValueError, match="layers: 9 found, 1 to 2 allowed"):
+        load_scorer(base, form, layers=9)

@@ -10,8 +10,10 @@ import orjson
 
 from tandem.evaluation.measures import MEASURES, mean_measures
 from tandem.evaluation.significance import bootstrap_interval, compare, holm
+from tandem.formats.jsonl import write_json, write_text
+from tandem.formats.tables import write_table
 
-__all__ = ["COLUMNS", "compare_systems", "read_systems", "to_markdown"]
+__all__ = ["COLUMNS", "compare_systems", "read_systems", "to_markdown", "write_comparison"]
 
 TESTS = [
     "difference",
@@ -56,9 +58,9 @@ def compare_systems(systems: Mapping[str, Values], *, measure: str, baseline: st
         ValueError: ``measure`` or ``baseline`` is not among those there are.
     """
     if measure not in MEASURES:
-        raise ValueError(f"compare_rounds.measure: {measure!r} found, allowed: {', '.join(MEASURES)}")
+        raise ValueError(f"measure: {measure!r} found, allowed: {', '.join(MEASURES)}")
     if baseline not in systems:
-        raise ValueError(f"compare_rounds.baseline: {baseline!r} found, allowed: {', '.join(systems)}")
+        raise ValueError(f"baseline: {baseline!r} found, allowed: {', '.join(systems)}")
     settings = {"resamples": resamples, "seed": seed}
     tests = {name: compare(systems[baseline][measure], values[measure], **settings) for name, values in systems.items() if name != baseline}
     holm_t = dict(zip(tests, holm([test.p_t for test in tests.values()]), strict=True))
@@ -74,6 +76,15 @@ def compare_systems(systems: Mapping[str, Values], *, measure: str, baseline: st
             row |= {"wins": test.wins, "ties": test.ties, "losses": test.losses}
         rows.append(row)
     return rows
+
+
+def write_comparison(rows: Sequence[Mapping[str, Any]], table: Path, comparison: Path, text: Path, *, measure: str, baseline: str) -> str:
+    """Write rows of :func:`compare_systems` as CSV, JSON and Markdown; the Markdown is returned."""
+    write_json(comparison, rows)
+    write_table(table, rows, COLUMNS)
+    markdown = to_markdown(rows, measure=measure, baseline=baseline)
+    write_text(text, markdown)
+    return markdown
 
 
 def to_markdown(rows: Sequence[Mapping[str, Any]], *, measure: str, baseline: str) -> str:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import ir_measures
 from ir_measures import AP, RR, Qrel, R, ScoredDoc, nDCG
 
-__all__ = ["MEASURES", "mean_measures", "ndcg_at_10", "per_query"]
+__all__ = ["MEASURES", "mean_measures", "measure_runs", "ndcg_at_10", "per_query"]
 
 MEASURES = {"ndcg_at_10": nDCG @ 10, "recall_at_10": R @ 10, "recall_at_100": R @ 100, "mrr_at_10": RR @ 10, "map": AP}
 
@@ -32,6 +32,14 @@ def per_query(qrels: Sequence[Qrel], run: Sequence[ScoredDoc]) -> dict[str, dict
 def mean_measures(values: dict[str, dict[str, float]]) -> dict[str, float]:
     """The mean of each measure over its queries, 0 where there are none."""
     return {name: sum(own.values()) / max(len(own), 1) for name, own in values.items()}
+
+
+def measure_runs(
+    qrels: Sequence[Qrel], runs: Mapping[str, Sequence[ScoredDoc]]
+) -> tuple[dict[str, dict[str, dict[str, float]]], dict[str, dict[str, float]]]:
+    """Per-query values and means of several systems, by their names."""
+    values = {name: per_query(qrels, run) for name, run in runs.items()}
+    return values, {name: mean_measures(own) for name, own in values.items()}
 
 
 def ndcg_at_10(pairs: Sequence[tuple[str, str]], run: Sequence[ScoredDoc]) -> list[float]:

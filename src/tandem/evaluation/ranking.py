@@ -13,15 +13,12 @@ __all__ = ["row_measures", "row_values"]
 Row = tuple[str, Sequence[tuple[str, float]]]
 
 
-def row_values(
-    rows: Sequence[Row], score: Callable[[Sequence[tuple[str, str]]], list[float]], *, levels: int = 1
-) -> dict[str, list[float]]:
+def row_values(rows: Sequence[Row], score: Callable[[Sequence[tuple[str, str]]], list[float]]) -> dict[str, list[float]]:
     """nDCG@10, MRR@10 and MAP of a scorer for each row, with the row's documents as candidates.
 
     Args:
-        rows: (query, documents with labels from 0 to 1).
+        rows: (query, documents with labels from 0 to 1); a label above a half is relevant.
         score: (query, document) pairs to scores.
-        levels: of relevance above 0; a label becomes the nearest of them.
 
     Returns:
         Values of the rows that have a relevant document.
@@ -31,12 +28,12 @@ def row_values(
     qrels, run = [], []
     for i, (_, documents) in enumerate(rows):
         for j, (_, label) in enumerate(documents):
-            qrels.append(Qrel(str(i), f"{i}-{j}", round(label * levels)))
+            qrels.append(Qrel(str(i), f"{i}-{j}", int(label > 0.5)))
             run.append(ScoredDoc(str(i), f"{i}-{j}", next(scores)))
     values = per_query(qrels, run)
     return {name: list(values[name].values()) for name in ("ndcg_at_10", "mrr_at_10", "map")}
 
 
-def row_measures(rows: Sequence[Row], score: Callable[[Sequence[tuple[str, str]]], list[float]], *, levels: int = 1) -> dict[str, float]:
+def row_measures(rows: Sequence[Row], score: Callable[[Sequence[tuple[str, str]]], list[float]]) -> dict[str, float]:
     """The means of :func:`row_values`, 0 where there is no row with a relevant document."""
-    return {name: sum(own) / max(len(own), 1) for name, own in row_values(rows, score, levels=levels).items()}
+    return {name: sum(own) / max(len(own), 1) for name, own in row_values(rows, score).items()}

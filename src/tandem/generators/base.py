@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-__all__ = ["adapter_config", "load_generator", "merge_adapter", "resolve_generator", "save_generator"]
+__all__ = ["load_generator", "merge_adapter", "resolve_generator", "save_generator"]
 
 BUILTIN = Path(__file__).parent / "builtin"
 
@@ -52,13 +52,6 @@ def load_generator(name: str, *, device: str = "cpu", bf16: bool = False) -> tup
     ends = ends if isinstance(ends, list) else [ends] if ends is not None else []
     model.generation_config.eos_token_id = sorted({*ends, tokenizer.eos_token_id})
     return model.to(device), tokenizer
-
-
-def adapter_config(*, rank: int, alpha: int, dropout: float, task: str = "CAUSAL_LM") -> Any:
-    """A LoRA configuration on every linear layer; ``SEQ_CLS`` trains and saves the score head as well."""
-    from peft import LoraConfig
-
-    return LoraConfig(r=rank, lora_alpha=alpha, lora_dropout=dropout, target_modules="all-linear", task_type=task)
 
 
 def merge_adapter(model: Any, example: dict[str, torch.Tensor], *, tolerance: float = 1e-2) -> tuple[Any, float]:

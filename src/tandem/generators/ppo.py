@@ -18,8 +18,8 @@ from torch import Tensor, nn
 from torch.nn.functional import log_softmax
 from tqdm import tqdm
 
+from tandem.adapters import adapter_config
 from tandem.generators import ppo_math
-from tandem.generators.base import adapter_config
 from tandem.generators.decoding import decode, end_tokens
 from tandem.generators.prompts import clean_query
 

@@ -31,7 +31,7 @@ def improve_generator(
     document_tokens: int,
     keywords: int,
     rewards: Mapping[str, float],
-    round_trip: Reward,
+    round_trip: Reward | None,
     steps: int,
     order: str,
     seed: int,
@@ -53,7 +53,7 @@ def improve_generator(
         keywords: in a prompt, at most.
         rewards: weights of ``reward_model`` (the paper's), which counts only where its gate has passed, and ``round_trip``; 0 leaves
             one out.
-        round_trip: the function of that name.
+        round_trip: the function of that name; None where its weight is 0.
         steps: of PPO.
         order: of the documents.
         seed: of everything random.
@@ -66,7 +66,7 @@ def improve_generator(
     """
     model, tokenizer = load_generator(str(generator), device=device)
     prompt: dict[str, Any] = {"template": template, "maximum_document_tokens": document_tokens}
-    parts = [(rewards["round_trip"], round_trip)] if rewards["round_trip"] else []
+    parts = [(rewards["round_trip"], round_trip)] if rewards["round_trip"] and round_trip else []
     if rewards["reward_model"] and passes(gate):
         judge = load_reward_model(str(reward_model), tokenizer, device=device)
         parts.append((rewards["reward_model"], reward_function(judge, tokenizer, **prompt)))

@@ -12,8 +12,9 @@ from typing import Any
 
 import torch
 
+from tandem.adapters import adapter_config
 from tandem.formats.checkpoints import latest_checkpoint
-from tandem.generators.base import adapter_config, load_generator, merge_adapter, resolve_generator, save_generator
+from tandem.generators.base import load_generator, merge_adapter, resolve_generator, save_generator
 from tandem.generators.prompts import DEFAULT_TEMPLATE, completion_text, render_prompts
 from tandem.records import PreferencePair
 

@@ -10,8 +10,9 @@ from typing import Any
 
 import torch
 
+from tandem.adapters import adapter_config
 from tandem.formats.checkpoints import latest_checkpoint
-from tandem.generators.base import adapter_config, load_generator, merge_adapter, save_generator
+from tandem.generators.base import load_generator, merge_adapter, save_generator
 from tandem.generators.keywords import content_words, document_frequencies, draw_keywords
 from tandem.generators.prompts import completion_text, render_prompts
 from tandem.records import Document, LabelledPair, document_text

@@ -7,27 +7,19 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from pydantic import BaseModel, ConfigDict, Field
 from safetensors.torch import load_file, save_file
 from sentence_transformers.base.modules import InputModule
 from torch import nn
 
+from tandem.adapters import Lora, adapter_config
+from tandem.encoders import keep_layers
 from tandem.rerankers.pair_format import PairFormat, encode_pairs
 
-__all__ = ["Lora", "PairScorer", "load_scorer"]
+__all__ = ["PairScorer", "load_scorer"]
 
 FORMAT_FILE = "pair_format.json"
 ADAPTER_FILE = "adapter.safetensors"
 LORA_FILE = "lora.json"
-
-
-class Lora(BaseModel):
-    """An adapter on every linear layer; the head, where there is one, is trained whole."""
-
-    model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
-    rank: int = Field(ge=1)
-    alpha: int = Field(ge=1)
-    dropout: float = Field(default=0.0, ge=0, lt=1)
 
 
 class PairScorer(InputModule):
@@ -37,15 +29,16 @@ class PairScorer(InputModule):
         model: sequence classification with one label (``encoder``, ``head``) or a causal language model (``yes_no``).
         tokenizer: with a pad token that is not its end token.
         form: of the input.
-        base: folder or id that the model came from, which a checkpoint of an adapter names.
+        base: folder or id that the model came from, and ``layers``, how many of its layers were kept (None: all); a checkpoint of an
+            adapter names both.
     """
 
     save_in_root = True
     auto_model: Any  # a transformers model; nn.Module would make its attributes tensors
 
-    def __init__(self, model: nn.Module, tokenizer: Any, form: PairFormat, *, base: str) -> None:
+    def __init__(self, model: nn.Module, tokenizer: Any, form: PairFormat, *, base: str, layers: int | None = None) -> None:
         super().__init__()
-        self.auto_model, self.tokenizer, self.form, self.base = model, tokenizer, form, base
+        self.auto_model, self.tokenizer, self.form, self.base, self.layers = model, tokenizer, form, base, layers
         self.lora: Lora | None = None
         self.answers: tuple[int, int] | None = None
         if form.kind == "yes_no":
@@ -84,11 +77,10 @@ class PairScorer(InputModule):
 
     def add_adapter(self, lora: Lora) -> None:
         """Freeze the model and train an adapter beside it."""
-        from peft import LoraConfig, get_peft_model
+        from peft import get_peft_model
 
         task = "CAUSAL_LM" if self.form.kind == "yes_no" else "SEQ_CLS"  # SEQ_CLS trains the head as well
-        config = LoraConfig(r=lora.rank, lora_alpha=lora.alpha, lora_dropout=lora.dropout, target_modules="all-linear", task_type=task)
-        self.auto_model, self.lora = get_peft_model(self.auto_model, config), lora
+        self.auto_model, self.lora = get_peft_model(self.auto_model, adapter_config(**lora.model_dump(), task=task)), lora
 
     def merge_adapter(self) -> None:
         """Put the adapter into the weights, where there is one."""
@@ -103,7 +95,9 @@ class PairScorer(InputModule):
         else:
             trained = {name: value.detach().cpu().contiguous() for name, value in self.auto_model.named_parameters() if value.requires_grad}
             save_file(trained, folder / ADAPTER_FILE)
-            (folder / LORA_FILE).write_text(json.dumps({"base": self.base, "lora": self.lora.model_dump()}) + "\n", encoding="utf8")
+            (folder / LORA_FILE).write_text(
+                json.dumps({"base": self.base, "layers": self.layers, "lora": self.lora.model_dump()}) + "\n", encoding="utf8"
+            )
         self.tokenizer.save_pretrained(folder)
         (Path(output_path) / FORMAT_FILE).write_text(self.form.model_dump_json(indent=1) + "\n", encoding="utf8")
 
@@ -118,7 +112,8 @@ class PairScorer(InputModule):
         if not (folder / LORA_FILE).exists():
             return load_scorer(model_name_or_path)
         stored = json.loads((folder / LORA_FILE).read_text(encoding="utf8"))
-        scorer = load_scorer(stored["base"], PairFormat.model_validate_json((folder / FORMAT_FILE).read_bytes()))
+        form = PairFormat.model_validate_json((folder / FORMAT_FILE).read_bytes())
+        scorer = load_scorer(stored["base"], form, layers=stored["layers"])
         scorer.add_adapter(Lora(**stored["lora"]))
         found = load_file(folder / ADAPTER_FILE)
         if unknown := scorer.auto_model.load_state_dict(found, strict=False).unexpected_keys:
@@ -132,11 +127,11 @@ def load_scorer(name: str, form: PairFormat | None = None, *, layers: int | None
     Args:
         name: folder or Hugging Face id.
         form: of the input; None reads the folder's own.
-        layers: keep an encoder's first layers only.
+        layers: keep the first layers only.
         seed: of a head that the model does not have yet.
 
     Raises:
-        ValueError: no format is given and none was saved.
+        ValueError: no format is given and none was saved, or the model has fewer layers than are to be kept.
     """
     from transformers import AutoModelForCausalLM, AutoModelForSequenceClassification, AutoTokenizer
 
@@ -150,14 +145,14 @@ def load_scorer(name: str, form: PairFormat | None = None, *, layers: int | None
     if form.kind == "yes_no":
         model = AutoModelForCausalLM.from_pretrained(name, dtype=torch.float32)
     else:
-        shape = {} if layers is None else {"num_hidden_layers": layers}
-        model = AutoModelForSequenceClassification.from_pretrained(name, num_labels=1, dtype=torch.float32, **shape)
+        model = AutoModelForSequenceClassification.from_pretrained(name, num_labels=1, dtype=torch.float32)
+    keep_layers(model, layers, key="layers")
     if tokenizer.pad_token_id is None or tokenizer.pad_token_id == tokenizer.eos_token_id:
         # A head is read at the last token that is no pad: with pad = end it would miss a marker that is the end token.
         tokenizer.add_special_tokens({"pad_token": "<|pad|>"})
         model.resize_token_embeddings(len(tokenizer), mean_resizing=False)
     model.config.pad_token_id = tokenizer.pad_token_id
-    return PairScorer(model, tokenizer, form, base=name)
+    return PairScorer(model, tokenizer, form, base=name, layers=layers)
 
 
 def _first_tokens(tokenizer: Any, *words: str) -> tuple[int, int]:

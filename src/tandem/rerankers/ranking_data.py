@@ -18,6 +18,7 @@ __all__ = [
     "label_documents",
     "queries_of",
     "read_ranking",
+    "read_split",
     "relevant_of",
     "sample_groups",
     "split_by_query",
@@ -52,6 +53,19 @@ def read_ranking(path: Path, *, minimum_label: float = 0.0, maximum_label: float
         except ValueError as error:
             raise InputError(f"{path}:{number}: {error}") from None
     return rows, conflicts
+
+
+def read_split(train: Path, dev: Path, **labels: float) -> tuple[list[Labelled], list[Labelled], int]:
+    """Training rows, dev rows and the conflicts in the former; ``labels`` are those of :func:`read_ranking`, for the training rows.
+
+    Raises:
+        InputError: a bad row.
+        ValueError: a query is in both files.
+    """
+    rows, conflicts = read_ranking(train, **labels)
+    dev_rows, _ = read_ranking(dev)
+    check_leakage(rows, dev_rows)
+    return rows, dev_rows, conflicts
 
 
 def label_documents(row: RankingRow, *, minimum_label: float = 0.0, maximum_label: float = 1.0) -> Labelled:

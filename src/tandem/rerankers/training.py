@@ -10,8 +10,8 @@ from datasets import Dataset
 from sentence_transformers import CrossEncoderTrainer, CrossEncoderTrainingArguments
 from transformers import EarlyStoppingCallback
 
+from tandem.adapters import Lora
 from tandem.rerankers.losses import Loss, build_columns, make_loss
-from tandem.rerankers.pair_scorer import Lora
 from tandem.rerankers.ranking_data import Labelled, sample_groups
 from tandem.rerankers.reranker import Reranker
 from tandem.training import DevEvaluator, Trained, train_and_select, trainer_settings
