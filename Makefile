@@ -10,8 +10,9 @@ unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: run test test-all lint ui clean-scratch
 
+# Stages start from a process that has imported their libraries once; `dvc repro` by itself does the same, some seconds a stage slower.
 run: $(STAMP)
-	dvc repro
+	python -m tandem.preload dvc repro
 	@cat metrics/comparison.md
 	@echo "Next: make ui"
 
