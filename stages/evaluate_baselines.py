@@ -38,7 +38,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         qrels = read_qrels(paths.test / "qrels.tsv")
         shape, device = params.retriever, device_name()
         bi_encoder = dense.load_dense(shape.encoder, maximum_tokens=params.dense_maximum_tokens, device=device)
-        late = colbert.build_colbert(**shape.model_dump(), seed=params.seed, device=device)
+        late = colbert.build_colbert(**shape.model_dump(exclude={"kind"}), seed=params.seed, device=device)
         lexical: dict[str, Any] = {"k1": params.bm25_k1, "b": params.bm25_b, "stop_words": params.bm25_stop_words}
         runs = {
             "bm25": bm25.search(documents, queries, depth=params.depth, **lexical),

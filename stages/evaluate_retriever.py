@@ -11,7 +11,7 @@ from tandem.formats.jsonl import read_records, write_json
 from tandem.hardware import device_name
 from tandem.params import Section
 from tandem.records import Document, Query, document_text
-from tandem.retrievers.colbert import load_colbert, search
+from tandem.retrievers.retriever import load_retriever, search
 
 
 class Params(Section):
@@ -29,7 +29,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     with open_stage("evaluate_retriever", Params, argv, reads=reads, writes=writes, words="round") as (paths, params, tracked, _):
         documents = {d.doc_id: document_text(d) for d in read_records(paths.corpus, Document)}
         queries = {query.query_id: query.text for query in read_records(paths.test / "queries.jsonl", Query)}
-        model = load_colbert(paths.weights, device=device_name())
+        model = load_retriever(paths.weights, device=device_name())
         ranked = search(model, documents, queries, depth=params.depth, chunk_documents=params.chunk_documents)
         values = per_query(read_qrels(paths.test / "qrels.tsv"), ranked)
         means = mean_measures(values)

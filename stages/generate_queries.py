@@ -1,15 +1,16 @@
-"""Sample queries for documents from a generator: seeded, cleaned, resumable batch by batch."""
+"""Sample queries for documents from a generator (seeded, cleaned, resumable batch by batch), or take them from a file."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
+from typing import Literal
 
 from stages.opening import open_stage, run
 from stages.sections import PromptParams, SamplingParams
-from tandem.formats.journal import journalled
 from tandem.formats.jsonl import read_records, write_records
-from tandem.generators.base import load_generator
-from tandem.generators.sampling import mark_unusable, plan_prompts, sample_queries, summarise
+from tandem.generators.imported import import_queries
+from tandem.generators.sampling import sample_rows, summarise
 from tandem.hardware import device_name
 from tandem.records import Document
 
@@ -17,6 +18,10 @@ from tandem.records import Document
 class Params(SamplingParams):
     """How many documents get queries, and how these are sampled."""
 
+    backend: Literal["model", "file"]
+    """model samples from the round's generator; file takes what another program wrote"""
+    file: str | None
+    """of backend file: JSONL of {text, doc_id}"""
     sampled_documents: int
     prompt: PromptParams
     seed: int
@@ -26,22 +31,20 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Read corpus and generator, write one row for each query."""
     reads, writes = "corpus weights", "queries"
     with open_stage("generate_queries", Params, argv, reads=reads, writes=writes, words="round") as (paths, params, tracked, scratch):
-        model, tokenizer = load_generator(str(paths.weights), device=device_name())
-        requests, prompts = plan_prompts(
-            read_records(paths.corpus, Document),
-            tokenizer,
-            prefix=paths.round,
-            **params.model_dump(include={"sampled_documents", "queries_per_document", "seed"}),
-            **params.prompt.model_dump(),
-        )
-        documents = {query_id: doc_id for query_id, doc_id, _ in requests}
-        seed = f"{params.seed}:{paths.round}"
-        settings = params.model_dump(include=set(SamplingParams.model_fields) - {"queries_per_document"})
-        batches = journalled(
-            scratch / "batches.jsonl",
-            lambda done: sample_queries(model, tokenizer, prompts, documents, **settings, seed=seed, skip_batches=done),
-        )
-        rows = mark_unusable(requests, {query_id: text for batch in batches for query_id, text in batch})
+        documents = read_records(paths.corpus, Document)
+        plan = {"prefix": paths.round, **params.model_dump(include={"sampled_documents", "queries_per_document", "seed"})}
+        sampling = params.model_dump(include=set(SamplingParams.model_fields) - {"queries_per_document"})
+        if params.backend == "file":
+            rows = import_queries(Path(params.file or ""), documents, **plan)
+        else:
+            rows = sample_rows(
+                paths.weights,
+                documents,
+                plan={**plan, **params.prompt.model_dump()},
+                sampling={**sampling, "seed": f"{params.seed}:{paths.round}"},
+                journal=scratch / "batches.jsonl",
+                device=device_name(),
+            )
         write_records(paths.queries, rows)
         tracked.log(summarise(rows))
 

@@ -11,7 +11,7 @@ from tandem.formats.jsonl import read_records, write_records
 from tandem.hardware import device_name
 from tandem.params import Section
 from tandem.records import Document, PseudoQuery, document_text, group_numbers
-from tandem.retrievers.colbert import count_tokens, load_colbert, search
+from tandem.retrievers.retriever import count_tokens, load_retriever, search
 
 
 class Params(Section):
@@ -32,7 +32,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         texts, groups = {d.doc_id: document_text(d) for d in corpus}, group_numbers(corpus)
         kept = [row for row in read_records(paths.queries, PseudoQuery) if row.status == "kept"]
         queries, targets = {row.query_id: row.text for row in kept}, {row.query_id: row.doc_id for row in kept}
-        model = load_colbert(paths.weights, device=device_name())
+        model = load_retriever(paths.weights, device=device_name())
         ranked = search(model, texts, queries, depth=params.depth, chunk_documents=params.chunk_documents)
         rows = score_difficulty(
             targets,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from tandem.hardware import Precision
 from tandem.params import Section
 
@@ -22,6 +24,8 @@ class PromptParams(Section):
 class RetrieverParams(Section):
     """The retriever that every round starts from."""
 
+    kind: Literal["colbert", "dense"]
+    """colbert, or a dense encoder in its place, for which dimensions, query_tokens and query_expansion mean nothing"""
     encoder: str
     """builtin (all-MiniLM-L6-v2), a Hugging Face id or a folder"""
     layers: int | None

@@ -47,7 +47,7 @@ def main(argv: Sequence[str] | None = None) -> None:
             scratch=scratch,
             bf16=bf16,
         )
-        reranker.save(weights)
+        reranker.save(weights, trained=bool(rows))
         tracked.log_series("loss", trained.loss)
         tracked.log_series("dev_ndcg_at_10", trained.dev)
         quality = {f"dev_{name}": value for name, value in row_measures(dev, reranker.compute_score).items()}

@@ -1,38 +1,34 @@
-"""Train a round's ColBERT from the initial one: labelled pairs plus the kept queries of this round and the one before."""
+"""Train a round's retriever from the initial one: labelled pairs plus the kept queries of this round and the one before."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 from stages.opening import open_stage, run
-from stages.sections import ContrastiveParams, RetrieverParams
+from stages.retriever_sections import RoundParams
+from stages.sections import RetrieverParams
 from tandem.evaluation.measures import ndcg_at_10
 from tandem.formats.jsonl import read_records
 from tandem.formats.tables import write_curve
 from tandem.hardware import device_name, use_bf16
 from tandem.model_folders import save_model_folder, serving_code
-from tandem.records import Document, LabelledPair, PseudoQuery
+from tandem.records import Document, LabelledPair, PseudoQuery, RankingRow
 from tandem.retrievers.rounds import train_round
 
 
-class Params(ContrastiveParams):
-    """Training of ColBERT; what it starts from stands under ``retriever``."""
+class Params(RoundParams):
+    """Training of a round's retriever; what it starts from stands under ``retriever``."""
 
-    training_document_tokens: int | None
-    """documents are cut here while training; search uses retriever.document_tokens"""
-    queries_per_document: int
-    labelled_copies: int
-    dev_pseudo_queries: int
     retriever: RetrieverParams
     seed: int
 
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Read pairs, queries and corpus, write the model and its curves."""
-    reads, writes = "corpus train dev previous_queries queries", "model curve"
+    reads, writes = "corpus train dev previous_queries queries negatives", "model curve"
     with (
         open_stage("train_retriever", Params, argv, reads=reads, writes=writes, words="round") as (paths, params, tracked, scratch),
-        save_model_folder(paths.model, serving_code("colbert_model")) as weights,
+        save_model_folder(paths.model, serving_code("retriever_model")) as weights,
     ):
         trained, sizes = train_round(
             read_records(paths.corpus, Document),
@@ -41,6 +37,7 @@ def main(argv: Sequence[str] | None = None) -> None:
             [read_records(path, PseudoQuery) for path in sorted({paths.previous_queries, paths.queries})],
             weights,
             **params.model_dump(exclude={"retriever", "precision"}),
+            mined=read_records(paths.negatives, RankingRow),
             initial=params.retriever.model_dump(),
             measure=ndcg_at_10,
             device=device_name(),

@@ -104,7 +104,7 @@ class RankingRow(Record):
     """A query with documents, for rerankers: the standard form of RAG-Retrieval's data.
 
     Without scores, ``pos`` are relevant and ``neg`` are not. ``pos_scores`` and ``neg_scores`` are labels of several levels or a teacher's
-    scores, one a document.
+    scores, one a document. Rerankers' files hold the documents' texts; the mined negatives of a round hold their doc_ids.
     """
 
     query: Identifier

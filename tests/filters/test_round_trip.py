@@ -75,7 +75,7 @@ def search(name: str, queries: dict[str, tuple[str, str]]) -> list[ScoredDoc]:
 def test_chain_and_the_keep_rate_of_real_pairs() -> None:
     corpus = [Document(doc_id=i, text=i) for i in ("a", "b", "c")]
     rules = [Rule(run="bm25", k=1)]
-    marked, steps = filter_rows(rows("find me", "lost here"), corpus, search, rules=rules, minimum_words=1, maximum_words=9)
+    marked, steps, _ = filter_rows(rows("find me", "lost here"), corpus, search, rules=rules, minimum_words=1, maximum_words=9)
     assert [r.status for r in marked] == ["kept", "rejected"]
     assert steps[0] == {"filter": "generated", "left": 2}
     assert steps[-1] == {"filter": "bm25", "left": 1}
@@ -86,7 +86,7 @@ def test_chain_and_the_keep_rate_of_real_pairs() -> None:
 
 
 def test_without_rules_every_usable_row_stays() -> None:
-    marked, _ = filter_rows(rows("one two", ""), [Document(doc_id="a", text="a")], search, rules=[], minimum_words=1, maximum_words=9)
+    marked, *_ = filter_rows(rows("one two", ""), [Document(doc_id="a", text="a")], search, rules=[], minimum_words=1, maximum_words=9)
     assert [r.status for r in marked] == ["kept", "rejected"]
 
 

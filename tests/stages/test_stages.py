@@ -20,10 +20,11 @@ from ruamel.yaml import YAML
 ROOT = Path(__file__).parents[2]
 ORDER = [
     *("prepare_corpus", "sample_pairs", "evaluate_baselines", "train_filter_encoder", "train_generator"),
-    *("train_retriever_r0", "evaluate_retriever_r0"),
-    *("generate_queries@r1", "filter_queries@r1", "train_retriever@r1", "evaluate_retriever@r1"),
+    *("prepare_ranking", "train_reranker"),
+    *("mine_negatives_r0", "train_retriever_r0", "evaluate_retriever_r0"),
+    *("generate_queries@r1", "filter_queries@r1", "select_queries@r1", "mine_negatives@r1", "train_retriever@r1", "evaluate_retriever@r1"),
     *("score_difficulty@g2", "build_preferences@g2", "train_reward_model@g2", "train_ppo@g2"),
-    *("generate_queries@r2", "filter_queries@r2", "train_retriever@r2", "evaluate_retriever@r2"),
+    *("generate_queries@r2", "filter_queries@r2", "select_queries@r2", "mine_negatives@r2", "train_retriever@r2", "evaluate_retriever@r2"),
     *("evaluate_generators", "compare_rounds", "sync_tracking"),
 ]
 SMALL: dict[str, Any] = {
@@ -35,6 +36,7 @@ SMALL: dict[str, Any] = {
     "generate_queries": {"sampled_documents": 12, "queries_per_document": 2, "maximum_new_tokens": 8, "batch_size": 8, "temperature": 1.0},
     "filter_queries": {"rules": [{"run": "dense", "k": 40}], "minimum_words": 1},
     "train_retriever": {"steps": 4, "batch_size": 4, "evaluations": 2, "dev_documents": 6, "training_document_tokens": 32},
+    "select_queries": {"epochs": 2, "negatives": 4, "minimum_spearman": -1.0},
     "build_preferences": {"minimum_margin": 0.0},
     "train_reward_model": {"epochs": 1, "minimum_accuracy": 0.0, "minimum_pairs": 1},
     "train_ppo": {"steps": 2, "batch_size": 4, "minibatch_size": 4, "epochs": 1, "maximum_new_tokens": 8},
@@ -45,7 +47,12 @@ SMALL: dict[str, Any] = {
 
 @pytest.fixture
 def loop(
-    collection: Path, tiny_encoder: Path, tiny_generator: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    collection: Path,
+    tiny_encoder: Path,
+    tiny_cross_encoder: Path,
+    tiny_generator: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> Callable[..., dict[str, dict[str, Any]]]:
     """Runs every stage in a project of its own; returns the rows of the comparison by system."""
     project = tmp_path / "project"
@@ -62,6 +69,7 @@ def loop(
             params[section].update(values)
         params["retriever"]["encoder"] = params["train_filter_encoder"]["encoder"] = str(tiny_encoder)
         params["train_generator"]["base"] = str(tiny_generator)
+        params["rerankers"]["relevance"].update(base=str(tiny_cross_encoder), layers=1, steps=2)
         for section, values in changes.items():
             params[section].update(values)
         with Path("params.yaml").open("w") as file:
@@ -101,6 +109,51 @@ def test_the_loop(loop: Callable[..., dict[str, dict[str, Any]]]) -> None:
         assert store.execute("SELECT count(*) FROM runs WHERE status = 'FINISHED'").fetchone()[0] == len(ORDER) - 1 + 3 + 1
 
 
+@pytest.mark.parametrize(
+    ("kind", "mode", "run", "loss"), [("colbert", "predicted", "bm25", "kl"), ("dense", "exact", "retriever", "margin_mse")]
+)
+def test_every_switch_of_a_round(loop: Callable[..., dict[str, dict[str, Any]]], kind: str, mode: str, run: str, loss: str) -> None:
+    """Relevance, selection, hard negatives and a teacher change what a round learns from, for both kinds of retriever."""
+    distillation = {"distillation": loss, "distillation_weight": 0.5, "contrastive_weight": 1.0, "teacher_temperature": 1.0}
+    loop(
+        retriever={"kind": kind},
+        filter_queries={"keep_relevant": {"threshold": None, "top_share": 0.7}},
+        select_queries={"mode": mode, "top_share": 0.5},
+        mine_negatives={"run": run, "last": 8, "number": 4, "relative_margin": None, "screen": True, "teach": True},
+        train_retriever={"distillation": distillation},
+    )
+    filtered, selected = (
+        [json.loads(line) for line in Path(f"rounds/r1/{name}.jsonl").read_text().splitlines()] for name in ("queries", "selected")
+    )
+    assert "relevance" in {row["reason"] for row in filtered}
+    assert all(0 <= row["scores"]["relevance"] <= 1 for row in filtered if row["status"] == "kept")
+    kept, chosen = (sum(row["status"] == "kept" for row in rows) for rows in (filtered, selected))
+    assert 0 < chosen < kept
+    assert all("loss" in row["scores"] for row in selected if row["status"] == "kept")
+    mined = [json.loads(line) for line in Path("rounds/r1/negatives.jsonl").read_text().splitlines()]
+    assert any(row["neg"] for row in mined)
+    assert all(len(row["neg_scores"]) == len(row["neg"]) <= 4 for row in mined)
+    assert ("spearman" in json.loads(Path("metrics/select_queries-r1.json").read_text())) is (mode == "predicted")
+    import mlflow
+    import pandas
+
+    served = mlflow.pyfunc.load_model("rounds/r1/retriever").predict(
+        pandas.DataFrame([("sort rows", "sort")], columns=["query", "document"])
+    )
+    assert len(served) == 1
+
+
+@pytest.mark.filterwarnings("ignore:the reward model did not pass its gate")
+def test_queries_from_a_file(loop: Callable[..., dict[str, dict[str, Any]]], tmp_path: Path, collection: Path) -> None:
+    doc_ids = [json.loads(line)["_id"] for line in (collection / "corpus.jsonl").read_text().splitlines()]
+    queries = tmp_path / "queries.jsonl"
+    queries.write_text("".join(json.dumps({"text": f"query for {i}", "doc_id": doc_id}) + "\n" for i, doc_id in enumerate(doc_ids)))
+    loop(generate_queries={"backend": "file", "file": str(queries), "sampled_documents": 5})
+    assert len(rows_of("r1")) == 5
+    assert {row["doc_id"] for row in rows_of("r1")} == {row["doc_id"] for row in rows_of("r2")}
+
+
+@pytest.mark.filterwarnings("ignore:.*there were no labelled pairs to train it on")
 def test_no_labelled_pair(loop: Callable[..., dict[str, dict[str, Any]]], tiny_generator: Path) -> None:
     """Round 0 is the zero-shot retriever, the generator is the base as it is, and pseudo queries choose the checkpoints."""
     table = loop(sample_pairs={"pairs": 0}, train_retriever={"dev_pseudo_queries": 3})
@@ -113,6 +166,7 @@ def test_no_labelled_pair(loop: Callable[..., dict[str, dict[str, Any]]], tiny_g
     assert json.loads(Path("records/r1/train_retriever.json").read_text())["metrics"]["dev_queries"] == 3
 
 
+@pytest.mark.filterwarnings("ignore:.*there were no labelled pairs to train it on")
 def test_a_collection_with_test_judgements_only(loop: Callable[..., dict[str, dict[str, Any]]], collection: Path) -> None:
     (collection / "qrels/train.tsv").unlink()
     table = loop(sample_pairs={"pairs": 0})

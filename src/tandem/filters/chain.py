@@ -1,19 +1,21 @@
-"""A chain of round-trip rules over pseudo queries, and the same chain over real pairs as its sanity check."""
+"""A chain of rules over pseudo queries, round trips first, then relevance; the same chain over real pairs as its sanity check."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Literal
+from typing import Any, Literal
 
 from ir_measures import ScoredDoc
 from pydantic import BaseModel, ConfigDict, Field
 
+from tandem.filters.relevance import apply_relevance, relevance_cut, write_relevance
 from tandem.filters.round_trip import apply_rule, apply_shape_rule, document_ranks, funnel
-from tandem.records import Document, LabelledPair, PseudoQuery, group_numbers
+from tandem.records import Document, LabelledPair, PseudoQuery, document_text, group_numbers
 
-__all__ = ["Rule", "filter_rows", "keep_rate"]
+__all__ = ["Rule", "filter_and_rate", "filter_rows", "keep_rate"]
 
 Search = Callable[[str, Mapping[str, tuple[str, str]]], list[ScoredDoc]]
+Judge = Callable[[Sequence[tuple[str, str]]], list[float]]
 SHAPE_REASONS = ("empty", "copy", "duplicate", "length")
 
 
@@ -33,8 +35,11 @@ def filter_rows(
     rules: Sequence[Rule],
     minimum_words: int,
     maximum_words: int,
-) -> tuple[list[PseudoQuery], list[dict[str, str | int]]]:
-    """Apply length and repetition, then every rule in order; every usable row gets every rank, kept or not.
+    judge: Judge | None = None,
+    threshold: float | None = None,
+    top_share: float | None = None,
+) -> tuple[list[PseudoQuery], list[dict[str, str | int]], float]:
+    """Apply length and repetition, then every rule in order, then relevance; every usable row gets every rank, kept or not.
 
     Args:
         rows: generated queries, some marked as unusable.
@@ -43,9 +48,12 @@ def filter_rows(
         rules: in order.
         minimum_words: of a query.
         maximum_words: of a query.
+        judge: (query, document) pairs to logits; it sees the rows that the rules keep. None leaves relevance out.
+        threshold: of relevance; see :func:`tandem.filters.relevance.relevance_cut`.
+        top_share: of relevance; see there.
 
     Returns:
-        All rows with scores, ranks, status and reason, and the funnel.
+        All rows with scores, ranks, status and reason, the funnel, and the relevance that a row had to reach.
     """
     groups = group_numbers(corpus)
     rows = apply_shape_rule(rows, minimum_words=minimum_words, maximum_words=maximum_words)
@@ -56,7 +64,32 @@ def filter_rows(
         rows = apply_rule(rows, ranks, name=rule.run, k=rule.k)
     if not rules:
         rows = [row.model_copy(update={"status": "kept"}) if row.status == "generated" else row for row in rows]
-    return list(rows), funnel(rows, [*SHAPE_REASONS, *(rule.run for rule in rules)])
+    cut = 0.0
+    if judge is not None:
+        rows = write_relevance(rows, {document.doc_id: document_text(document) for document in corpus}, judge)
+        cut = relevance_cut(rows, threshold=threshold, top_share=top_share)
+        rows = apply_relevance(rows, cut)
+    names = [*SHAPE_REASONS, *(rule.run for rule in rules), *([] if judge is None else ["relevance"])]
+    return list(rows), funnel(rows, names), cut
+
+
+def filter_and_rate(
+    rows: Sequence[PseudoQuery],
+    pairs: Sequence[LabelledPair],
+    corpus: Sequence[Document],
+    search: Search,
+    *,
+    judge: Judge | None,
+    threshold: float | None,
+    top_share: float | None,
+    **settings: Any,
+) -> tuple[list[PseudoQuery], list[dict[str, str | int]], dict[str, float]]:
+    """:func:`filter_rows` on generated queries and :func:`keep_rate` on real pairs: the rows, the funnel and all rates."""
+    marked, steps, cut = filter_rows(rows, corpus, search, judge=judge, threshold=threshold, top_share=top_share, **settings)
+    real = keep_rate(pairs, corpus, search, judge=judge, cut=cut, **settings)
+    kept = sum(row.status == "kept" for row in marked)
+    rates = {"generated": float(len(marked)), "kept": float(kept), "keep_rate": kept / max(len(marked), 1)}
+    return marked, steps, {**rates, **({} if judge is None else {"relevance_cut": cut}), **real}
 
 
 def keep_rate(
@@ -67,11 +100,17 @@ def keep_rate(
     rules: Sequence[Rule],
     minimum_words: int,
     maximum_words: int,
+    judge: Judge | None = None,
+    cut: float = 0.0,
 ) -> dict[str, float]:
-    """What share of real held-out pairs the same chain keeps, in all and after each rule; nothing where there is no pair."""
+    """What share of real held-out pairs the same chain keeps, in all and after each rule; nothing where there is no pair.
+
+    ``cut`` is what :func:`filter_rows` returned, so that a share of generated queries is asked of real ones as the threshold it was.
+    """
     if not pairs:
         return {}
     rows = [PseudoQuery(query_id=f"{i}", text=pair.text, doc_id=pair.doc_id) for i, pair in enumerate(pairs)]
-    marked, steps = filter_rows(rows, corpus, search, rules=rules, minimum_words=minimum_words, maximum_words=maximum_words)
-    rates = {f"real_kept_after_{step['filter']}": int(step["left"]) / len(rows) for step in steps[-len(rules) :]}
-    return {"real_keep_rate": sum(row.status == "kept" for row in marked) / len(rows), **(rates if rules else {})}
+    words = {"minimum_words": minimum_words, "maximum_words": maximum_words}
+    marked, steps, _ = filter_rows(rows, corpus, search, rules=rules, **words, judge=judge, threshold=cut)
+    rates = {f"real_kept_after_{step['filter']}": int(step["left"]) / len(rows) for step in steps[1 + len(SHAPE_REASONS) :]}
+    return {"real_keep_rate": sum(row.status == "kept" for row in marked) / len(rows), **rates}

@@ -5,17 +5,20 @@ from __future__ import annotations
 import random
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import torch
 from tqdm import tqdm
 
+from tandem.formats.journal import journalled
+from tandem.generators.base import load_generator
 from tandem.generators.decoding import decode
 from tandem.generators.keywords import content_words, document_frequencies, draw_keywords
 from tandem.generators.prompts import clean_query, render_prompts
 from tandem.records import Document, PseudoQuery, document_text
 
-__all__ = ["Request", "mark_unusable", "plan_prompts", "plan_requests", "sample_queries", "summarise"]
+__all__ = ["Request", "mark_unusable", "plan_prompts", "plan_requests", "sample_queries", "sample_rows", "summarise"]
 
 Request = tuple[str, str, str]  # query_id, doc_id, keywords
 
@@ -149,6 +152,26 @@ def sample_queries(
             generator=torch.Generator(model.device).manual_seed(zlib.crc32(f"{seed}:{number}".encode())),
         )
         yield list(zip(ids, tokenizer.batch_decode(output, skip_special_tokens=True), strict=True))
+
+
+def sample_rows(
+    weights: Path, documents: Sequence[Document], *, plan: Mapping[str, Any], sampling: Mapping[str, Any], journal: Path, device: str
+) -> list[PseudoQuery]:
+    """Load a generator, sample its queries and mark the unusable ones; finished batches survive a kill in the journal.
+
+    Args:
+        weights: folder of the generator.
+        documents: the corpus.
+        plan: of :func:`plan_prompts`.
+        sampling: of :func:`sample_queries`.
+        journal: file of finished batches.
+        device: to run on.
+    """
+    model, tokenizer = load_generator(str(weights), device=device)
+    requests, prompts = plan_prompts(documents, tokenizer, **plan)
+    own = {query_id: doc_id for query_id, doc_id, _ in requests}
+    batches = journalled(journal, lambda done: sample_queries(model, tokenizer, prompts, own, **sampling, skip_batches=done))
+    return mark_unusable(requests, {query_id: text for batch in batches for query_id, text in batch})
 
 
 def mark_unusable(requests: Sequence[Request], completions: Mapping[str, str]) -> list[PseudoQuery]:

@@ -17,7 +17,9 @@ from tandem.encoders import resolve_encoder
 from tandem.rerankers.pair_format import PairFormat
 from tandem.rerankers.pair_scorer import PairScorer, load_scorer
 
-__all__ = ["Ranked", "Reranker"]
+__all__ = ["UNTRAINED", "Ranked", "Reranker"]
+
+UNTRAINED = "untrained"  # a file beside the weights of a model that had nothing to learn from
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,9 +63,11 @@ class Reranker:
         module: PairScorer = self.model[0]
         return module
 
-    def save(self, folder: Path) -> None:
-        """Write weights, tokenizer and format, so that the folder's name is all that loading needs."""
+    def save(self, folder: Path, *, trained: bool = True) -> None:
+        """Write weights, tokenizer and format, so that the folder's name is all that loading needs; and that it is not trained."""
         self.scorer.save(str(folder))
+        if not trained:
+            (folder / UNTRAINED).write_text("there were no rows to train on\n", encoding="utf8")
 
     def compute_score(self, pairs: Sequence[tuple[str, str]], *, batch_size: int = 32, normalize: bool = False) -> list[float]:
         """One score a pair, in the order of the pairs; always a list.

@@ -39,6 +39,8 @@ def train_reranker(
 ) -> Trained:
     """Train in place for a fixed number of steps and leave the reranker at the step that :func:`tandem.training.choose_step` names.
 
+    With no row there is nothing to learn from, and the reranker stays as it is.
+
     Args:
         reranker: to train.
         rows: labelled.
@@ -57,6 +59,8 @@ def train_reranker(
         bf16: train under bfloat16 autocast.
         seed: of samples and dropout.
     """
+    if not rows:
+        return Trained([], [], 0)
     groups = sample_groups(rows, groups=steps * batch_size, documents=documents_per_query, seed=seed)
     columns, width = build_columns(groups, loss)
     model = reranker.model

@@ -6,14 +6,21 @@ import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from tandem.records import RankingRow
+from tandem.retrievers.hard_negatives import query_key
+
 __all__ = ["TrainingSet", "build_training_set"]
 
 
 @dataclass(frozen=True, slots=True)
 class TrainingSet:
-    """Columns of rows (``query, positive, negative_1, ..., label``) and what is known to be relevant, for the loss."""
+    """Columns of rows (``query, positive, negative_1, ..., label``) and what is known to be relevant, for the loss.
 
-    columns: dict[str, list[str] | list[list[int]]]
+    A label is the query's number and the group of each document; where a teacher is asked for, its logit of each document too, NaN where
+    it gave none.
+    """
+
+    columns: dict[str, list[str] | list[list[float]]]
     relevant: dict[int, set[int]]
     epochs: float
 
@@ -25,12 +32,15 @@ def build_training_set(
     *,
     rows: int,
     negatives: int,
+    mined: Sequence[RankingRow] = (),
+    taught: bool = False,
     seed: int,
 ) -> TrainingSet:
     """Rows for a fixed number of optimiser steps.
 
-    Every pass over the pairs is shuffled anew and samples its negatives anew; a negative is never a document, or a near duplicate
-    of one, that is known to be relevant to the query's text.
+    Every pass over the pairs is shuffled anew and samples its negatives anew, from the mined ones of its query first, and from the whole
+    corpus where these do not suffice; a negative is never a document, or a near duplicate of one, that is known to be relevant to the
+    query's text.
 
     Args:
         pairs: (query text, doc_id).
@@ -38,6 +48,8 @@ def build_training_set(
         groups: from :func:`tandem.records.group_numbers`.
         rows: how many rows to write: steps times batch size.
         negatives: sampled documents a row.
+        mined: by doc_ids, from :func:`tandem.retrievers.hard_negatives.mine_rows`.
+        taught: write a teacher's logits, those of ``mined``, into the labels.
         seed: of shuffles and negatives.
     """
     if not pairs:
@@ -45,27 +57,38 @@ def build_training_set(
     numbers: dict[str, int] = {}
     relevant: dict[int, set[int]] = {}
     for text, doc_id in pairs:
-        number = numbers.setdefault(" ".join(text.lower().split()), len(numbers))
+        number = numbers.setdefault(query_key(text), len(numbers))
         relevant.setdefault(number, set()).add(groups[doc_id])
+    pools = {query_key(row.query): row for row in mined}
     rng = random.Random(f"training:{seed}")
     doc_ids = list(documents)
     columns: dict[str, list[str]] = {name: [] for name in ("query", "positive")}
     columns |= {f"negative_{i + 1}": [] for i in range(negatives)}
-    labels: list[list[int]] = []
+    labels: list[list[float]] = []
     order: list[tuple[str, str]] = []
     while len(labels) < rows:
         if not order:
             order = list(pairs)
             rng.shuffle(order)
         text, doc_id = order.pop()
-        number = numbers[" ".join(text.lower().split())]
-        drawn = _draw(doc_ids, groups, relevant[number], negatives, rng)
+        number, pool = numbers[query_key(text)], pools.get(query_key(text))
+        usable = [own for own in pool.neg if groups[own] not in relevant[number]] if pool else []
+        drawn = rng.sample(usable, min(negatives, len(usable)))
+        drawn += _draw(doc_ids, groups, relevant[number] | {groups[own] for own in drawn}, negatives - len(drawn), rng)
         columns["query"].append(text)
         columns["positive"].append(documents[doc_id])
         for i, negative in enumerate(drawn):
             columns[f"negative_{i + 1}"].append(documents[negative])
-        labels.append([number, groups[doc_id], *(groups[negative] for negative in drawn)])
+        own = [doc_id, *drawn]
+        logits = _teacher_scores(pool) if taught else {}
+        labels.append([number, *(groups[i] for i in own), *(logits.get(i, float("nan")) for i in own if taught)])
     return TrainingSet({**columns, "label": labels}, relevant, rows / len(pairs))
+
+
+def _teacher_scores(pool: RankingRow | None) -> dict[str, float]:
+    if pool is None or pool.pos_scores is None or pool.neg_scores is None:
+        return {}
+    return dict(zip((*pool.neg, *pool.pos), (*pool.neg_scores, *pool.pos_scores), strict=True))
 
 
 def _draw(doc_ids: Sequence[str], groups: Mapping[str, int], relevant: set[int], number: int, rng: random.Random) -> list[str]:

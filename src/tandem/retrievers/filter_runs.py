@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +28,7 @@ class FilterRuns:
         bm25_k1: of ``bm25``.
         bm25_b: of ``bm25``.
         bm25_stop_words: of ``bm25``.
+        initial: the retriever that a ``retriever`` run searches with; see :meth:`search`.
         seed: of the candidate draws.
     """
 
@@ -39,12 +40,14 @@ class FilterRuns:
         *,
         device: str,
         depth: int,
-        candidates: int,
-        bm25_k1: float,
-        bm25_b: float,
-        bm25_stop_words: str,
+        candidates: int = 100,
+        bm25_k1: float = 0.9,
+        bm25_b: float = 0.4,
+        bm25_stop_words: str = "english",
+        initial: Callable[[], Any] | None = None,
         seed: int,
     ) -> None:
+        self.initial = initial
         self.documents = {document.doc_id: document_text(document) for document in corpus}
         self.encoder, self.vectors, self.device = encoder, vectors, device
         self.depth, self.candidates, self.seed = min(depth, len(corpus)), candidates, seed
@@ -53,8 +56,10 @@ class FilterRuns:
     def search(self, name: str, queries: Mapping[str, tuple[str, str]]) -> list[ScoredDoc]:
         """The run of a name for queries given as (text, own doc_id) by query_id.
 
+        ``retriever`` is the one that every round starts from, before any training.
+
         Raises:
-            ValueError: the name is none of bm25, bm25_sampled, dense.
+            ValueError: the name is none of bm25, bm25_sampled, dense, retriever.
         """
         texts = {query_id: text for query_id, (text, _) in queries.items()}
         if name == "bm25":
@@ -67,4 +72,9 @@ class FilterRuns:
 
             self.model = getattr(self, "model", None) or load_dense(str(self.encoder), device=self.device)
             return search(self.model, self.documents, texts, depth=self.depth, vectors=np.load(self.vectors))
-        raise ValueError(f"filter_queries.rules: run {name!r} found, allowed: bm25, bm25_sampled, dense")
+        if name == "retriever" and self.initial is not None:
+            from tandem.retrievers.retriever import search as search_exactly
+
+            self.retriever = getattr(self, "retriever", None) or self.initial()
+            return search_exactly(self.retriever, self.documents, texts, depth=self.depth)
+        raise ValueError(f"run: {name!r} found, allowed: bm25, bm25_sampled, dense, retriever")

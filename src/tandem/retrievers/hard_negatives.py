@@ -4,12 +4,75 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 from ir_measures import ScoredDoc
 
-__all__ = ["mine_negatives"]
+from tandem.records import Document, RankingRow, document_text, group_numbers
+
+__all__ = ["mine_negatives", "mine_rows", "query_key"]
 
 Scorer = Callable[[Sequence[tuple[str, str]]], list[float]]  # (query_id, doc_id) pairs to scores
+Search = Callable[[Mapping[str, tuple[str, str]]], Sequence[ScoredDoc]]  # (text, doc_id) by query_id to a run
+
+
+def query_key(text: str) -> str:
+    """What tells queries apart: their words, whatever their case and spaces."""
+    return " ".join(text.lower().split())
+
+
+def mine_rows(
+    pairs: Sequence[tuple[str, str]],
+    documents: Sequence[Document],
+    search: Search,
+    *,
+    judge: Callable[[], Scorer | None],
+    screen: bool,
+    teach: bool,
+    seed: int,
+    **window: Any,
+) -> tuple[list[RankingRow], dict[str, int]]:
+    """The negatives of each query text that is trained on, by their doc_ids, with a teacher's scores where they are asked for.
+
+    Args:
+        pairs: (query text, doc_id).
+        documents: the corpus.
+        search: queries to a run.
+        judge: loads what gives (query text, document text) pairs their logits, where ``screen`` or ``teach`` needs it.
+        screen: leave out documents that the judge puts above the query's own.
+        teach: keep the judge's logits of positives and negatives.
+        seed: of the draws.
+        window: ``first``, ``last``, ``number`` and ``relative_margin`` of :func:`mine_negatives`.
+
+    Returns:
+        One row a query text, and the counts of :func:`mine_negatives`.
+    """
+    texts = {document.doc_id: document_text(document) for document in documents}
+    queries: dict[str, str] = {}
+    relevant: dict[str, set[str]] = {}
+    for text, doc_id in pairs:
+        queries.setdefault(query_key(text), text)
+        relevant.setdefault(query_key(text), set()).add(doc_id)
+    run = search({key: (text, min(relevant[key])) for key, text in queries.items()}) if queries else []
+    logits = judge() if queries and (screen or teach) else None
+    known: dict[tuple[str, str], float] = {}
+
+    def score(wanted: Sequence[tuple[str, str]]) -> list[float]:
+        new = [pair for pair in dict.fromkeys(wanted) if pair not in known]
+        if logits is not None and new:
+            known.update(zip(new, logits([(queries[key], texts[doc_id]) for key, doc_id in new]), strict=True))
+        return [known[pair] for pair in wanted]
+
+    negatives, counts = mine_negatives(
+        relevant, run, group_numbers(documents), scorer=score if logits and screen else None, seed=seed, **window
+    )
+    rows = []
+    for key, text in queries.items():
+        pos, neg = sorted(relevant[key]), negatives[key]
+        scores = score([(key, doc_id) for doc_id in (*pos, *neg)]) if logits and teach else None
+        taught = {} if scores is None else {"pos_scores": scores[: len(pos)], "neg_scores": scores[len(pos) :]}
+        rows.append(RankingRow(query=text, pos=pos, neg=neg, **taught))
+    return rows, counts
 
 
 def mine_negatives(

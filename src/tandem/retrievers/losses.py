@@ -1,19 +1,22 @@
-"""The contrastive loss of both retrievers: in-batch and sampled negatives, known false negatives left out.
+"""The loss of both retrievers: contrastive, with known false negatives left out, and a reranker's scores to learn from.
 
 ``L = -mean_i log( exp(s(q_i, d_i)/t) / sum_{j not in F_i} exp(s(q_i, d_j)/t) )`` (InfoNCE), where ``F_i`` are the documents, other
-than ``d_i`` itself, that are known to be relevant to the text of ``q_i`` or are duplicates of one that is.
+than ``d_i`` itself, that are known to be relevant to the text of ``q_i`` or are duplicates of one that is. Distillation is over a row's own
+documents that the teacher scored.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
-__all__ = ["MaskedContrastiveLoss", "false_negative_mask"]
+__all__ = ["Distillation", "MaskedContrastiveLoss", "distillation_loss", "false_negative_mask"]
+
+Distillation = Literal["off", "kl", "margin_mse"]
 
 Scorer = Callable[[Any, list[dict[str, Any]]], Tensor]
 
@@ -27,12 +30,30 @@ class MaskedContrastiveLoss(nn.Module):
             ``i * columns``.
         scale: one over the temperature.
         relevant: for each query number the groups of documents known to be relevant.
+        distillation: see :func:`distillation_loss`; ``off`` learns from no teacher.
+        distillation_weight: of that loss.
+        contrastive_weight: of InfoNCE.
+        teacher_temperature: that the teacher's logits are divided by.
 
-    The labels of a batch, ``(batch, 1 + columns)`` integers, give each row's query number and its documents' groups.
+    The labels of a batch, ``(batch, 1 + columns)``, give each row's query number and its documents' groups; with distillation the
+    teacher's logits follow, ``(batch, 1 + 2 * columns)``.
     """
 
-    def __init__(self, model: nn.Module, *, score: Scorer, scale: float, relevant: Mapping[int, set[int]]) -> None:
+    def __init__(
+        self,
+        model: nn.Module,
+        *,
+        score: Scorer,
+        scale: float,
+        relevant: Mapping[int, set[int]],
+        distillation: Distillation = "off",
+        distillation_weight: float = 1.0,
+        contrastive_weight: float = 1.0,
+        teacher_temperature: float = 1.0,
+    ) -> None:
         super().__init__()
+        self.distillation, self.teacher_temperature = distillation, teacher_temperature
+        self.distillation_weight, self.contrastive_weight = distillation_weight, contrastive_weight
         self.model = model
         self.score = score
         self.scale = scale
@@ -41,12 +62,42 @@ class MaskedContrastiveLoss(nn.Module):
     def forward(self, features: Sequence[dict[str, Any]], labels: Tensor) -> Tensor:
         """The mean loss of a batch, a scalar."""
         scores = self.score(self.model, [dict(column) for column in features]) * self.scale
-        numbers = labels.tolist()
-        columns = len(numbers[0]) - 1
+        columns = (labels.shape[1] - 1) // (1 if self.distillation == "off" else 2)
+        numbers = labels[:, : 1 + columns].long().tolist()
         mask = false_negative_mask([row[0] for row in numbers], [row[1:] for row in numbers], self.relevant)
-        scores = scores.masked_fill(mask.to(scores.device), float("-inf"))
         target = torch.arange(len(numbers), device=scores.device) * columns
-        return cross_entropy(scores.float(), target)
+        masked = scores.masked_fill(mask.to(scores.device), float("-inf"))
+        loss = self.contrastive_weight * cross_entropy(masked.float(), target)
+        if self.distillation == "off":
+            return loss
+        own = scores.float().gather(1, target[:, None] + torch.arange(columns, device=scores.device))
+        taught = labels[:, 1 + columns :].to(own) / self.teacher_temperature
+        return loss + self.distillation_weight * distillation_loss(own, taught, self.distillation)
+
+
+def distillation_loss(scores: Tensor, taught: Tensor, kind: Distillation) -> Tensor:
+    """How far a student's scores of a row's own documents are from a teacher's, a scalar.
+
+    ``kl`` is ``KL(softmax(taught) || softmax(scores))`` over the documents that the teacher scored (Santhanam et al. 2022, eq. 1);
+    ``margin_mse`` is the squared difference of both margins ``s(q, d+) - s(q, d-)`` (Hofstätter et al. 2020, eq. 4). Rows in which the
+    teacher scored no positive or no negative do not count.
+
+    Args:
+        scores: of the student, (rows, documents), the positive first.
+        taught: of the teacher, likewise; NaN where there is none.
+        kind: ``kl`` or ``margin_mse``.
+    """
+    known = ~taught.isnan()
+    rows = known[:, 0] & known[:, 1:].any(1)
+    if not rows.any():
+        return scores.sum() * 0.0
+    scores, taught, known = scores[rows], taught[rows], known[rows]
+    if kind == "margin_mse":
+        difference = (scores[:, :1] - scores[:, 1:]) - (taught[:, :1] - taught[:, 1:])
+        return difference[known[:, 1:]].square().mean()
+    student = scores.masked_fill(~known, float("-inf")).log_softmax(-1)
+    teacher = taught.masked_fill(~known, float("-inf")).log_softmax(-1)
+    return (teacher.exp() * (teacher - student).masked_fill(~known, 0.0)).sum(-1).mean()
 
 
 def false_negative_mask(queries: Sequence[int], documents: Sequence[Sequence[int]], relevant: Mapping[int, set[int]]) -> Tensor:

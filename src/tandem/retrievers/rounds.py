@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from tandem.records import Document, LabelledPair, PseudoQuery, document_text
-from tandem.retrievers.colbert import build_colbert, save_colbert, search
+from tandem.retrievers.retriever import build_retriever, save_retriever, search
 from tandem.retrievers.selection import choose_dev, choose_pairs
 from tandem.retrievers.training import train_retriever
 from tandem.training import Trained
@@ -34,7 +34,7 @@ def train_round(
     seed: int,
     **settings: Any,
 ) -> tuple[Trained, dict[str, int]]:
-    """Train a ColBERT from the initial one on labelled pairs and kept queries, and write its weights.
+    """Train a retriever from the initial one on labelled pairs and kept queries, and write its weights.
 
     Args:
         documents: the corpus.
@@ -42,7 +42,7 @@ def train_round(
         labelled_dev: they choose the checkpoint; where there are none, held-out kept queries do.
         generated: rows of the rounds whose kept queries are trained on.
         folder: to write the weights into.
-        initial: arguments of :func:`tandem.retrievers.colbert.build_colbert`; every round starts there, not from the round before.
+        initial: arguments of :func:`tandem.retrievers.retriever.build_retriever`; every round starts there, not from the round before.
         measure: relevant (query_id, doc_id) pairs and a run to a value for each query.
         queries_per_document: see :func:`choose_pairs`.
         labelled_copies: see :func:`choose_pairs`.
@@ -65,7 +65,7 @@ def train_round(
     )
     texts = {document.doc_id: document_text(document) for document in documents}
     dev = choose_dev(labelled_dev, held_out, texts, dev_documents=dev_documents, seed=seed)
-    model = build_colbert(**initial, seed=seed, device=device)
+    model = build_retriever(**initial, seed=seed, device=device)
     trained = train_retriever(
         model,
         pairs,
@@ -74,5 +74,5 @@ def train_round(
         seed=seed,
         **settings,
     )
-    save_colbert(model, folder)
+    save_retriever(model, folder)
     return trained, {"training_pairs": len(pairs), "dev_queries": len(dev.queries)}

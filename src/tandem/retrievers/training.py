@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ from sentence_transformers import (
     SentenceTransformerTrainingArguments,
 )
 
-from tandem.records import Document, document_text, group_numbers
+from tandem.records import Document, RankingRow, document_text, group_numbers
 from tandem.retrievers.examples import build_training_set
 from tandem.retrievers.losses import MaskedContrastiveLoss, colbert_scores, dense_scores
 from tandem.training import DevEvaluator, DevScore, Trained, summarise, train_and_select, trainer_settings
@@ -36,6 +36,8 @@ def train_retriever(
     negatives: int,
     evaluations: int,
     training_document_tokens: int | None = None,
+    mined: Sequence[RankingRow] = (),
+    distillation: Mapping[str, Any] | None = None,
     dev_score: DevScore,
     scratch: Path,
     bf16: bool,
@@ -56,6 +58,8 @@ def train_retriever(
         scale: one over the temperature: about 1 for MaxSim, 20 for cosine.
         negatives: sampled documents a row, beside the in-batch ones.
         training_document_tokens: cut documents here while training a ColBERT; the model keeps its own length for search.
+        mined: see :func:`tandem.retrievers.examples.build_training_set`.
+        distillation: ``distillation``, its weights and ``teacher_temperature`` of the loss; None learns from no teacher.
         evaluations: how often, evenly spaced, the dev score is taken.
         dev_score: a value for each dev query, higher is better; called with the model.
         scratch: checkpoints live here; a run that finds one goes on from it.
@@ -70,6 +74,8 @@ def train_retriever(
         group_numbers(documents),
         rows=steps * batch_size,
         negatives=negatives,
+        mined=mined,
+        taught=(distillation or {}).get("distillation", "off") != "off",
         seed=seed,
     )
     late = isinstance(model, MultiVectorEncoder)
@@ -84,7 +90,13 @@ def train_retriever(
         bf16=bf16,
         seed=seed,
     )
-    loss = MaskedContrastiveLoss(model, score=colbert_scores if late else dense_scores, scale=scale, relevant=training_set.relevant)
+    loss = MaskedContrastiveLoss(
+        model,
+        score=colbert_scores if late else dense_scores,
+        scale=scale,
+        relevant=training_set.relevant,
+        **(distillation or {}),
+    )
     trainer = trainer_class(
         model=model,
         args=arguments,

@@ -1,4 +1,4 @@
-"""An MLflow model of a ColBERT folder: scores of (query, document) pairs. Its weights lie in ``weights/`` beside it."""
+"""An MLflow model of a retriever folder, ColBERT or dense: scores of (query, document) pairs. Its weights lie in ``weights/`` beside it."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ import mlflow
 from mlflow.pyfunc import PythonModel, PythonModelContext
 
 
-class ColBERTScorer(PythonModel):
-    """Takes rows of ``query`` and ``document``, gives one MaxSim score a row."""
+class RetrieverScorer(PythonModel):
+    """Takes rows of ``query`` and ``document``, gives one score a row."""
 
     def load_context(self, context: PythonModelContext) -> None:
         """Load the weights."""
-        from sentence_transformers import MultiVectorEncoder
+        from tandem.retrievers.retriever import load_retriever
 
         weights = Path(__file__).parent / "weights"
         if not weights.exists():
             raise FileNotFoundError(f"{weights}: no weights; `dvc pull` fetches them, `dvc repro` makes them")
-        self.model = MultiVectorEncoder(str(weights), device="cpu")
+        self.model = load_retriever(weights)
 
     # No type hints: MLflow would infer a signature from them, and with Any in it warn at every load.
     def predict(self, context, model_input, params=None):  # type: ignore[no-untyped-def]
@@ -28,4 +28,4 @@ class ColBERTScorer(PythonModel):
         return [float(score) for score in self.model.similarity_pairwise(queries, documents)]
 
 
-mlflow.models.set_model(ColBERTScorer())
+mlflow.models.set_model(RetrieverScorer())

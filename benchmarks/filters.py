@@ -1,0 +1,221 @@
+"""What each filter is worth: the same retriever, start and optimiser steps, on what each chain of filters leaves of a file of queries.
+
+python benchmarks/filters.py COLLECTION QUERIES OUTPUT      # an hour on two cores for msmarco-7k; goes on where it was stopped
+
+COLLECTION is a folder in BEIR layout, QUERIES a JSONL of {text, doc_id}, OUTPUT a folder for models, values by query and table.md. Chains:
+none, bm25 (the document in the first 20), + dense, + relevance (a cross-encoder of three layers trained on 100 labelled pairs; the top
+80 %), + LossNet (the top 40 %), the exact loss in its place, and as many random ones of all queries. Tests: paired by query, values
+averaged over the seeds, Holm-corrected within a retriever.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from ir_measures import Qrel
+
+from tandem.corpora.beir import load_folder
+from tandem.corpora.few_shot import sample_pairs
+from tandem.corpora.near_duplicates import with_groups
+from tandem.evaluation.measures import ndcg_at_10, per_query
+from tandem.evaluation.ranking import row_values
+from tandem.evaluation.significance import compare, holm
+from tandem.filters.chain import Rule, filter_rows
+from tandem.filters.informative import informative_queries
+from tandem.generators.imported import import_queries
+from tandem.records import PseudoQuery, document_text, group_numbers
+from tandem.rerankers.pair_format import PairFormat
+from tandem.rerankers.ranking_data import build_rows, label_documents, queries_of, relevant_of
+from tandem.rerankers.reranker import Reranker
+from tandem.rerankers.training import train_reranker
+from tandem.retrievers.bi_encoder import train_bi_encoder
+from tandem.retrievers.bm25 import Index
+from tandem.retrievers.filter_runs import FilterRuns
+from tandem.retrievers.hard_negatives import mine_negatives
+from tandem.retrievers.query_loss import QueryLoss
+from tandem.retrievers.retriever import build_retriever, search
+from tandem.retrievers.training import train_retriever
+
+SEEDS = (1, 2, 3)
+STEPS, BATCH, TOKENS = 24, 64, 64
+KINDS: dict[str, dict[str, Any]] = {
+    "colbert": {"learning_rate": 1e-4, "scale": 1.0, "temperature": 1.0},
+    "dense": {"learning_rate": 1e-4, "scale": 20.0, "temperature": 0.05},
+}
+WORDS = {"minimum_words": 1, "maximum_words": 64}
+LOSS_NET = {"objective": "margin", "epochs": 10, "batch_size": 32, "learning_rate": 1e-3}
+
+
+class Study:
+    """The collection, what was made of it so far, and where it is kept."""
+
+    def __init__(self, collection: Path, queries: Path, output: Path) -> None:
+        found = load_folder(collection)
+        self.output = output
+        self.corpus = with_groups(found.documents, threshold=0.8)
+        self.texts = {document.doc_id: document_text(document) for document in self.corpus}
+        self.train, self.dev = sample_pairs(found.train, number=100, dev_share=0.25, seed=1)
+        self.tests = {pair.query_id: pair.text for pair in found.test}
+        self.qrels = [Qrel(pair.query_id, pair.doc_id, pair.relevance) for pair in found.test]
+        everything: dict[str, Any] = {"prefix": "q", "sampled_documents": 10**9, "queries_per_document": 10**9, "seed": 1}
+        self.rows = import_queries(queries, self.corpus, **everything)
+
+    def retriever(self, kind: str) -> Any:
+        """The first two layers of the built-in encoder."""
+        shape: dict[str, Any] = {"encoder": "builtin", "layers": 2, "dimensions": 128, "query_tokens": 32, "document_tokens": TOKENS}
+        return build_retriever(kind, **shape, query_expansion=False, seed=1, device="cpu")  # type: ignore[arg-type]
+
+    def measure(self, model: Any) -> dict[str, float]:
+        """nDCG@10 of each test query."""
+        return per_query(self.qrels, search(model, self.texts, self.tests, depth=10))["ndcg_at_10"]
+
+    def judge(self) -> Any:
+        """The cross-encoder of the relevance filter."""
+        folder = self.output / "relevance"
+        if not (folder / "pair_format.json").exists():
+            index, groups = Index(self.texts).search, group_numbers(self.corpus)
+            window: dict[str, Any] = {"first": 1, "last": 30, "number": 6, "relative_margin": None, "seed": 1}
+            mined = [
+                mine_negatives(relevant_of(pairs), index(queries_of(pairs), depth=80), groups, **window) for pairs in (self.train, self.dev)
+            ]
+            rows, dev = (
+                [label_documents(row) for row in build_rows(pairs, own, self.texts)]
+                for pairs, (own, _) in zip((self.train, self.dev), mined, strict=True)
+            )
+            reranker = Reranker("builtin", PairFormat(kind="encoder", maximum_tokens=96, maximum_query_tokens=32), layers=3, seed=1)
+            settings: dict[str, Any] = {"loss": "point_ce", "steps": 60, "batch_size": 4, "documents_per_query": 6, "learning_rate": 1e-4}
+            train_reranker(
+                reranker,
+                rows,
+                **settings,
+                warmup_share=0.1,
+                evaluations=1,
+                bf16=False,
+                seed=1,  # type: ignore[arg-type]
+                dev_score=lambda model: row_values(dev, model.compute_score)["ndcg_at_10"],
+                scratch=self.output / "scratch-relevance",
+            )
+            folder.mkdir(parents=True)
+            reranker.save(folder)
+        return Reranker(str(folder)).compute_score
+
+    def filtered(self) -> dict[str, list[PseudoQuery]]:
+        """Rows after no filter, BM25, dense and relevance; only kept ones."""
+        encoder, vectors = self.output / "encoder", self.output / "vectors.npy"
+        if not vectors.exists():
+            settings: dict[str, Any] = {
+                "encoder": "builtin",
+                "layers": None,
+                "maximum_tokens": TOKENS,
+                "dev_documents": 50,
+                "device": "cpu",
+            }
+            steps: dict[str, Any] = {
+                "steps": 5,
+                "batch_size": 16,
+                "negatives": 0,
+                "learning_rate": 2e-5,
+                "warmup_share": 0.1,
+                "scale": 20.0,
+            }
+            scratch = self.output / "scratch-encoder"
+            more: dict[str, Any] = {"evaluations": 1, "bf16": False, "seed": 1, "scratch": scratch, "measure": ndcg_at_10}
+            _, made = train_bi_encoder(self.corpus, self.train, self.dev, encoder, **settings, **steps, **more)
+            np.save(vectors, made)
+        runs = FilterRuns(self.corpus, encoder, vectors, device="cpu", depth=100, seed=1)
+        bm25, dense = Rule(run="bm25", k=20), Rule(run="dense", k=20)
+        chains: dict[str, dict[str, Any]] = {
+            "none": {"rules": []},
+            "bm25": {"rules": [bm25]},
+            "+ dense": {"rules": [bm25, dense]},
+            "+ relevance": {"rules": [bm25, dense], "judge": self.judge(), "top_share": 0.8},
+        }
+        return {
+            name: [row for row in filter_rows(self.rows, self.corpus, runs.search, **WORDS, **chain)[0] if row.status == "kept"]
+            for name, chain in chains.items()
+        }
+
+    def chosen(self, kind: str, chains: dict[str, list[PseudoQuery]]) -> tuple[dict[str, list[PseudoQuery]], dict[str, float]]:
+        """The chains with LossNet, exact losses and random ones of LossNet's size; and how well LossNet ranks."""
+        loss = QueryLoss(self.retriever(kind), self.corpus, negatives=16, temperature=KINDS[kind]["temperature"], seed=1)
+        own: dict[str, Any] = {"sample": 10**9, "drop_share": 0.02, "queries_per_document": 2, "minimum_spearman": -1.0, **LOSS_NET}
+        result, quality = dict(chains), {}
+        for name, mode in (("+ LossNet", "predicted"), ("+ exact loss", "exact")):
+            rows, measures = informative_queries(chains["+ relevance"], loss.losses, loss.vectors, mode=mode, top_share=0.4, seed=1, **own)  # type: ignore[arg-type]
+            result[name] = [row for row in rows if row.status == "kept"]
+            quality |= measures
+        share = len(result["+ LossNet"]) / len(chains["none"])
+        rows, _ = informative_queries(chains["none"], loss.losses, loss.vectors, mode="random", top_share=share, seed=1, **own)
+        return {**result, "random": [row for row in rows if row.status == "kept"]}, quality
+
+    def train_and_measure(self, kind: str, rows: list[PseudoQuery], seed: int) -> dict[str, float]:
+        """nDCG@10 of each test query after the same number of steps on these queries."""
+        model, settings, later = self.retriever(kind), KINDS[kind], count()
+        train_retriever(
+            model,
+            [(row.text, row.doc_id) for row in rows],
+            self.corpus,
+            steps=STEPS,
+            batch_size=BATCH,
+            negatives=0,
+            warmup_share=0.1,
+            evaluations=1,
+            bf16=False,  # type: ignore[arg-type]
+            learning_rate=settings["learning_rate"],
+            scale=settings["scale"],
+            dev_score=lambda _: [float(next(later))],  # the last step is measured, whatever it is
+            scratch=self.output / f"scratch-{kind}-{time.time_ns()}",
+            seed=seed,
+        )
+        return self.measure(model)
+
+
+def table(values: dict[str, dict[str, float]], sizes: dict[str, int], zero_shot: dict[str, float]) -> str:
+    """Rows of the table of one retriever; ``values`` are means over seeds, by query."""
+    lines = [f"| zero-shot | | {np.mean(list(zero_shot.values())):.3f} | | | | |"]
+    tests = {}
+    for baseline in ("none", "random"):
+        found = {name: compare(values[baseline], own) for name, own in values.items() if name != baseline}
+        corrected = dict(zip(found, holm([test.p_randomisation for test in found.values()]), strict=True))
+        tests[baseline] = {name: f"{test.difference:+.3f} | {corrected[name]:.3f}" for name, test in found.items()}
+    for name, own in values.items():
+        cells = [tests[baseline].get(name, " | ") for baseline in ("none", "random")]
+        lines.append(f"| {name} | {sizes[name]} | {np.mean(list(own.values())):.3f} | {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def main(collection: Path, queries: Path, output: Path) -> None:
+    """Run what is not there yet and print the tables."""
+    output.mkdir(parents=True, exist_ok=True)
+    study, values_file = Study(collection, queries, output), output / "values.json"
+    values: dict[str, dict[str, float]] = json.loads(values_file.read_text()) if values_file.exists() else {}
+    chains, parts = study.filtered(), []
+    for kind in KINDS:
+        own, quality = study.chosen(kind, chains)
+        if f"{kind}/zero" not in values:
+            values[f"{kind}/zero"] = study.measure(study.retriever(kind))
+        for seed in SEEDS:
+            for name, rows in own.items():
+                key = f"{kind}/{name}/{seed}"
+                if key not in values:
+                    started = time.time()
+                    values[key] = study.train_and_measure(kind, rows, seed)
+                    values_file.write_text(json.dumps(values))
+                    print(key, len(rows), f"{np.mean(list(values[key].values())):.4f}", f"{time.time() - started:.0f} s", flush=True)
+        means = {name: {q: float(np.mean([values[f"{kind}/{name}/{seed}"][q] for seed in SEEDS])) for q in study.tests} for name in own}
+        head = f"{kind}: LossNet's held-out Spearman {quality['spearman']:.2f}, pairs in order {quality['pair_accuracy']:.2f}"
+        columns = "| filter | queries | nDCG@10 | against none | p | against random | p |\n|---|---|---|---|---|---|---|"
+        sizes = {name: len(rows) for name, rows in own.items()}
+        parts.append(f"{head}\n\n{columns}\n{table(means, sizes, values[f'{kind}/zero'])}\n")
+        (output / "table.md").write_text("\n".join(parts))
+    print("\n".join(parts))
+
+
+if __name__ == "__main__":
+    main(*(Path(word) for word in sys.argv[1:4]))

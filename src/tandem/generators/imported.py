@@ -1,0 +1,61 @@
+"""Queries that another program wrote, as if the generator had: a file in place of a model."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from tandem.formats.jsonl import InputError, explain, read_json_lines
+from tandem.generators.sampling import mark_unusable
+from tandem.records import Document, PseudoQuery
+
+__all__ = ["import_queries"]
+
+
+class ImportedQuery(BaseModel):
+    """A line of the file; keys other than these are let pass."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+    text: str
+    doc_id: str = Field(min_length=1)
+
+
+def import_queries(
+    path: Path, documents: Sequence[Document], *, prefix: str, sampled_documents: int, queries_per_document: int, seed: int
+) -> list[PseudoQuery]:
+    """Rows as :func:`tandem.generators.sampling.mark_unusable` makes them, from a JSONL file of ``{text, doc_id}``.
+
+    Args:
+        path: of the file.
+        documents: the corpus.
+        prefix: of the query ids, which are ``prefix-number``.
+        sampled_documents: drawn by seed from those that have queries; all where there are fewer.
+        queries_per_document: drawn by seed; all where there are fewer.
+        seed: of the draws.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        InputError: a bad line, or a doc_id that is not in the corpus, with file and line.
+    """
+    if not path.exists():
+        raise FileNotFoundError(f"generate_queries.file: {path} does not exist; it is to hold lines of {{text, doc_id}}")
+    known = {document.doc_id for document in documents}
+    texts: dict[str, list[str]] = {}
+    for number, raw in read_json_lines(path):
+        try:
+            row = ImportedQuery.model_validate(raw)
+        except ValidationError as error:
+            raise InputError(f"{path}:{number}: {explain(error)}") from None
+        if row.doc_id not in known:
+            raise InputError(f"{path}:{number}: doc_id {row.doc_id!r} is not in the corpus")
+        texts.setdefault(row.doc_id, []).append(row.text)
+    rng = random.Random(f"imported:{seed}")
+    chosen = rng.sample(sorted(texts), min(sampled_documents, len(texts)))
+    drawn = [
+        (doc_id, text) for doc_id in sorted(chosen) for text in rng.sample(texts[doc_id], min(queries_per_document, len(texts[doc_id])))
+    ]
+    requests = [(f"{prefix}-{i}", doc_id, "") for i, (doc_id, _) in enumerate(drawn)]
+    return mark_unusable(requests, {f"{prefix}-{i}": text for i, (_, text) in enumerate(drawn)})

@@ -1,0 +1,79 @@
+"""What a retriever loses on a query: its contrastive loss against random and BM25 negatives, the same for the same seed."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+from tqdm import tqdm
+
+from tandem.records import Document, PseudoQuery, document_text, group_numbers
+from tandem.retrievers.bm25 import Index
+from tandem.retrievers.retriever import vectors_of
+
+__all__ = ["QueryLoss"]
+
+DRAWS = 2  # of negatives, averaged: one draw alone is mostly noise
+WINDOW = (30, 200)  # ranks of BM25 that half of the negatives come from
+CHUNK = 256  # rows whose documents are held as token vectors at once
+
+
+class QueryLoss:
+    """``l = -log( exp(s(q, d)/t) / (exp(s(q, d)/t) + sum_j exp(s(q, d_j)/t)) )`` of a frozen retriever (iGFT, equation 7).
+
+    Half of the negatives are random, half come from ranks 30 to 200 of BM25; near duplicates of the document are none.
+
+    Args:
+        model: the retriever.
+        corpus: the documents.
+        negatives: j = 1 to this many.
+        temperature: t; 1 for MaxSim, .05 for a cosine.
+        seed: of the draws, which depend on it and on the query_id alone.
+    """
+
+    def __init__(self, model: Any, corpus: Sequence[Document], *, negatives: int, temperature: float, seed: int) -> None:
+        self.model, self.negatives, self.temperature, self.seed = model, negatives, temperature, seed
+        self.texts, self.groups = {document.doc_id: document_text(document) for document in corpus}, group_numbers(corpus)
+        self.doc_ids = list(self.texts)
+
+    def losses(self, rows: Sequence[PseudoQuery]) -> list[float]:
+        """The loss of each row, the mean of two draws of negatives."""
+        if not rows:
+            return []
+        ranked: dict[str, list[tuple[float, str]]] = {}
+        for item in Index(self.texts).search({row.query_id: row.text for row in rows}, depth=min(WINDOW[1], len(self.texts))):
+            ranked.setdefault(item.query_id, []).append((-item.score, item.doc_id))
+        values = []
+        for start in tqdm(range(0, len(rows), CHUNK), desc="losses", disable=len(rows) < 4 * CHUNK, leave=False):
+            values += self._losses(rows[start : start + CHUNK], ranked)
+        return values
+
+    def vectors(self, rows: Sequence[PseudoQuery]) -> tuple[list[Tensor], list[Tensor]]:
+        """Token vectors of each row's query and of its document."""
+        own = list(dict.fromkeys(row.doc_id for row in rows))
+        encoded = dict(zip(own, vectors_of(self.model, [self.texts[doc_id] for doc_id in own], task="document"), strict=True))
+        return vectors_of(self.model, [row.text for row in rows], task="query"), [encoded[row.doc_id] for row in rows]
+
+    def _losses(self, rows: Sequence[PseudoQuery], ranked: Mapping[str, Sequence[tuple[float, str]]]) -> list[float]:
+        draws = [[self._draw(row, ranked.get(row.query_id, ()), draw) for draw in range(DRAWS)] for row in rows]
+        wanted = sorted({row.doc_id for row in rows} | {doc_id for own in draws for part in own for doc_id in part})
+        encoded = dict(zip(wanted, vectors_of(self.model, [self.texts[doc_id] for doc_id in wanted], task="document"), strict=True))
+        values = []
+        for row, query, own in zip(rows, vectors_of(self.model, [row.text for row in rows], task="query"), draws, strict=True):
+            found = []
+            for part in own:
+                scores = torch.stack([(query @ encoded[doc_id].T).amax(1).sum() for doc_id in (row.doc_id, *part)]) / self.temperature
+                found.append(float(torch.logsumexp(scores, 0) - scores[0]))
+            values.append(sum(found) / len(found))
+        return values
+
+    def _draw(self, row: PseudoQuery, ranked: Sequence[tuple[float, str]], draw: int) -> list[str]:
+        rng = random.Random(f"loss:{self.seed}:{row.query_id}:{draw}")
+        own = self.groups[row.doc_id]
+        window = [doc_id for _, doc_id in sorted(ranked)[WINDOW[0] - 1 : WINDOW[1]] if self.groups[doc_id] != own]
+        drawn = rng.sample(window, min(self.negatives // 2, len(window)))
+        others = [doc_id for doc_id in rng.sample(self.doc_ids, min(2 * self.negatives + 8, len(self.doc_ids))) if doc_id not in drawn]
+        return [*drawn, *[doc_id for doc_id in others if self.groups[doc_id] != own][: self.negatives - len(drawn)]]

@@ -1,0 +1,115 @@
+"""The retriever of the loop, whichever kind it is: ColBERT, or a dense encoder in its place."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal, TypeAlias
+
+import orjson
+import torch
+from ir_measures import ScoredDoc
+from sentence_transformers import MultiVectorEncoder, SentenceTransformer
+
+from tandem.retrievers import colbert, dense
+
+__all__ = ["Kind", "Retriever", "build_retriever", "count_tokens", "load_retriever", "save_retriever", "search", "vectors_of"]
+
+Kind = Literal["colbert", "dense"]
+Retriever: TypeAlias = Any  # MultiVectorEncoder or SentenceTransformer
+
+
+def build_retriever(
+    kind: Kind,
+    *,
+    encoder: str,
+    layers: int | None,
+    dimensions: int,
+    query_tokens: int,
+    document_tokens: int,
+    query_expansion: bool,
+    seed: int,
+    device: str,
+) -> Retriever:
+    """What every round starts from.
+
+    A dense encoder has one length, ``document_tokens``, and is pooled as its own files say; ``dimensions``, ``query_tokens`` and
+    ``query_expansion`` are ColBERT's.
+
+    Args:
+        kind: ``colbert`` or ``dense``.
+        encoder: see :func:`tandem.retrievers.colbert.build_colbert`, as for everything else.
+        layers: see there.
+        dimensions: see there.
+        query_tokens: see there.
+        document_tokens: see there.
+        query_expansion: see there.
+        seed: see there.
+        device: see there.
+    """
+    if kind == "dense":
+        return dense.load_dense(encoder, layers=layers, maximum_tokens=document_tokens, device=device)
+    return colbert.build_colbert(
+        encoder,
+        layers=layers,
+        dimensions=dimensions,
+        query_tokens=query_tokens,
+        document_tokens=document_tokens,
+        query_expansion=query_expansion,
+        seed=seed,
+        device=device,
+    )
+
+
+def load_retriever(folder: Path, *, device: str = "cpu") -> Retriever:
+    """A trained retriever from its folder, of the kind that the folder says.
+
+    Raises:
+        FileNotFoundError: names the folder and the stage that writes it.
+    """
+    settings = folder / "config_sentence_transformers.json"
+    if not settings.exists():
+        raise FileNotFoundError(f"{folder}: no retriever in it; `dvc repro` (stage train_retriever) or `dvc pull` makes one")
+    if orjson.loads(settings.read_bytes()).get("model_type") == "MultiVectorEncoder":
+        return colbert.load_colbert(folder, device=device)
+    return SentenceTransformer(str(folder), device=device)
+
+
+def save_retriever(model: Retriever, folder: Path) -> None:
+    """Write weights, tokenizer and settings; no model card, which would hold dates."""
+    model.save_pretrained(str(folder), create_model_card=False)
+
+
+def search(
+    model: Retriever, documents: Mapping[str, str], queries: Mapping[str, str], *, depth: int, chunk_documents: int = 4096
+) -> list[ScoredDoc]:
+    """Rank the whole corpus for each query, exactly: by MaxSim, or by the cosine of a dense encoder.
+
+    Args:
+        model: the retriever.
+        documents: text by doc_id.
+        queries: text by query_id.
+        depth: results a query at most.
+        chunk_documents: documents held as token vectors at once; a dense encoder holds one vector of every document.
+    """
+    if isinstance(model, MultiVectorEncoder):
+        return colbert.search(model, documents, queries, depth=depth, chunk_documents=chunk_documents)
+    return dense.search(model, documents, queries, depth=depth)
+
+
+def count_tokens(model: Retriever, queries: Mapping[str, str]) -> dict[str, int]:
+    """How many vectors each query has: what its score is a sum over."""
+    if isinstance(model, MultiVectorEncoder):
+        return colbert.count_tokens(model, queries)
+    return dict.fromkeys(queries, 1)
+
+
+def vectors_of(model: Retriever, texts: Sequence[str], *, task: Literal["query", "document"]) -> list[torch.Tensor]:
+    """The normalised vectors of each text, (vectors, dimensions): one a token, or the one of a dense encoder."""
+    if not texts:
+        return []
+    if isinstance(model, MultiVectorEncoder):
+        encode = model.encode_query if task == "query" else model.encode_document
+        return [own.float().cpu() for own in encode(list(texts), show_progress_bar=False)]
+    encode = model.encode_query if task == "query" else model.encode_document
+    return list(encode(list(texts), normalize_embeddings=True, convert_to_tensor=True, show_progress_bar=False).float().cpu().unsqueeze(1))

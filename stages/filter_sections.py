@@ -1,0 +1,64 @@
+"""Values of filters and of what is mined with them: runs, the judge of relevance, what a judge's scores decide."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from tandem.params import Section
+from tandem.rerankers.judge import JudgeName
+from tandem.rerankers.pair_format import PairFormat
+
+__all__ = ["FilterRunParams", "KeepRelevantParams", "MiningParams", "RelevanceParams"]
+
+
+class FilterRunParams(Section):
+    """Runs that filters look into."""
+
+    depth: int
+    """beyond the largest k"""
+    candidates: int
+    """of bm25_sampled: other documents a query"""
+    bm25_k1: float
+    bm25_b: float
+    bm25_stop_words: str
+
+
+class RelevanceParams(Section):
+    """The scorer of (query, document) pairs: for the filter, the screen of hard negatives and the teacher of the retriever."""
+
+    scorer: JudgeName
+    """trained (rerankers.relevance, from the labelled pairs), reranker or monot5"""
+    model: str | None
+    """of reranker and monot5: Hugging Face id or folder"""
+    form: PairFormat | None
+    """of reranker: how it reads pairs, where its folder does not say"""
+    batch_size: int
+
+
+class KeepRelevantParams(Section):
+    """Judged after the rules, on what they keep; with neither value nothing is judged."""
+
+    threshold: float | None = Field(ge=0, le=1)
+    """the least probability"""
+    top_share: float | None = Field(gt=0, le=1)
+    """of the queries kept so far, the most relevant"""
+
+
+class MiningParams(Section):
+    """Where hard negatives come from, and what is left out."""
+
+    run: Literal["off", "bm25", "dense", "retriever"]
+    """dense: the filter's encoder; retriever: what every round starts from; off writes no negatives"""
+    first: int = Field(ge=1)
+    last: int = Field(ge=1)
+    """ranks of the window, the query's own documents not counted"""
+    number: int
+    """kept a query, to draw from anew in every pass"""
+    relative_margin: float | None
+    """a negative scores at most this share of the query's own document; null asks nothing"""
+    screen: bool
+    """leave out what the judge of relevance puts above the query's own document"""
+    teach: bool
+    """write the judge's logits, which train_retriever.distillation learns from"""

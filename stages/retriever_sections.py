@@ -1,0 +1,30 @@
+"""Values of a round's training: what it learns from, and whom."""
+
+from __future__ import annotations
+
+from stages.sections import ContrastiveParams
+from tandem.params import Section
+from tandem.retrievers.losses import Distillation
+
+__all__ = ["DistillationParams", "RoundParams"]
+
+
+class DistillationParams(Section):
+    """Learning from the logits that mine_negatives writes where ``mine_negatives.teach`` asks for them."""
+
+    distillation: Distillation
+    """off, kl or margin_mse"""
+    distillation_weight: float
+    contrastive_weight: float
+    teacher_temperature: float
+
+
+class RoundParams(ContrastiveParams):
+    """Training of a round's retriever."""
+
+    training_document_tokens: int | None
+    """documents are cut here while a ColBERT trains; search uses retriever.document_tokens"""
+    queries_per_document: int
+    labelled_copies: int
+    dev_pseudo_queries: int
+    distillation: DistillationParams
