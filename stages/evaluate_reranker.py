@@ -1,16 +1,17 @@
-"""Measure one reranker on the test queries: the first documents of BM25, rescored."""
+"""Measure one reranker on the test queries: the first documents of BM25, rescored, by itself and mixed with BM25's scores."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 from stages.opening import open_stage, run
+from tandem.evaluation.fusion import choose_weight, interpolate
 from tandem.evaluation.measures import measure_runs
 from tandem.formats.beir import read_qrels
 from tandem.formats.jsonl import read_records, write_json
 from tandem.hardware import Precision, device_name, use_bf16
 from tandem.params import Section
-from tandem.records import Document, Query, document_text
+from tandem.records import Document, LabelledPair, Query, document_text
 from tandem.rerankers.reranker import Reranker
 from tandem.retrievers.bm25 import Index
 
@@ -20,23 +21,31 @@ class Params(Section):
 
     depth: int
     """documents of BM25 a query"""
+    dev_depth: int
+    """of a dev query; dev queries choose the weight that the reranker has beside BM25"""
     batch_size: int
     precision: Precision
 
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Read corpus, test set and model; write mean and per-query measures of BM25 and of the reranker over it."""
-    reads, writes = "corpus test weights", "metrics per_query"
+    reads, writes = "corpus dev test weights", "metrics per_query"
     with open_stage("evaluate_reranker", Params, argv, reads=reads, writes=writes, words="name") as (paths, params, tracked, _):
         documents = {document.doc_id: document_text(document) for document in read_records(paths.corpus, Document)}
         queries = {query.query_id: query.text for query in read_records(paths.test / "queries.jsonl", Query)}
-        qrels = read_qrels(paths.test / "qrels.tsv")
-        candidates = Index(documents).search(queries, depth=params.depth)
+        dev = read_records(paths.dev, LabelledPair)
+        own = {pair.query_id: pair.text for pair in dev}
+        index = Index(documents)
+        found, dev_found = index.search(queries, depth=params.depth), index.search(own, depth=params.dev_depth)
         reranker = Reranker(str(paths.weights), device=device_name(), bf16=use_bf16(params.precision))
-        rescored = reranker.rerank_run(candidates, queries, documents, depth=params.depth, batch_size=params.batch_size)
-        values, means = measure_runs(qrels, {"bm25": candidates, paths.name: rescored})
+        rescored = reranker.rerank_run(found, queries, documents, depth=params.depth, batch_size=params.batch_size)
+        dev_rescored = reranker.rerank_run(dev_found, own, documents, depth=params.dev_depth, batch_size=params.batch_size)
+        weight = choose_weight(dev_rescored, dev_found, [(pair.query_id, pair.doc_id) for pair in dev])
+        runs = {"bm25": found, paths.name: rescored, f"{paths.name}+bm25": interpolate(rescored, found, weight)}
+        values, means = measure_runs(read_qrels(paths.test / "qrels.tsv"), runs)
         write_json(paths.metrics, means)
         write_json(paths.per_query, values)
+        tracked.log({"weight": weight})
         tracked.log({f"{name}/{key}": value for name, own in means.items() for key, value in own.items()})
 
 

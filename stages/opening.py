@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import TypeVar
 from stages.arguments import parse, run
 from tandem.executions import Run, record
 from tandem.params import Section, load_params
+from tandem.processes import is_main_process, wait_for_all
 from tandem.scratch import open_scratch
 
 __all__ = ["open_stage", "run"]
@@ -30,10 +32,12 @@ def open_stage(
 ) -> Iterator[tuple[argparse.Namespace, P, Run, Path]]:
     """Open a stage: parse its flags, load its values, record its execution, find its unfinished work.
 
+    Where a launcher started several processes, all but the first write aside, into a folder that goes away.
+
     Args:
         name: of the stage and of its section in params.yaml.
         schema: of the section.
-        argv: flags; None takes the command line's.
+        argv: flags; None takes the command line.
         reads: names of flags for inputs, separated by spaces.
         writes: names of flags for outputs; ``record`` comes by itself.
         words: names of flags that are no paths; ``round`` is kept in the record.
@@ -45,9 +49,13 @@ def open_stage(
     params = load_params(paths.params, name, schema)
     round_id = getattr(paths, "round", "")
     inputs = [getattr(paths, flag) for flag in reads.split()]
-    work = f"{name}-{round_id}" if round_id else name
-    with (
-        record(name, params, paths.record, round_id=round_id) as tracked,
-        open_scratch(work, values=params.model_dump_json(), inputs=inputs) as scratch,
-    ):
-        yield paths, params, tracked, scratch
+    work, main = f"{name}-{round_id}" if round_id else name, is_main_process()
+    with tempfile.TemporaryDirectory() as aside:
+        for flag in () if main else (*writes.split(), "record"):
+            setattr(paths, flag, Path(aside) / flag / getattr(paths, flag).name)
+        with (
+            record(name, params, paths.record, round_id=round_id) as tracked,
+            open_scratch(work, values=params.model_dump_json(), inputs=inputs, owner=main) as scratch,
+        ):
+            yield paths, params, tracked, scratch
+            wait_for_all()

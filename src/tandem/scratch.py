@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import shutil
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,12 +13,12 @@ __all__ = ["open_scratch"]
 
 
 @contextmanager
-def open_scratch(name: str, *, values: str, inputs: Sequence[Path]) -> Iterator[Path]:
+def open_scratch(name: str, *, values: str, inputs: Sequence[Path], owner: bool = True) -> Iterator[Path]:
     """A folder for checkpoints and journals that a rerun of the same work finds again; removed when the work is done.
 
     The same work is: the same ``name``, the same ``values`` and the same ``inputs``: the same bytes, or for files of more than 64 MiB
     the same size and time. Anything else in the folder is from other work and is deleted first. The folder is ``.scratch/<name>`` under
-    the current directory.
+    the current directory. Of several processes one is the ``owner``, which makes and removes the folder; the others wait for it.
     """
     digest = hashlib.sha256(values.encode())
     for path in inputs:
@@ -26,6 +27,11 @@ def open_scratch(name: str, *, values: str, inputs: Sequence[Path]) -> Iterator[
                 digest.update(str(file).encode() + _identity(file))
     folder = Path(".scratch") / name
     mark = folder / "fingerprint"
+    if not owner:
+        while not mark.exists() or mark.read_text() != digest.hexdigest():
+            time.sleep(0.1)
+        yield folder
+        return
     if not mark.exists() or mark.read_text() != digest.hexdigest():
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)

@@ -63,7 +63,7 @@ def test_the_recipe() -> None:
     for name in ORDER:
         call(name)
     table = {row["system"]: row for row in json.loads(Path("metrics/comparison.json").read_text())}
-    assert list(table) == ["bm25", "teacher", "student", "student_alone"]
+    assert list(table) == ["bm25", *(f"{name}{mixed}" for name in ("teacher", "student", "student_alone") for mixed in ("", "+bm25"))]
     assert table["teacher"]["recall_at_100"] == table["bm25"]["recall_at_100"]
     given, taught = rows("ranking/train.jsonl"), rows("ranking/taught.jsonl")
     assert [sorted(row["pos"]) for row in taught] == [sorted(row["pos"] + row["neg"]) for row in given]

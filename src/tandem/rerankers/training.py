@@ -11,6 +11,7 @@ from sentence_transformers import CrossEncoderTrainer, CrossEncoderTrainingArgum
 from transformers import EarlyStoppingCallback
 
 from tandem.adapters import Lora
+from tandem.processes import process_count
 from tandem.rerankers.losses import Loss, build_columns, make_loss
 from tandem.rerankers.ranking_data import Labelled, sample_groups
 from tandem.rerankers.reranker import Reranker
@@ -61,7 +62,7 @@ def train_reranker(
     """
     if not rows:
         return Trained([], [], 0)
-    groups = sample_groups(rows, groups=steps * batch_size, documents=documents_per_query, seed=seed)
+    groups = sample_groups(rows, groups=steps * batch_size * process_count(), documents=documents_per_query, seed=seed)
     columns, width = build_columns(groups, loss)
     model = reranker.model
     if lora is not None:

@@ -15,6 +15,7 @@ from sentence_transformers import (
     SentenceTransformerTrainingArguments,
 )
 
+from tandem.processes import process_count
 from tandem.records import Document, RankingRow, document_text, group_numbers
 from tandem.retrievers.examples import build_training_set
 from tandem.retrievers.losses import MaskedContrastiveLoss, colbert_scores, dense_scores
@@ -72,7 +73,7 @@ def train_retriever(
         pairs,
         {document.doc_id: document_text(document) for document in documents},
         group_numbers(documents),
-        rows=steps * batch_size,
+        rows=steps * batch_size * process_count(),
         negatives=negatives,
         mined=mined,
         taught=(distillation or {}).get("distillation", "off") != "off",

@@ -1,0 +1,27 @@
+"""Mixing two runs: by hand, with ties and gaps, and the weight that dev queries choose."""
+
+from __future__ import annotations
+
+import pytest
+from ir_measures import ScoredDoc
+
+from tandem.evaluation.fusion import choose_weight, interpolate
+
+
+def run(**queries: dict[str, float]) -> list[ScoredDoc]:
+    return [ScoredDoc(query_id, doc_id, score) for query_id, scores in queries.items() for doc_id, score in scores.items()]
+
+
+def test_scores_are_scaled_within_a_query_and_mixed() -> None:
+    """q: first scales to 1, .5, 0; second to 0, 1 (c is not in it). At a weight of .4: .4, .2 + .6, 0."""
+    first, second = run(q={"a": 30, "b": 20, "c": 10}, p={"a": 7}), run(q={"a": -2, "b": -1}, p={"a": 3})
+    found = {(item.query_id, item.doc_id): item.score for item in interpolate(first, second, 0.4)}
+    assert found == pytest.approx({("q", "a"): 0.4, ("q", "b"): 0.8, ("q", "c"): 0.0, ("p", "a"): 1.0})
+
+
+def test_the_weight_is_that_of_the_better_run_and_a_half_between_equals() -> None:
+    good, bad = run(q={"a": 3, "b": 2, "c": 1}), run(q={"a": 1, "b": 2, "c": 3})
+    assert choose_weight(good, bad, [("q", "a")]) == 0.55  # the first weight above a half, where a comes first
+    assert choose_weight(bad, good, [("q", "a")]) == 0.45
+    assert choose_weight(good, good, [("q", "a")]) == 0.5
+    assert choose_weight([], [], []) == 0.5
