@@ -25,6 +25,8 @@ SMALL: dict[str, Any] = {
     "evaluate_baselines": {"dense_maximum_tokens": 48},
     "generate_queries": {"sampled_documents": 48, "batch_size": 16, "maximum_new_tokens": 16},
     "filter_queries": {"rules": [{"run": "bm25", "k": 20}, {"run": "bm25_sampled", "k": 5}, {"run": "dense", "k": 60}]},
+    "select_queries": {"mode": "exact", "top_share": 0.9},
+    "mine_negatives": {"run": "bm25", "teach": True},
     "train_retriever": {"steps": 8, "batch_size": 4, "evaluations": 4, "dev_documents": 20, "training_document_tokens": 48},
     "build_preferences": {"minimum_margin": 0.01},
     "train_reward_model": {"epochs": 1, "minimum_accuracy": 0.0, "minimum_pairs": 2},
@@ -63,6 +65,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     params = yaml.load((folder / "params.yaml").read_text())
     for section, values in SMALL.items():
         params[section].update(values)
+    params["rerankers"]["relevance"].update(layers=1, steps=4)
     with (folder / "params.yaml").open("w") as file:
         yaml.dump(params, file)
     run(folder, "git", "init", "--quiet")
@@ -116,7 +119,7 @@ def test_mlflow_holds_each_execution_once(project: Path) -> None:
     )
     found = dict(reversed(item) for item in eval(run(project, "python", "-c", code).stdout.splitlines()[-1]))
     records = len(list((project / "records").rglob("*.json")))
-    assert records == 21
+    assert records == 28
     assert (found["tandem-stages"], found["tandem-rounds"], found["tandem"]) == (records, 3, 1)
 
 
@@ -167,7 +170,10 @@ def kill_when(project: Path, stage: str, seen: Any) -> None:
         ("evaluate_baselines", "evaluate_baselines/fingerprint"),
         ("train_filter_encoder", "train_filter_encoder/fingerprint"),
         ("train_generator", "train_generator/fingerprint"),
+        ("train_reranker", "train_reranker/fingerprint"),
         ("filter_queries@r1", "filter_queries-r1/fingerprint"),
+        ("select_queries@r1", "select_queries-r1/fingerprint"),
+        ("mine_negatives@r1", "mine_negatives-r1/fingerprint"),
         ("evaluate_retriever@r1", "evaluate_retriever-r1/fingerprint"),
         ("score_difficulty@g2", "score_difficulty-r1/fingerprint"),
         ("train_reward_model@g2", "train_reward_model-r1/fingerprint"),
