@@ -18,7 +18,8 @@ __all__ = ["QueryLoss"]
 
 DRAWS = 2  # of negatives, averaged: one draw alone is mostly noise
 WINDOW = (30, 200)  # ranks of BM25 that half of the negatives come from
-CHUNK = 256  # rows whose documents are held as token vectors at once
+CHUNK = 256  # rows at once
+KEPT = 10_000  # documents whose vectors are kept for the next rows, 0.7 GB at 128 tokens of 128 dimensions
 
 
 class QueryLoss:
@@ -38,6 +39,7 @@ class QueryLoss:
         self.model, self.negatives, self.temperature, self.seed = model, negatives, temperature, seed
         self.texts, self.groups = {document.doc_id: document_text(document) for document in corpus}, group_numbers(corpus)
         self.doc_ids = list(self.texts)
+        self.known: dict[str, Tensor] = {}
 
     def losses(self, rows: Sequence[PseudoQuery]) -> list[float]:
         """The loss of each row, the mean of two draws of negatives."""
@@ -53,14 +55,12 @@ class QueryLoss:
 
     def vectors(self, rows: Sequence[PseudoQuery]) -> tuple[list[Tensor], list[Tensor]]:
         """Token vectors of each row's query and of its document."""
-        own = list(dict.fromkeys(row.doc_id for row in rows))
-        encoded = dict(zip(own, vectors_of(self.model, [self.texts[doc_id] for doc_id in own], task="document"), strict=True))
+        encoded = self._encode({row.doc_id for row in rows})
         return vectors_of(self.model, [row.text for row in rows], task="query"), [encoded[row.doc_id] for row in rows]
 
     def _losses(self, rows: Sequence[PseudoQuery], ranked: Mapping[str, Sequence[tuple[float, str]]]) -> list[float]:
         draws = [[self._draw(row, ranked.get(row.query_id, ()), draw) for draw in range(DRAWS)] for row in rows]
-        wanted = sorted({row.doc_id for row in rows} | {doc_id for own in draws for part in own for doc_id in part})
-        encoded = dict(zip(wanted, vectors_of(self.model, [self.texts[doc_id] for doc_id in wanted], task="document"), strict=True))
+        encoded = self._encode({row.doc_id for row in rows} | {doc_id for own in draws for part in own for doc_id in part})
         values = []
         for row, query, own in zip(rows, vectors_of(self.model, [row.text for row in rows], task="query"), draws, strict=True):
             found = []
@@ -69,6 +69,14 @@ class QueryLoss:
                 found.append(float(torch.logsumexp(scores, 0) - scores[0]))
             values.append(sum(found) / len(found))
         return values
+
+    def _encode(self, doc_ids: set[str]) -> dict[str, Tensor]:
+        new = sorted(doc_ids - self.known.keys())
+        found = dict(zip(new, vectors_of(self.model, [self.texts[doc_id] for doc_id in new], task="document"), strict=True))
+        encoded = {**found, **{doc_id: self.known[doc_id] for doc_id in doc_ids if doc_id in self.known}}
+        room = KEPT - len(self.known)
+        self.known.update(list(found.items())[: max(room, 0)])
+        return encoded
 
     def _draw(self, row: PseudoQuery, ranked: Sequence[tuple[float, str]], draw: int) -> list[str]:
         rng = random.Random(f"loss:{self.seed}:{row.query_id}:{draw}")
