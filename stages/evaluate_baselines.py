@@ -1,18 +1,18 @@
-"""Measure what needs no training on the test queries: BM25, the zero-shot dense encoder, the zero-shot ColBERT."""
+"""Measure what needs no training, as rounds are measured: BM25, the zero-shot dense encoder, the zero-shot ColBERT."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 from stages.opening import open_stage, run
 from stages.sections import RetrieverParams
-from tandem.evaluation.measures import measure_runs
-from tandem.formats.beir import read_qrels
-from tandem.formats.jsonl import read_records, write_json
+from tandem.evaluation.collections import Search, measure_collections, read_collections
+from tandem.evaluation.measures import mean_measures
+from tandem.formats.jsonl import write_json
 from tandem.hardware import device_name
 from tandem.params import Section
-from tandem.records import Document, Query, document_text
 from tandem.retrievers import bm25, colbert, dense
 
 
@@ -30,24 +30,24 @@ class Params(Section):
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Search the corpus three ways, write mean and per-query measures."""
-    reads, writes = "corpus test", "metrics per_query"
+    """Search each corpus three ways, write mean and per-query measures."""
+    reads, writes = "corpus test dev guard", "metrics per_query dev_values guard_values"
     with open_stage("evaluate_baselines", Params, argv, reads=reads, writes=writes) as (paths, params, tracked, _):
-        documents = {d.doc_id: document_text(d) for d in read_records(paths.corpus, Document)}
-        queries = {query.query_id: query.text for query in read_records(paths.test / "queries.jsonl", Query)}
-        qrels = read_qrels(paths.test / "qrels.tsv")
+        collections = read_collections(paths.corpus, paths.test, paths.dev, paths.guard)
         shape, device = params.retriever, device_name()
         bi_encoder = dense.load_dense(shape.encoder, maximum_tokens=params.dense_maximum_tokens, device=device)
         late = colbert.build_colbert(**shape.model_dump(exclude={"kind"}), seed=params.seed, device=device)
         lexical: dict[str, Any] = {"k1": params.bm25_k1, "b": params.bm25_b, "stop_words": params.bm25_stop_words}
-        runs = {
-            "bm25": bm25.search(documents, queries, depth=params.depth, **lexical),
-            "dense": dense.search(bi_encoder, documents, queries, depth=params.depth),
-            "colbert": colbert.search(late, documents, queries, depth=params.depth),
+        systems: dict[str, Search] = {
+            "bm25": partial(bm25.search, depth=params.depth, **lexical),
+            "dense": partial(dense.search, bi_encoder, depth=params.depth),
+            "colbert": partial(colbert.search, late, depth=params.depth),
         }
-        values, means = measure_runs(qrels, runs)
+        values = {name: measure_collections(collections, find)[0] for name, find in systems.items()}
+        means = {name: mean_measures(own["test"]) for name, own in values.items()}
         write_json(paths.metrics, means)
-        write_json(paths.per_query, values)
+        for path, collection in ((paths.per_query, "test"), (paths.dev_values, "dev"), (paths.guard_values, "guard")):
+            write_json(path, {name: own[collection] for name, own in values.items()})
         tracked.log({f"{name}/{key}": value for name, own in means.items() for key, value in own.items()})
 
 

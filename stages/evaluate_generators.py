@@ -23,7 +23,7 @@ class Params(SamplingParams):
     number: int
     """of documents, drawn from those that no round wrote queries for"""
     examples: int
-    """of each round's queries, in the report"""
+    """of each round's queries, shown in full"""
     resamples: int
     prompt: PromptParams
     rounds: dict[str, dict[str, str]]
@@ -33,26 +33,22 @@ class Params(SamplingParams):
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Read corpus, dev pairs, filtered queries and generators; write the table and the report."""
-    reads, writes = "corpus dev rounds generators", "metrics table text"
+    reads, writes = "corpus dev rounds generators", "metrics table text values"
     with open_stage("evaluate_generators", Params, argv, reads=reads, writes=writes, words="base") as (paths, params, tracked, _):
         corpus, real = read_records(paths.corpus, Document), read_records(paths.dev, LabelledPair)
         rounds = {name: read_records(paths.rounds / name / "queries.jsonl", PseudoQuery) for name in params.rounds}
         folders = {name: str(paths.generators / name / "model/weights") for name in ["g1", *params.updates]}
-        trials = write_trials(
-            {"base": paths.base, **folders},
-            corpus,
-            seen={row.doc_id for rows in rounds.values() for row in rows},
-            device=device_name(),
-            prompt=params.prompt.model_dump(),
-            **params.model_dump(include={*SamplingParams.model_fields, "number", "seed"}),
-        )
+        sampling = params.model_dump(include={*SamplingParams.model_fields, "number", "seed", "prompt"})
+        seen = {row.doc_id for rows in rounds.values() for row in rows}
+        trials = write_trials({"base": paths.base, **folders}, corpus, seen=seen, device=device_name(), **sampling)
         parents = {"g1": "base", **{name: update["base"] for name, update in params.updates.items()}}
         ranks = partial(ranks_of_pairs, corpus, search=Index({d.doc_id: document_text(d) for d in corpus}).search)
-        rows = compare_generators(trials, real, ranks, parents=parents, resamples=params.resamples, seed=params.seed)
-        report = describe_rounds(rounds, corpus, examples=params.examples, seed=params.seed)
+        rows, values = compare_generators(trials, real, ranks, parents=parents, resamples=params.resamples, seed=params.seed)
         write_json(paths.metrics, {row["generator"]: {key: row[key] for key in row if key != "generator"} for row in rows})
+        write_json(paths.values, values)
         write_table(paths.table, rows, COLUMNS)
-        write_text(paths.text, f"# What the generators write\n\n{to_markdown(rows)}\n{report}")
+        shown = describe_rounds(rounds, corpus, examples=params.examples, seed=params.seed)
+        write_text(paths.text, f"# What the generators write\n\n{to_markdown(rows)}\n{shown}")
         tracked.log({f"{row['generator']}/{key}": row[key] for row in rows for key in ("top_1", "top_10", "distinct_share", "mean_words")})
 
 

@@ -1,16 +1,16 @@
-"""Measure a round's retriever on the test queries: the only stages that read the test set are the two that evaluate."""
+"""Measure a round's retriever on the test queries, on the dev pairs and on the guard collection."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
 from stages.opening import open_stage, run
-from tandem.evaluation.measures import mean_measures, per_query
-from tandem.formats.beir import read_qrels
-from tandem.formats.jsonl import read_records, write_json
+from tandem.evaluation.collections import measure_collections, read_collections, top_documents
+from tandem.evaluation.measures import mean_measures
+from tandem.formats.jsonl import write_json
 from tandem.hardware import device_name
 from tandem.params import Section
-from tandem.records import Document, Query, document_text
 from tandem.retrievers.retriever import load_retriever, search
 
 
@@ -24,18 +24,25 @@ class Params(Section):
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Search the corpus exactly, write mean and per-query measures."""
-    reads, writes = "corpus test weights", "metrics per_query"
+    """Search the corpus exactly, write mean and per-query measures; dev and guard values are what the gate reads."""
+    reads, writes = "corpus test dev guard weights", "metrics per_query dev_values guard_values top"
     with open_stage("evaluate_retriever", Params, argv, reads=reads, writes=writes, words="round") as (paths, params, tracked, _):
-        documents = {d.doc_id: document_text(d) for d in read_records(paths.corpus, Document)}
-        queries = {query.query_id: query.text for query in read_records(paths.test / "queries.jsonl", Query)}
+        collections = read_collections(paths.corpus, paths.test, paths.dev, paths.guard)
         model = load_retriever(paths.weights, device=device_name())
-        ranked = search(model, documents, queries, depth=params.depth, chunk_documents=params.chunk_documents)
-        values = per_query(read_qrels(paths.test / "qrels.tsv"), ranked)
-        means = mean_measures(values)
-        write_json(paths.metrics, means)
-        write_json(paths.per_query, values)
-        tracked.log(means)
+        find = partial(search, model, depth=params.depth, chunk_documents=params.chunk_documents)
+        values, runs = measure_collections(collections, find)
+        write_json(paths.metrics, means := mean_measures(values["test"]))
+        write_json(paths.per_query, values["test"])
+        write_json(paths.dev_values, values["dev"])
+        write_json(paths.guard_values, values["guard"])
+        write_json(paths.top, top_documents(runs["test"]))
+        others = {
+            f"{name}/{key}": value
+            for name in ("dev", "guard")
+            if collections[name].queries
+            for key, value in mean_measures(values[name]).items()
+        }
+        tracked.log({**means, **others})
 
 
 if __name__ == "__main__":

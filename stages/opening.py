@@ -57,5 +57,7 @@ def open_stage(
             record(name, params, paths.record, round_id=round_id) as tracked,
             open_scratch(work, values=params.model_dump_json(), inputs=inputs, owner=main) as scratch,
         ):
+            for path in inputs:
+                tracked.log_input(path)
             yield paths, params, tracked, scratch
             wait_for_all()

@@ -6,40 +6,19 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field
-
+from stages.corpus_sections import CorpusParams
 from stages.opening import open_stage, run
 from tandem.corpora.build import describe, load_collection
 from tandem.corpora.near_duplicates import with_groups
 from tandem.formats.beir import to_queries, write_qrels
 from tandem.formats.jsonl import write_json, write_records
-from tandem.params import Section
 
 
-class Params(Section):
-    """Where the documents come from."""
+class Params(CorpusParams):
+    """The collection that the loop runs on; ``none`` is no choice here."""
 
     source: Literal["python_api", "beir", "files"]
     """python_api: docstrings of installed packages; beir: a BEIR folder or name; files: your own documents"""
-    packages: list[str] = Field(default_factory=list)
-    """python_api: names of installed packages"""
-    documents: int = 1500
-    """python_api: how many to draw"""
-    test_queries: int = 300
-    """python_api: of the drawn documents' queries, how many to measure with"""
-    path: str = ""
-    """beir, files: folder or file"""
-    name: str = ""
-    """beir: name of a published data set, downloaded where path is empty"""
-    test_split: str = "test"
-    """beir: the qrels to measure with"""
-    pairs: str = ""
-    """files: JSONL or CSV of labelled pairs (query, doc_id); may be empty"""
-    test_share: float = 0.5
-    """files: share of the labelled queries to measure with"""
-    near_duplicate_threshold: float = 0.8
-    """Jaccard similarity from which two documents are near duplicates"""
-    seed: int
 
 
 def main(argv: Sequence[str] | None = None) -> None:

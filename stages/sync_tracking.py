@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Sequence
 
@@ -12,9 +13,11 @@ from tandem.tracking import sync
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Read the records, write to the tracking store."""
-    arguments = parse(__doc__, argv, "records")
+    arguments = parse(__doc__, argv, "records", "report", "champions", "reranker")
     try:
-        counts = sync(arguments.records)
+        champions = json.loads(arguments.champions.read_text(encoding="utf8"))
+        champions["reranker"] = json.loads(arguments.reranker.read_text(encoding="utf8"))
+        counts = sync(arguments.records, report=arguments.report, champions=champions, say=print)
         print(f"MLflow: {counts['created']} stage runs created, {counts['present']} present")
     except Exception as error:  # noqa: BLE001 - whatever goes wrong in a tracking store, the results stand
         print(f"warning: MLflow was not updated: {error}; `tandem sync` tries again", file=sys.stderr)

@@ -130,7 +130,7 @@ def tiny_encoder(tiny_tokenizer: Any, tmp_path_factory: pytest.TempPathFactory) 
 
 @pytest.fixture
 def collection(tmp_path: Path) -> Path:
-    """A BEIR folder of 30 documents over the tiny tokenizer's words, 20 train and 8 test queries."""
+    """A BEIR folder of 30 documents over the tiny tokenizer's words, 20 train and 8 test queries, no two of the same words."""
     folder = tmp_path / "collection"
     (folder / "qrels").mkdir(parents=True)
     documents, queries, qrels = [], [], []
@@ -139,7 +139,7 @@ def collection(tmp_path: Path) -> Path:
         first, second = names[i % 6], names[(i + 1 + i // 6) % 6]
         documents.append({"_id": f"d{i}", "title": "", "text": f"{TEXTS[first]} {TEXTS[second]}"})
         if i < 28:
-            queries.append({"_id": f"q{i}", "text": f"{QUERIES[first]} {QUERIES[second]}"})
+            queries.append({"_id": f"q{i}", "text": f"{QUERIES[first]} {QUERIES[second]} {i}th"})
             qrels.append((f"q{i}", f"d{i}"))
     for name, rows in (("corpus", documents), ("queries", queries)):
         (folder / f"{name}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from dvc_file import outputs
 from ruamel.yaml import YAML
 
 from tandem.params import Section, load_params
@@ -21,7 +22,10 @@ PROFILES = [ROOT / "params.yaml", *sorted((ROOT / "profiles").glob("*.yaml"))]
 NO_DEPENDENCY = {"tandem.tracking", "tandem.executions", "tandem.scratch", "stages.arguments", "stages.opening"}
 # serving_code("x") puts this file into the model folder.
 SERVING = "tandem.serving."
-READERS_OF_THE_TEST_SET = {"evaluate_baselines", "evaluate_retriever", "evaluate_retriever_r0"}
+# Those that measure, the one that looks for leaks, and the page that shows what was measured.
+MEASURING = {"evaluate_baselines", "evaluate_retriever", "evaluate_retriever_r0", "evaluate_reranked"}
+READERS_OF_THE_TEST_SET = {*MEASURING, "check_leaks", "write_report"}
+WRITES_NO_RECORD = {"sync_tracking", "write_report"}
 
 
 def module_of(stage: dict[str, Any]) -> str:
@@ -86,8 +90,20 @@ def test_only_evaluation_reads_the_test_set() -> None:
     assert readers == READERS_OF_THE_TEST_SET
     mentions = {name for name, stage in STAGES.items() if "data/test" in stage["cmd"]}
     assert mentions == READERS_OF_THE_TEST_SET | {"prepare_corpus"}
-    evaluations = {name for name, stage in STAGES.items() if "evaluation" in stage["deps"]}
-    assert evaluations == {"compare_rounds"}
+    values = {name for name, stage in STAGES.items() if {"evaluation", "evaluation/test"} & set(stage["deps"])}
+    assert values == {"compare_rounds", "write_report"}
+    gate = STAGES["choose_champion"]["deps"]
+    assert {"evaluation/dev", "evaluation/guard"} <= set(gate)
+    assert not [dep for dep in gate if "test" in dep or dep in ("metrics", "data")]
+
+
+def test_what_is_measured_on_the_test_set_trains_nothing() -> None:
+    """From whatever reads the test set, no path of dependencies leads to a stage that trains, generates, filters or chooses."""
+    tainted = {out for name in READERS_OF_THE_TEST_SET for out in outputs(STAGES[name])}
+    tainted -= {out for out in tainted if out.startswith(("evaluation/dev", "evaluation/guard", "records/"))}
+    for name, stage in STAGES.items():
+        touched = [dep for dep in stage["deps"] if any(out == dep or out.startswith(f"{dep}/") for out in tainted)]
+        assert not touched or name in {"compare_rounds", "write_report", "sync_tracking"}, (name, touched)
 
 
 def test_outputs_have_one_writer() -> None:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
+import orjson
 import typer
 
-from tandem.formats.jsonl import InputError, read_records
+from tandem.formats.jsonl import read_records
 from tandem.records import Document, LabelledPair, PreferencePair, document_text
 
 __all__ = ["app"]
@@ -84,12 +85,31 @@ def export(
 
 
 @app.command()
+def champion(
+    role: Annotated[str, typer.Argument(help="retriever, reranker or generator; left out: all are listed")] = "",
+    version: Annotated[str, typer.Argument(help="The registered version to make champion, whatever the gate says")] = "",
+) -> None:
+    """List the registered models and who is champion, or move a role's champion by hand."""
+    from tandem.tracking import list_champions, move_champion
+
+    if role and version:
+        move_champion(role, version)
+    for own, number, shown, alias in list_champions():
+        if role in ("", own):
+            print(f"{own:<10} {number:>3}  {alias:<9} {shown}")
+
+
+@app.command()
 def sync(records: Annotated[Path, typer.Argument(help="The folder of records")] = Path("records")) -> None:
     """Make the MLflow runs of every record that has none yet; pretraining and each recipe have an experiment of their own."""
     from tandem.tracking import sync as sync_records
     from tandem.tracking import tracking_uri
 
-    counts = sync_records(records)
+    found = {"retriever": Path("metrics/champions.json"), "reranker": Path("metrics/reranker.json")}
+    champions: dict[str, Any] = {}
+    if records == Path("records") and all(path.is_file() for path in found.values()):
+        champions = {**orjson.loads(found["retriever"].read_bytes()), "reranker": orjson.loads(found["reranker"].read_bytes())}
+    counts = sync_records(records, report=Path("report/report.html"), champions=champions, say=print)
     print(f"{tracking_uri()}: {counts['created']} stage runs created, {counts['present']} present")
     if records != Path("records"):
         return
@@ -103,7 +123,7 @@ def main() -> None:
     """Run the command line; bad input ends it with one line."""
     try:
         app()
-    except (InputError, FileNotFoundError) as error:
+    except (ValueError, FileNotFoundError) as error:
         sys.exit(f"error: {error}")
 
 

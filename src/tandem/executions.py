@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
+import re
 import resource
 import subprocess
 import sys
@@ -18,6 +20,7 @@ from typing import Any
 __all__ = ["Run", "record"]
 
 MAXIMUM_POINTS = 200
+FORBIDDEN = re.compile(r"[^\w\-. :/]")
 
 
 @dataclass
@@ -27,10 +30,11 @@ class Run:
     metrics: dict[str, float] = field(default_factory=dict)
     series: dict[str, list[tuple[int, float]]] = field(default_factory=dict)
     artifacts: list[str] = field(default_factory=list)
+    inputs: dict[str, str] = field(default_factory=dict)
 
     def log(self, values: Mapping[str, float]) -> None:
-        """Keep metrics by name."""
-        self.metrics.update({name: float(value) for name, value in values.items()})
+        """Keep metrics by name; a sign that MLflow has no room for in a name becomes an underscore."""
+        self.metrics.update({FORBIDDEN.sub("_", name): float(value) for name, value in values.items()})
 
     def log_series(self, name: str, points: Sequence[tuple[int, float]]) -> None:
         """Keep a curve of (step, value), thinned evenly to 200 points, its ends among them."""
@@ -42,6 +46,12 @@ class Run:
     def log_artifact(self, path: Path) -> None:
         """Name a file or folder, relative to the project, that the run's page is to point at."""
         self.artifacts.append(str(path))
+
+    def log_input(self, path: Path) -> None:
+        """Keep the MD5 digest of a file that was read; folders, which DVC has digests of, are left to it."""
+        if path.is_file():
+            with path.open("rb") as content:
+                self.inputs[str(path)] = hashlib.file_digest(content, "md5").hexdigest()
 
 
 @contextmanager
@@ -72,6 +82,7 @@ def record(stage: str, params: Any, path: Path, *, round_id: str = "") -> Iterat
         "metrics": run.metrics,
         "series": run.series,
         "artifacts": run.artifacts,
+        "inputs": run.inputs,
         "tags": _tags(),
     }
     path.parent.mkdir(parents=True, exist_ok=True)

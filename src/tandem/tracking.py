@@ -12,13 +12,16 @@ import json
 import os
 import sqlite3
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-__all__ = ["project_root", "sync", "tracking_uri"]
+from tandem import registry
 
+__all__ = ["list_champions", "move_champion", "project_root", "sync", "tracking_uri"]
+
+Say = Callable[[str], object]
 PIPELINE, ROUNDS, STAGES = "tandem", "tandem-rounds", "tandem-stages"
 
 
@@ -35,7 +38,13 @@ def tracking_uri() -> str:
     return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{project_root() / 'mlflow.db'}"
 
 
-def sync(records: Path, *, experiment: str = STAGES) -> dict[str, int]:
+def _silence(_: str) -> None:
+    """Nothing is said where nobody asked."""
+
+
+def sync(
+    records: Path, *, experiment: str = STAGES, report: Path | None = None, champions: Mapping[str, Any] | None = None, say: Say = _silence
+) -> dict[str, int]:
     """Make the MLflow runs of all records that have none yet, and the runs that show rounds side by side.
 
     Three experiments: ``tandem-stages`` holds each execution once, with its curves; ``tandem-rounds`` one run for each round;
@@ -45,6 +54,9 @@ def sync(records: Path, *, experiment: str = STAGES) -> dict[str, int]:
     Args:
         records: the folder of record files.
         experiment: another name keeps the executions of another pipeline by themselves, without rounds.
+        report: a page to keep with the run of the pipeline.
+        champions: by role, see :func:`tandem.registry.register`: models to register, and the aliases to move.
+        say: told what became of each role's alias.
 
     Returns:
         ``created`` and ``present``: stage executions that were missing, and that were there.
@@ -60,15 +72,30 @@ def sync(records: Path, *, experiment: str = STAGES) -> dict[str, int]:
         client = _mlflow().MlflowClient(tracking_uri())
         names = (PIPELINE, ROUNDS, STAGES) if loop else (experiment,)
         experiments = {name: _experiment(client, name, root) for name in names}
+        for name in names:
+            _reap(client, experiments[name])
         known = {run.data.tags.get("record_id", ""): run for run in _runs(client, experiments[experiment])}
         missing = [item for item in found if item["record_id"] not in known]
         for item in missing:
             _create_stage_run(client, experiments[experiment], item)
         if "DVC_EXP_NAME" not in os.environ:
             _mark_state(client, known, set(ids))
+        if loop and champions and "DVC_EXP_NAME" not in os.environ:
+            for sentence in registry.register(client, root, champions, _run_ids(client, experiments[experiment])):
+                say(sentence)
         if loop:
-            _create_round_runs(client, experiments, found, view)
+            _create_round_runs(client, experiments, found, view, report)
     return {"created": len(missing), "present": len(ids) - len(missing)}
+
+
+def list_champions() -> list[tuple[str, str, str, str]]:
+    """Registered versions: role, version, what it is, and ``champion`` where the alias stands."""
+    return registry.versions(_mlflow().MlflowClient(tracking_uri()))
+
+
+def move_champion(role: str, version: str) -> None:
+    """Put a role's alias on a version, by hand."""
+    registry.move(_mlflow().MlflowClient(tracking_uri()), role, version)
 
 
 def _create_stage_run(client: Any, experiment: str, item: Mapping[str, Any]) -> None:
@@ -84,10 +111,11 @@ def _create_stage_run(client: Any, experiment: str, item: Mapping[str, Any]) -> 
     ended = int(item["ended"] * 1000)
     points = [(key, value, 0) for key, value in item["metrics"].items()]
     points += [(key, value, step) for key, series in item["series"].items() for step, value in series]
-    _create_run(client, experiment, name, tags, item["params"], points, int(item["started"] * 1000), ended)
+    inputs = item.get("inputs", {})
+    _create_run(client, experiment, name, tags, item["params"], points, int(item["started"] * 1000), ended, inputs=inputs)
 
 
-def _create_round_runs(client: Any, experiments: Mapping[str, str], found: Sequence[Any], view: str) -> None:
+def _create_round_runs(client: Any, experiments: Mapping[str, str], found: Sequence[Any], view: str, report: Path | None) -> None:
     rounds = sorted({item["round"] for item in found if item["round"]})
     tags = {"view": view, "state": "current", **(found[-1]["tags"] if found else {})}
     now = int(time.time() * 1000)
@@ -117,7 +145,7 @@ def _create_round_runs(client: Any, experiments: Mapping[str, str], found: Seque
         _retire(client, experiments[PIPELINE], "state = 'current'")
         params = {f"{item['stage']}.{key}": value for item in found for key, value in item["params"].items()}
         start = int(min(item["started"] for item in found) * 1000)
-        _create_run(client, experiments[PIPELINE], f"pipeline {view[:6]}", tags, params, pipeline, start, now)
+        _create_run(client, experiments[PIPELINE], f"pipeline {view[:6]}", tags, params, pipeline, start, now, artifact=report)
 
 
 def _round_metrics(item: Mapping[str, Any]) -> dict[str, float]:
@@ -136,19 +164,43 @@ def _create_run(
     points: Sequence[tuple[str, float, int]],
     start: int,
     end: int,
+    *,
+    inputs: Mapping[str, str] | None = None,
+    artifact: Path | None = None,
 ) -> None:
-    from mlflow.entities import Metric, Param, RunTag
+    """A run with all that it has; it is RUNNING until it has it all, so that a run left so is half a run and can be told."""
+    from mlflow.entities import Dataset, DatasetInput, Metric, Param, RunTag
 
     run = client.create_run(experiment, start_time=start, run_name=name)
     run_id = run.info.run_id
     parameters = [Param(key, value[:500]) for key, value in params.items()]
     metrics = [Metric(key, value, end, step) for key, value, step in points]
+    tags = {**tags, "sync.started": str(int(time.time()))}
     client.log_batch(run_id, tags=[RunTag(key, value) for key, value in tags.items() if value])
     for first in range(0, len(parameters), 100):
         client.log_batch(run_id, params=parameters[first : first + 100])
     for first in range(0, len(metrics), 1000):
         client.log_batch(run_id, metrics=metrics[first : first + 1000])
+    if inputs:
+        sets = [Dataset(path, digest, "local", json.dumps({"uri": path})) for path, digest in inputs.items()]
+        client.log_inputs(run_id, datasets=[DatasetInput(dataset) for dataset in sets])
+    if artifact and artifact.is_file():
+        client.log_artifact(run_id, str(artifact))
     client.set_terminated(run_id, status="FINISHED", end_time=end)
+
+
+def _reap(client: Any, experiment: str) -> None:
+    """Delete half runs, which a killed sync left RUNNING; a store that others write to gives them ten minutes."""
+    patience = 0 if tracking_uri().startswith("sqlite") else 600
+    for run in client.search_runs([experiment], "attributes.status = 'RUNNING'", max_results=1000):
+        if "sync.started" in run.data.tags and time.time() - int(run.data.tags["sync.started"]) >= patience:
+            client.delete_run(run.info.run_id)
+
+
+def _run_ids(client: Any, experiment: str) -> dict[str, str]:
+    """The current run of each stage by DVC's name for it."""
+    runs = client.search_runs([experiment], "tags.state = 'current'", max_results=1000)
+    return {run.data.tags["dvc.stage"]: run.info.run_id for run in runs if "dvc.stage" in run.data.tags}
 
 
 def _mark_state(client: Any, known: Mapping[str, Any], current: set[str]) -> None:
@@ -197,6 +249,7 @@ def _nothing_new(wanted: Sequence[str]) -> bool:
         with sqlite3.connect(f"file:{uri.removeprefix('sqlite:///')}?mode=ro", uri=True, timeout=5) as store:
             rows = store.execute(
                 "SELECT r.value, s.value FROM tags r JOIN tags s ON r.run_uuid = s.run_uuid AND s.key = 'state' "
+                "JOIN runs u ON u.run_uuid = r.run_uuid AND u.status = 'FINISHED' AND u.lifecycle_stage = 'active' "
                 "WHERE r.key IN ('record_id', 'view')"
             ).fetchall()
     except sqlite3.Error:

@@ -19,13 +19,13 @@ from ruamel.yaml import YAML
 
 ROOT = Path(__file__).parents[2]
 ORDER = [
-    *("prepare_corpus", "sample_pairs", "evaluate_baselines", "train_filter_encoder", "train_generator"),
+    *("prepare_corpus", "prepare_guard", "sample_pairs", "evaluate_baselines", "train_filter_encoder", "train_generator"),
     *("prepare_ranking", "train_reranker"),
     *("mine_negatives_r0", "train_retriever_r0", "evaluate_retriever_r0"),
     *("generate_queries@r1", "filter_queries@r1", "select_queries@r1", "mine_negatives@r1", "train_retriever@r1", "evaluate_retriever@r1"),
     *("score_difficulty@g2", "build_preferences@g2", "train_reward_model@g2", "train_ppo@g2"),
     *("generate_queries@r2", "filter_queries@r2", "select_queries@r2", "mine_negatives@r2", "train_retriever@r2", "evaluate_retriever@r2"),
-    *("evaluate_generators", "compare_rounds", "sync_tracking"),
+    *("evaluate_generators", "check_leaks", "choose_champion", "evaluate_reranked", "compare_rounds", "write_report", "sync_tracking"),
 ]
 SMALL: dict[str, Any] = {
     "sample_pairs": {"pairs": 12},
@@ -41,6 +41,9 @@ SMALL: dict[str, Any] = {
     "train_reward_model": {"epochs": 1, "minimum_accuracy": 0.0, "minimum_pairs": 1},
     "train_ppo": {"steps": 2, "batch_size": 4, "minibatch_size": 4, "epochs": 1, "maximum_new_tokens": 8},
     "evaluate_generators": {"number": 6, "maximum_new_tokens": 8, "examples": 3, "resamples": 100},
+    "check_leaks": {"allowed_share": 1.0},
+    "choose_champion": {"resamples": 100},
+    "evaluate_reranked": {"depth": 5, "resamples": 100},
     "compare_rounds": {"resamples": 100},
 }
 
@@ -64,6 +67,7 @@ def loop(
     def run(**changes: dict[str, Any]) -> dict[str, dict[str, Any]]:
         yaml = YAML()
         params = yaml.load((ROOT / "params.yaml").read_text())
+        params["prepare_guard"] = {"source": "beir", "path": str(collection), "near_duplicate_threshold": 0.99}
         params["prepare_corpus"] = {"source": "beir", "path": str(collection), "near_duplicate_threshold": 0.99}
         for section, values in SMALL.items():
             params[section].update(values)
@@ -95,7 +99,8 @@ def series(stage: str) -> dict[str, Any]:
 
 def test_the_loop(loop: Callable[..., dict[str, dict[str, Any]]]) -> None:
     table = loop()
-    assert list(table) == ["bm25", "dense", "colbert", "r0", "r1", "r2"]
+    assert list(table)[:6] == ["bm25", "dense", "colbert", "r0", "r1", "r2"]
+    assert [name.endswith("+reranker") for name in table] == [False] * 6 + [True]
     assert len(series("r0/train_retriever")["loss"]) > 1
     assert sum(row["status"] == "kept" for row in rows_of("r1")) > 4
     assert list(json.loads(Path("metrics/generators.json").read_text())) == ["real", "base", "g1", "g2"]
@@ -106,7 +111,7 @@ def test_the_loop(loop: Callable[..., dict[str, dict[str, Any]]]) -> None:
     import sqlite3
 
     with sqlite3.connect("mlflow.db") as store:
-        assert store.execute("SELECT count(*) FROM runs WHERE status = 'FINISHED'").fetchone()[0] == len(ORDER) - 1 + 3 + 1
+        assert store.execute("SELECT count(*) FROM runs WHERE status = 'FINISHED'").fetchone()[0] == len(ORDER) - 2 + 3 + 1
 
 
 @pytest.mark.parametrize(

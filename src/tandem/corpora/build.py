@@ -27,13 +27,14 @@ def load_collection(
     test_split: str,
     pairs: str,
     test_share: float,
+    near_duplicate_queries: float | None,
     seed: int,
     cache: Path,
 ) -> Collection:
     """Load from one source; training pairs whose query is also a test query are left out.
 
     Args:
-        source: ``python_api``, ``beir`` or ``files``; the arguments that each reads are those of its loader.
+        source: ``python_api``, ``beir``, ``files`` or ``none`` (empty); each reads the arguments of its loader.
         packages: python_api.
         documents: python_api.
         test_queries: python_api.
@@ -42,6 +43,7 @@ def load_collection(
         test_split: beir.
         pairs: files.
         test_share: files.
+        near_duplicate_queries: similarity from which a training query that is nearly a test query is left out too; None leaves it in.
         seed: of draws and splits.
         cache: downloads live here.
     """
@@ -52,9 +54,11 @@ def load_collection(
     elif source == "beir":
         folder = Path(path) if path else beir.download(name, cache)
         collection = beir.load_folder(folder, test_split=test_split)
+    elif source == "none":
+        collection = Collection([], [], [])
     else:
         collection = files.load_files(Path(path), pairs=Path(pairs) if pairs else None, test_share=test_share)
-    return replace(collection, train=without_test_queries(collection.train, collection.test))
+    return replace(collection, train=without_test_queries(collection.train, collection.test, threshold=near_duplicate_queries))
 
 
 def describe(collection: Collection, documents: Sequence[Document]) -> dict[str, Any]:

@@ -6,6 +6,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from tandem.queries import find_near_duplicates
 from tandem.records import Document, LabelledPair
 
 __all__ = ["Collection", "normalise", "without_test_queries"]
@@ -28,7 +29,20 @@ def normalise(text: str) -> str:
     return SPACES.sub(" ", text.lower()).strip()
 
 
-def without_test_queries(train: Sequence[LabelledPair], test: Sequence[LabelledPair]) -> list[LabelledPair]:
-    """The training pairs whose query, by id or by normalised text, is no test query."""
+def without_test_queries(
+    train: Sequence[LabelledPair], test: Sequence[LabelledPair], *, threshold: float | None = None
+) -> list[LabelledPair]:
+    """The training pairs whose query, by id or by normalised text, is no test query.
+
+    Args:
+        train: labelled pairs to learn from.
+        test: labelled pairs to measure with.
+        threshold: similarity of words from which a near duplicate of a test query goes too, see
+            :func:`tandem.queries.find_near_duplicates`; None leaves near duplicates in.
+    """
     barred = {pair.query_id for pair in test} | {normalise(pair.text) for pair in test}
-    return [pair for pair in train if pair.query_id not in barred and normalise(pair.text) not in barred]
+    kept = [pair for pair in train if pair.query_id not in barred and normalise(pair.text) not in barred]
+    if threshold is None:
+        return kept
+    near = find_near_duplicates({pair.query_id: pair.text for pair in test}, [pair.text for pair in kept], threshold=threshold)
+    return [pair for i, pair in enumerate(kept) if i not in near]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import combinations
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from tandem.evaluation.significance import bootstrap_interval, compare, holm
 from tandem.formats.jsonl import write_json, write_text
 from tandem.formats.tables import write_table
 
-__all__ = ["COLUMNS", "compare_systems", "read_systems", "to_markdown", "write_comparison"]
+__all__ = ["COLUMNS", "compare_controls", "compare_systems", "read_systems", "to_markdown", "write_comparison"]
 
 TESTS = [
     "difference",
@@ -78,11 +79,51 @@ def compare_systems(systems: Mapping[str, Values], *, measure: str, baseline: st
     return rows
 
 
-def write_comparison(rows: Sequence[Mapping[str, Any]], table: Path, comparison: Path, text: Path, *, measure: str, baseline: str) -> str:
-    """Write rows of :func:`compare_systems` as CSV, JSON and Markdown; the Markdown is returned."""
+def compare_controls(
+    systems: Mapping[str, Values], rounds: Mapping[str, Mapping[str, str]], *, measure: str, resamples: int, seed: int
+) -> list[dict[str, Any]]:
+    """Rounds that follow the same round with another generator, in pairs: all that differs is who wrote the queries.
+
+    A round with the generator of the round before it is the static-generator control of its sibling.
+
+    Each row has the meeting as a ``sentence`` too.
+
+    Args:
+        systems: from :func:`read_systems`.
+        rounds: the pipeline's.
+        measure: that the test is on.
+        resamples: of the randomisation test and of the bootstrap.
+        seed: of both.
+    """
+    rows = []
+    for first, second in combinations(rounds, 2):
+        if rounds[first]["prev"] == rounds[second]["prev"] and rounds[first]["generator"] != rounds[second]["generator"]:
+            test = compare(systems[second][measure], systems[first][measure], resamples=resamples, seed=seed)
+            names = {"system": first, "against": second, "generator": rounds[first]["generator"]}
+            low, high = test.interval
+            values = {"difference": test.difference, "low": low, "high": high, "p_randomisation": test.p_randomisation}
+            sentence = (
+                f"{first} (queries of {rounds[first]['generator']}) against {second} (of {rounds[second]['generator']}), same budget and "
+                f"steps: {test.difference:+.3f} [{low:+.3f}, {high:+.3f}], p {test.p_randomisation:.3f}."
+            )
+            rows.append({**names, "against_generator": rounds[second]["generator"], **values, "sentence": sentence})
+    return rows
+
+
+def write_comparison(
+    rows: Sequence[Mapping[str, Any]],
+    table: Path,
+    comparison: Path,
+    text: Path,
+    *,
+    measure: str,
+    baseline: str,
+    notes: Sequence[str] = (),
+) -> str:
+    """Write rows of :func:`compare_systems` as CSV, JSON and Markdown, the latter with notes below; the Markdown is returned."""
     write_json(comparison, rows)
     write_table(table, rows, COLUMNS)
-    markdown = to_markdown(rows, measure=measure, baseline=baseline)
+    markdown = "\n\n".join([to_markdown(rows, measure=measure, baseline=baseline).rstrip(), *notes]) + "\n"
     write_text(text, markdown)
     return markdown
 

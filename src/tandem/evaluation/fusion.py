@@ -8,7 +8,7 @@ from ir_measures import ScoredDoc
 
 from tandem.evaluation.measures import ndcg_at_10
 
-__all__ = ["choose_weight", "interpolate"]
+__all__ = ["choose_weight", "cross_fit", "interpolate"]
 
 WEIGHTS = tuple(i / 20 for i in range(21))
 
@@ -38,6 +38,29 @@ def choose_weight(first: Sequence[ScoredDoc], second: Sequence[ScoredDoc], pairs
     """
     values = {weight: ndcg_at_10(pairs, interpolate(first, second, weight)) for weight in WEIGHTS} if pairs else {0.5: []}
     return max(values, key=lambda weight: (round(sum(values[weight]), 9), -abs(weight - 0.5)))
+
+
+def cross_fit(first: Sequence[ScoredDoc], second: Sequence[ScoredDoc], pairs: Sequence[tuple[str, str]]) -> list[ScoredDoc]:
+    """The two runs mixed, each half of the queries with the weight that is best on the other half.
+
+    Dev values of a mixture whose weight the same dev queries chose would flatter it.
+
+    Args:
+        first: a run of dev queries.
+        second: another.
+        pairs: (query_id, doc_id) of what is relevant.
+    """
+    mixed: list[ScoredDoc] = []
+    ids = sorted({query_id for query_id, _ in pairs})
+    halves = set(ids[::2]), set(ids[1::2])
+    for own, other in (halves, halves[::-1]):
+        weight = choose_weight(_of(first, other), _of(second, other), [pair for pair in pairs if pair[0] in other])
+        mixed += interpolate(_of(first, own), _of(second, own), weight)
+    return mixed
+
+
+def _of(run: Sequence[ScoredDoc], queries: set[str]) -> list[ScoredDoc]:
+    return [item for item in run if item.query_id in queries]
 
 
 def _scaled(run: Sequence[ScoredDoc]) -> dict[tuple[str, str], float]:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from tandem.evaluation.significance import compare
+from tandem.queries import query_key
 from tandem.records import Document, LabelledPair, PseudoQuery
 
 __all__ = ["COLUMNS", "KS", "compare_generators", "describe_rounds", "to_markdown"]
@@ -27,8 +28,8 @@ def compare_generators(
     parents: Mapping[str, str],
     resamples: int,
     seed: int,
-) -> list[dict[str, Any]]:
-    """One row for each generator, after one for real queries.
+) -> tuple[list[dict[str, Any]], dict[str, dict[str, float]]]:
+    """One row for each generator, after one for real queries; and the values that the paired test is on.
 
     Args:
         trials: each generator's queries for the same documents, see :func:`tandem.generators.trial.write_trials`.
@@ -40,13 +41,15 @@ def compare_generators(
         seed: of both.
 
     Returns:
-        ``top_k`` are shares of all queries; ``distinct_share`` is that of texts; lengths are in words.
+        Rows: ``top_k`` are shares of all queries; ``distinct_share`` is that of texts; lengths are in words. Values: the share of a
+        document's queries that come back within 10, by generator and doc_id.
     """
-    rows, within = [], {}
+    rows: list[dict[str, Any]] = []
+    within: dict[str, dict[str, float]] = {}
     systems: dict[str, Sequence[Own]] = {**({"real": real} if real else {}), **trials}
     for name, pairs in systems.items():
         own = ranks(pairs)
-        texts = [" ".join(pair.text.lower().split()) for pair in pairs]
+        texts = [query_key(pair.text) for pair in pairs]
         row: dict[str, Any] = {"generator": name}
         row |= {f"top_{k}": sum(rank <= k for rank in own.values()) / max(len(pairs), 1) for k in KS}
         row |= {"distinct_share": len(set(texts)) / max(len(texts), 1)}
@@ -58,7 +61,7 @@ def compare_generators(
             low, high = test.interval
             row |= {"against": parent, "difference": test.difference, "low": low, "high": high, "p_randomisation": test.p_randomisation}
         rows.append(row)
-    return rows
+    return rows, {name: own for name, own in within.items() if name in trials}
 
 
 def _by_document(pairs: Sequence[Own], ranks: Mapping[str, int]) -> dict[str, float]:

@@ -16,6 +16,7 @@ from tandem.generators.base import load_generator
 from tandem.generators.decoding import decode
 from tandem.generators.keywords import content_words, document_frequencies, draw_keywords
 from tandem.generators.prompts import clean_query, render_prompts
+from tandem.queries import query_key
 from tandem.records import Document, PseudoQuery, document_text
 
 __all__ = ["Request", "mark_unusable", "plan_prompts", "plan_requests", "sample_queries", "sample_rows", "summarise"]
@@ -185,7 +186,7 @@ def mark_unusable(requests: Sequence[Request], completions: Mapping[str, str]) -
         if query_id not in completions:
             raise ValueError(f"query '{query_id}' of document '{doc_id}' was never generated; run the stage again")
         text = clean_query(completions[query_id])
-        key = (doc_id, " ".join(text.lower().split()))
+        key = (doc_id, query_key(text))
         copies = text.lower().startswith(("document:", "keywords:")) or text.lower() == keywords.lower() != ""
         reason = "empty" if not text else "copy" if copies else "duplicate" if key in seen else ""
         seen.add(key)
@@ -204,7 +205,7 @@ def mark_unusable(requests: Sequence[Request], completions: Mapping[str, str]) -
 
 def summarise(rows: Sequence[PseudoQuery]) -> dict[str, float]:
     """Counts, the share of distinct texts and the mean length in words of what was generated."""
-    texts = [" ".join(row.text.lower().split()) for row in rows if row.text]
+    texts = [query_key(row.text) for row in rows if row.text]
     return {
         "queries": len(rows),
         "documents": len({row.doc_id for row in rows}),

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Literal
+
+from ir_measures import ScoredDoc
 
 from tandem.rerankers.monot5 import MonoT5
 from tandem.rerankers.pair_format import PairFormat
 from tandem.rerankers.reranker import UNTRAINED, Reranker
 
-__all__ = ["Judge", "JudgeName", "load_judge"]
+__all__ = ["Judge", "JudgeName", "load_judge", "rerank"]
 
 Judge = Callable[[Sequence[tuple[str, str]]], list[float]]
 """(query, document) pairs to logits."""
@@ -53,3 +55,23 @@ def load_judge(
     if scorer == "monot5":
         return partial(MonoT5(model, device=device, bf16=bf16).compute_score, batch_size=batch_size)
     return partial(Reranker(model, form, device=device, bf16=bf16).compute_score, batch_size=batch_size)
+
+
+def rerank(
+    judge: Judge, run: Sequence[ScoredDoc], queries: Mapping[str, str], documents: Mapping[str, str], *, depth: int
+) -> tuple[list[ScoredDoc], list[ScoredDoc]]:
+    """The first documents of each query with the judge's scores, and the same documents as the run had them.
+
+    Args:
+        judge: from :func:`load_judge`.
+        run: of a retriever.
+        queries: text by query_id.
+        documents: text by doc_id.
+        depth: documents a query.
+    """
+    by_query: dict[str, list[ScoredDoc]] = {}
+    for item in run:
+        by_query.setdefault(item.query_id, []).append(item)
+    first = [item for own in by_query.values() for item in sorted(own, key=lambda item: (-item.score, item.doc_id))[:depth]]
+    scores = judge([(queries[item.query_id], documents[item.doc_id]) for item in first]) if first else []
+    return [ScoredDoc(item.query_id, item.doc_id, score) for item, score in zip(first, scores, strict=True)], first

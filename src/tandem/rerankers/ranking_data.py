@@ -9,6 +9,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from tandem.formats.jsonl import InputError, explain, read_json_lines
+from tandem.queries import query_key
 from tandem.records import LabelledPair, RankingRow
 
 __all__ = [
@@ -125,10 +126,10 @@ def split_by_query(rows: Sequence[Labelled], *, share: float, seed: int) -> tupl
         share: of the queries, for dev.
         seed: of the draw.
     """
-    names = sorted({_key(query) for query, _ in rows})
+    names = sorted({query_key(query) for query, _ in rows})
     random.Random(f"ranking split:{seed}").shuffle(names)
     held_out = set(names[: round(share * len(names))])
-    return [row for row in rows if _key(row[0]) not in held_out], [row for row in rows if _key(row[0]) in held_out]
+    return [row for row in rows if query_key(row[0]) not in held_out], [row for row in rows if query_key(row[0]) in held_out]
 
 
 def check_leakage(train: Iterable[Labelled], dev: Iterable[Labelled]) -> None:
@@ -137,8 +138,8 @@ def check_leakage(train: Iterable[Labelled], dev: Iterable[Labelled]) -> None:
     Raises:
         ValueError: with the number of such queries and the first of them.
     """
-    seen = {_key(query) for query, _ in train}
-    both = [query for query, _ in dev if _key(query) in seen]
+    seen = {query_key(query) for query, _ in train}
+    both = [query for query, _ in dev if query_key(query) in seen]
     if both:
         raise ValueError(f"{len(both)} dev queries are training queries too, the first: {both[0]!r:.80}; split by query")
 
@@ -172,7 +173,3 @@ def sample_groups(rows: Sequence[Labelled], *, groups: int, documents: int, seed
         rest = [item for item in labelled if item is not top]
         made.append((query, [top, *rng.sample(rest, min(documents - 1, len(rest)))]))
     return made
-
-
-def _key(query: str) -> str:
-    return " ".join(query.lower().split())

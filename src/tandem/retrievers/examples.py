@@ -6,8 +6,8 @@ import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from tandem.queries import query_key
 from tandem.records import RankingRow
-from tandem.retrievers.hard_negatives import query_key
 
 __all__ = ["TrainingSet", "build_training_set"]
 

@@ -8,17 +8,13 @@ from typing import Any
 
 from ir_measures import ScoredDoc
 
+from tandem.queries import query_key
 from tandem.records import Document, RankingRow, document_text, group_numbers
 
-__all__ = ["mine_negatives", "mine_rows", "query_key"]
+__all__ = ["mine_negatives", "mine_rows"]
 
 Scorer = Callable[[Sequence[tuple[str, str]]], list[float]]  # (query_id, doc_id) pairs to scores
 Search = Callable[[Mapping[str, tuple[str, str]]], Sequence[ScoredDoc]]  # (text, doc_id) by query_id to a run
-
-
-def query_key(text: str) -> str:
-    """What tells queries apart: their words, whatever their case and spaces."""
-    return " ".join(text.lower().split())
 
 
 def mine_rows(

@@ -1,0 +1,149 @@
+"""The model registry: a version for each model that the pipeline made, and an alias ``champion`` that moves by the gate's rule alone.
+
+A version's source is the model folder in the workspace, which DVC may exchange: the tag ``dvc.md5`` says which content was meant, and
+``dvc.lock`` of the commit in ``git.sha`` brings it back. `tandem.tracking` opens the store; nothing here imports mlflow.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from ruamel.yaml import YAML
+
+from tandem.evaluation.gate import Candidate, decide
+
+__all__ = ["ALIAS", "ROLES", "move", "register", "versions"]
+
+ALIAS = "champion"
+ROLES = ("retriever", "reranker", "generator")
+FOLDERS = {"retriever": "rounds/{}/retriever", "generator": "generators/{}/model", "reranker": "models/{}"}
+TRAINERS = {"retriever": "train_retriever", "generator": "train_ppo", "reranker": "train_reranker"}
+VALUES = "gate.json"
+
+
+def register(client: Any, root: Path, champions: Mapping[str, Any], run_ids: Mapping[str, str]) -> list[str]:
+    """Register the pipeline's models and let its champions meet the registered ones.
+
+    A champion of the pipeline takes the alias of its role if there is none yet, or if it beats the registered champion by the rule that the
+    pipeline's own gate had, on the same dev queries. Champions of other dev queries cannot be met: the alias stays.
+
+    Args:
+        client: of the store.
+        root: of the project.
+        champions: by role ``champion`` (a name, or empty), ``models`` (per-query ``dev`` and ``guard`` values, ``costs`` and ``tags``,
+            by name) and ``rule``.
+        run_ids: of the runs that made the models, by DVC's name of the stage.
+
+    Returns:
+        A sentence for each role that has models.
+    """
+    digests = _digests(root / "dvc.lock")
+    sentences = []
+    for role in ROLES:
+        own = champions.get(role, {})
+        found = {name: _version(client, root, role, name, model, digests, run_ids) for name, model in own.get("models", {}).items()}
+        if own.get("champion") and found.get(own["champion"]):
+            sentences.append(_meet(client, role, found[own["champion"]], own))
+        elif found:
+            sentences.append(f"{role}: no champion in this pipeline; the alias stays where it was")
+    return sentences
+
+
+def versions(client: Any) -> list[tuple[str, str, str, str]]:
+    """Registered versions, newest first: role, version, name and measure, and ``champion`` where the alias stands."""
+    rows = []
+    for role in ROLES:
+        found = client.search_model_versions(f"name = '{_name(role)}'")
+        holder = _holder(client, role)
+        for version in sorted(found, key=lambda v: -int(v.version)):
+            shown = ", ".join(f"{key} {value}" for key, value in sorted(version.tags.items()) if key in ("model", "dev", "gate"))
+            rows.append((role, version.version, shown, ALIAS if holder and holder.version == version.version else ""))
+    return rows
+
+
+def move(client: Any, role: str, version: str) -> None:
+    """Put the alias of a role on a version.
+
+    Raises:
+        ValueError: no such role or version.
+    """
+    if role not in ROLES:
+        raise ValueError(f"role: {role!r} found, allowed: {', '.join(ROLES)}")
+    known = [v.version for v in client.search_model_versions(f"name = '{_name(role)}'")]
+    if version not in map(str, known):
+        there = ", ".join(sorted(map(str, known))) or "none, `tandem sync` makes them"
+        raise ValueError(f"{_name(role)}: no version {version!r}; there are: {there}")
+    client.set_registered_model_alias(_name(role), ALIAS, version)
+    client.set_model_version_tag(_name(role), version, "gate", "moved by hand")
+
+
+def _version(
+    client: Any, root: Path, role: str, name: str, model: Mapping[str, Any], digests: Mapping[str, str], run_ids: Mapping[str, str]
+) -> Any:
+    """The registered version of a model, made where there is none; None where the pipeline's lock does not know the folder."""
+    folder = FOLDERS[role].format(name)
+    if folder not in digests:
+        return None
+    if not client.search_registered_models(f"name = '{_name(role)}'"):
+        client.create_registered_model(_name(role))
+    known = client.search_model_versions(f"name = '{_name(role)}' and tag.`dvc.md5` = '{digests[folder]}'")
+    if known:
+        return known[0]
+    trainers = (f"{TRAINERS[role]}@{name}", f"{TRAINERS[role]}_{name}", "train_generator" if role == "generator" else TRAINERS[role])
+    run_id = next((run_ids[stage] for stage in trainers if stage in run_ids), None)
+    tags = {"model": name, "dvc.md5": digests[folder], **{key: str(value) for key, value in model.get("tags", {}).items()}}
+    values = {key: model.get(key, {}) for key in ("dev", "guard", "costs")}
+    if run_id:
+        client.log_dict(run_id, values, VALUES)
+    return client.create_model_version(_name(role), source=str(root / folder), run_id=run_id, tags=tags)
+
+
+def _meet(client: Any, role: str, challenger: Any, own: Mapping[str, Any]) -> str:
+    """Let the pipeline's champion meet the registered one; the outcome is a tag of its version, and a sentence."""
+    name, holder = _name(role), _holder(client, role)
+    if holder and holder.version == challenger.version:
+        return f"{role}: {own['champion']} (version {challenger.version}) is champion"
+    values = own["models"][own["champion"]]
+    moved, reason = True, "there was no champion"
+    if holder:
+        before = _values(client, holder)
+        rival = Candidate(own["champion"], values["dev"], values["guard"], values["costs"])
+        decision = decide(Candidate(f"version {holder.version}", **before), rival, **own["rule"])
+        moved, reason = decision.moved, decision.reason
+    if moved:
+        client.set_registered_model_alias(name, ALIAS, challenger.version)
+    client.set_model_version_tag(name, challenger.version, "gate", f"{'moved' if moved else 'stays out'}: {reason}")
+    verdict = "is champion now" if moved else f"is not champion, version {holder.version} stays"
+    return f"{role}: {own['champion']} (version {challenger.version}) {verdict}: {reason}"
+
+
+def _values(client: Any, version: Any) -> dict[str, Any]:
+    """Per-query values of a registered version; empty where its run or artifact is gone, so that nothing can be compared with it."""
+    try:
+        path = client.download_artifacts(version.run_id, VALUES)
+    except Exception:  # noqa: BLE001 - stores differ in what they raise for what is not there
+        return {"dev": {}}
+    values: dict[str, Any] = json.loads(Path(path).read_text(encoding="utf8"))
+    return values
+
+
+def _holder(client: Any, role: str) -> Any:
+    """The version that has the alias, or None."""
+    models = client.search_registered_models(f"name = '{_name(role)}'")
+    version = models[0].aliases.get(ALIAS) if models else None
+    return client.get_model_version(_name(role), version) if version else None
+
+
+def _digests(lock: Path) -> dict[str, str]:
+    """What DVC last wrote to each output."""
+    if not lock.exists():
+        return {}
+    stages = YAML(typ="safe").load(lock.read_text(encoding="utf8")).get("stages", {})
+    return {out["path"]: out["md5"] for stage in stages.values() for out in stage.get("outs", []) if "md5" in out}
+
+
+def _name(role: str) -> str:
+    return f"tandem-{role}"

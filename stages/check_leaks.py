@@ -1,0 +1,52 @@
+"""Look for test and dev queries where they must not be, and for documents chosen by the test set; a leak ends the pipeline."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+
+from pydantic import Field
+
+from stages.opening import open_stage, run
+from stages.sections import PromptParams
+from tandem.evaluation.leaks import check_all, raise_leaks
+from tandem.formats.beir import read_qrels
+from tandem.formats.jsonl import read_records, write_json
+from tandem.params import Section
+from tandem.records import Document, LabelledPair, PseudoQuery, Query
+
+
+class Params(Section):
+    """What counts as a leak."""
+
+    near_duplicate_threshold: float = Field(gt=0, le=1)
+    """Jaccard similarity of two queries' words from which they are one query"""
+    allowed_share: float = Field(ge=0, le=1)
+    """of a round's generated queries that may be a test or dev query by chance"""
+    alpha: float = Field(ge=0, lt=1)
+    """p-value below which test documents count as barred or favoured"""
+    prompt: PromptParams
+    rounds: dict[str, dict[str, str]]
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Read everything that is trained on, and the test set; write what was checked."""
+    reads, writes = "corpus train dev test rounds", "findings"
+    with open_stage("check_leaks", Params, argv, reads=reads, writes=writes) as (paths, params, tracked, _):
+        findings = check_all(
+            read_records(paths.corpus, Document),
+            read_records(paths.train, LabelledPair),
+            read_records(paths.dev, LabelledPair),
+            {query.query_id: query.text for query in read_records(paths.test / "queries.jsonl", Query)},
+            read_qrels(paths.test / "qrels.tsv"),
+            {name: read_records(paths.rounds / name / "generated.jsonl", PseudoQuery) for name in params.rounds},
+            template=params.prompt.template,
+            **params.model_dump(exclude={"prompt", "rounds"}),
+        )
+        raise_leaks(findings)
+        write_json(paths.findings, [asdict(finding) for finding in findings])
+        tracked.log({"checks": len(findings), "rows_found": sum(finding.found for finding in findings)})
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,57 @@
+"""The champion with a reranker on top: its first documents in the judge's order, mixed with its own scores; and the reranker's gate."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+
+import orjson
+from pydantic import Field
+
+from stages.filter_sections import RelevanceParams
+from stages.opening import open_stage, run
+from tandem.evaluation.collections import read_collections
+from tandem.evaluation.measures import mean_measures
+from tandem.evaluation.reranked import measure_reranked
+from tandem.formats.jsonl import write_json
+from tandem.hardware import Precision, device_name, use_bf16
+from tandem.params import Section
+from tandem.rerankers.judge import load_judge, rerank
+from tandem.retrievers.retriever import load_retriever, search
+
+
+class Params(Section):
+    """What is reranked, and when the reranker is worth it."""
+
+    depth: int = Field(ge=1)
+    """documents of the champion that the reranker scores, a query"""
+    chunk_documents: int
+    measure: str
+    alpha: float = Field(gt=0, lt=1)
+    """of the reranker's gain on dev"""
+    resamples: int
+    relevance: RelevanceParams
+    precision: Precision
+    seed: int
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Read the champion, its weights and the reranker; write its system for the comparison, and whether it is champion of its role."""
+    reads, writes = "corpus test dev champions rounds reranker", "gate per_query"
+    with open_stage("evaluate_reranked", Params, argv, reads=reads, writes=writes) as (paths, params, tracked, _):
+        champion = orjson.loads(paths.champions.read_bytes())["retriever"]["champion"]
+        device, bf16 = device_name(), use_bf16(params.precision)
+        judge = load_judge(trained=paths.reranker, **dict(params.relevance), device=device, bf16=bf16)
+        collections = read_collections(paths.corpus, paths.test, paths.dev) if judge else {}
+        model = load_retriever(paths.rounds / champion / "retriever/weights", device=device)
+        find = partial(search, model, depth=params.depth, chunk_documents=params.chunk_documents)
+        rescore = partial(rerank, judge, depth=params.depth) if judge else None
+        rule = params.model_dump(include={"measure", "alpha", "resamples", "seed"})
+        systems, gate = measure_reranked(champion, collections, find, rescore, **rule)
+        write_json(paths.gate, gate)
+        write_json(paths.per_query, systems)
+        tracked.log({f"{name}/{key}": value for name, own in systems.items() for key, value in mean_measures(own).items()})
+
+
+if __name__ == "__main__":
+    run(main)
