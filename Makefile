@@ -13,7 +13,7 @@ unexport PYTHONDONTWRITEBYTECODE
 # Stages start from a process that has imported their libraries once; `dvc repro` by itself does the same, some seconds a stage slower.
 run: $(STAMP)
 	python -m tandem.preload dvc repro
-	@cat metrics/comparison.md
+	@cat report/comparison.md
 	@echo "Next: make ui"
 
 # The fast tests; `make test-all` adds those that run the pipeline as processes, kill its stages and encode real collections.

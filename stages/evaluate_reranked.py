@@ -24,7 +24,9 @@ class Params(Section):
     """What is reranked, and when the reranker is worth it."""
 
     depth: int = Field(ge=1)
-    """documents of the champion that the reranker scores, a query"""
+    """results of the champion, a query"""
+    first: int = Field(ge=1)
+    """of them, those that the reranker scores"""
     chunk_documents: int
     measure: str
     alpha: float = Field(gt=0, lt=1)
@@ -45,7 +47,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         collections = read_collections(paths.corpus, paths.test, paths.dev) if judge else {}
         model = load_retriever(paths.rounds / champion / "retriever/weights", device=device)
         find = partial(search, model, depth=params.depth, chunk_documents=params.chunk_documents)
-        rescore = partial(rerank, judge, depth=params.depth) if judge else None
+        rescore = partial(rerank, judge, depth=params.first) if judge else None
         rule = params.model_dump(include={"measure", "alpha", "resamples", "seed"})
         systems, gate = measure_reranked(champion, collections, find, rescore, **rule)
         write_json(paths.gate, gate)

@@ -79,13 +79,13 @@ def read(path: Path) -> Any:
 
 
 def test_two_rounds_end_in_one_table(project: Path) -> None:
-    rows = {row["system"]: row for row in read(project / "metrics/comparison.json")}
+    rows = {row["system"]: row for row in read(project / "report/comparison.json")}
     assert list(rows) == ["bm25", "dense", "colbert", "r0", "r1", "r2"]
     assert all(0 <= row["ndcg_at_10"] <= 1 for row in rows.values())
     assert rows["bm25"]["ndcg_at_10"] > 0.2
     assert "difference" not in rows["r0"]
     assert all("p_randomisation_holm" in rows[name] for name in ("bm25", "r1", "r2"))
-    assert "| r2 |" in (project / "metrics/comparison.md").read_text()
+    assert "| r2 |" in (project / "report/comparison.md").read_text()
 
 
 def test_every_row_keeps_its_ranks_status_and_reason(project: Path) -> None:

@@ -155,7 +155,10 @@ def test_a_store_that_cannot_be_written_fails_no_stage(
 
     execute("evaluate_retriever", "r1", 0.5, project)
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "sqlite:////dev/null/mlflow.db")
-    sync_tracking.main(["--records", str(project / "records")])
+    for name in ("champions", "reranker"):
+        (project / f"{name}.json").write_text("{}")
+    flags = ["--champions", "champions.json", "--reranker", "reranker.json", "--report", "report.html"]
+    sync_tracking.main(["--records", str(project / "records"), *flags])
     assert "warning: MLflow was not updated" in capsys.readouterr().err
 
 

@@ -100,16 +100,19 @@ def champion(
 
 
 @app.command()
-def sync(records: Annotated[Path, typer.Argument(help="The folder of records")] = Path("records")) -> None:
+def sync(
+    records: Annotated[Path, typer.Argument(help="The folder of records")] = Path("records"),
+    history: Annotated[bool, typer.Option(help="Superseded executions and those of experiments too, from DVC's cache and git")] = False,
+) -> None:
     """Make the MLflow runs of every record that has none yet; pretraining and each recipe have an experiment of their own."""
     from tandem.tracking import sync as sync_records
     from tandem.tracking import tracking_uri
 
-    found = {"retriever": Path("metrics/champions.json"), "reranker": Path("metrics/reranker.json")}
+    found = {"retriever": Path("report/champions.json"), "reranker": Path("report/reranker.json")}
     champions: dict[str, Any] = {}
     if records == Path("records") and all(path.is_file() for path in found.values()):
         champions = {**orjson.loads(found["retriever"].read_bytes()), "reranker": orjson.loads(found["reranker"].read_bytes())}
-    counts = sync_records(records, report=Path("report/report.html"), champions=champions, say=print)
+    counts = sync_records(records, report=Path("report/report.html"), champions=champions, say=print, history=history)
     print(f"{tracking_uri()}: {counts['created']} stage runs created, {counts['present']} present")
     if records != Path("records"):
         return

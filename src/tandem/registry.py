@@ -60,7 +60,7 @@ def versions(client: Any) -> list[tuple[str, str, str, str]]:
         holder = _holder(client, role)
         for version in sorted(found, key=lambda v: -int(v.version)):
             shown = ", ".join(f"{key} {value}" for key, value in sorted(version.tags.items()) if key in ("model", "dev", "gate"))
-            rows.append((role, version.version, shown, ALIAS if holder and holder.version == version.version else ""))
+            rows.append((role, str(version.version), shown, ALIAS if holder and holder.version == version.version else ""))
     return rows
 
 

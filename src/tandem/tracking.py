@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from tandem import registry
+from tandem.memory import remembered_by_dvc, remembered_by_git
 
 __all__ = ["list_champions", "move_champion", "project_root", "sync", "tracking_uri"]
 
@@ -43,7 +44,13 @@ def _silence(_: str) -> None:
 
 
 def sync(
-    records: Path, *, experiment: str = STAGES, report: Path | None = None, champions: Mapping[str, Any] | None = None, say: Say = _silence
+    records: Path,
+    *,
+    experiment: str = STAGES,
+    report: Path | None = None,
+    champions: Mapping[str, Any] | None = None,
+    say: Say = _silence,
+    history: bool = False,
 ) -> dict[str, int]:
     """Make the MLflow runs of all records that have none yet, and the runs that show rounds side by side.
 
@@ -57,6 +64,7 @@ def sync(
         report: a page to keep with the run of the pipeline.
         champions: by role, see :func:`tandem.registry.register`: models to register, and the aliases to move.
         say: told what became of each role's alias.
+        history: executions that DVC's cache or git remembers too: superseded ones, those of experiments and of other branches.
 
     Returns:
         ``created`` and ``present``: stage executions that were missing, and that were there.
@@ -65,7 +73,8 @@ def sync(
     ids = [item["record_id"] for item in found]
     view = hashlib.sha256(" ".join(sorted(ids)).encode()).hexdigest()[:16]
     loop = experiment == STAGES
-    if _nothing_new([*ids, view] if loop else ids):
+    past = [item for item in _remembered(records) if item["record_id"] not in ids] if history else []
+    if not past and _nothing_new([*ids, view] if loop else ids):
         return {"created": 0, "present": len(ids)}
     root = project_root()
     with _locked(root / ".mlflow.lock"):
@@ -75,9 +84,10 @@ def sync(
         for name in names:
             _reap(client, experiments[name])
         known = {run.data.tags.get("record_id", ""): run for run in _runs(client, experiments[experiment])}
-        missing = [item for item in found if item["record_id"] not in known]
+        missing = [item for item in [*found, *past] if item["record_id"] not in known]
         for item in missing:
-            _create_stage_run(client, experiments[experiment], item)
+            state = "current" if item["record_id"] in ids or item["tags"].get("dvc.exp") else "superseded"
+            _create_stage_run(client, experiments[experiment], item, state)
         if "DVC_EXP_NAME" not in os.environ:
             _mark_state(client, known, set(ids))
         if loop and champions and "DVC_EXP_NAME" not in os.environ:
@@ -85,7 +95,14 @@ def sync(
                 say(sentence)
         if loop:
             _create_round_runs(client, experiments, found, view, report)
-    return {"created": len(missing), "present": len(ids) - len(missing)}
+    return {"created": len(missing), "present": len(ids) + len(past) - len(missing)}
+
+
+def _remembered(records: Path) -> list[dict[str, Any]]:
+    """Records of executions that are no longer in the workspace: from DVC's run cache and from every commit that git reaches."""
+    texts = [*remembered_by_dvc(records), *remembered_by_git(records)]
+    found = (json.loads(text) for text in texts)
+    return list({item["record_id"]: item for item in found if isinstance(item, dict) and "record_id" in item}.values())
 
 
 def list_champions() -> list[tuple[str, str, str, str]]:
@@ -98,14 +115,14 @@ def move_champion(role: str, version: str) -> None:
     registry.move(_mlflow().MlflowClient(tracking_uri()), role, version)
 
 
-def _create_stage_run(client: Any, experiment: str, item: Mapping[str, Any]) -> None:
+def _create_stage_run(client: Any, experiment: str, item: Mapping[str, Any], state: str) -> None:
     name = "@".join(part for part in (item["stage"], item["round"]) if part)
     tags = {
         **item["tags"],
         "record_id": item["record_id"],
         "stage": item["stage"],
         "round": item["round"],
-        "state": "current",
+        "state": state,
         "artifacts": ", ".join(item["artifacts"]),
     }
     ended = int(item["ended"] * 1000)

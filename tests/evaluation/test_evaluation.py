@@ -125,7 +125,7 @@ def test_generators_by_hand() -> None:
     ids = [("a", "d1"), ("b", "d1"), ("c", "d2"), ("d", "d2")]
     trials = {"g0": [pair(i, "same text", d) for i, d in ids], "g1": [pair(i, f"text {i} of it", d) for i, d in ids]}
     ranks = {"same text": {"a": 2, "b": 11}, "text a of it": {"a": 1, "b": 10, "c": 3, "d": 70}}
-    rows = compare_generators(trials, [], lambda pairs: ranks[pairs[0].text], parents={"g1": "g0"}, resamples=100, seed=0)
+    rows, _ = compare_generators(trials, [], lambda pairs: ranks[pairs[0].text], parents={"g1": "g0"}, resamples=100, seed=0)
     first, second = rows
     assert (first["top_1"], first["top_10"], first["top_70"], first["distinct_share"]) == (0, 0.25, 0.5, 0.25)
     assert (second["top_1"], second["top_10"], second["top_70"], second["distinct_share"]) == (0.25, 0.75, 1, 1)
@@ -136,7 +136,7 @@ def test_generators_by_hand() -> None:
 
 
 def test_nothing_to_try_generators_on_is_no_error() -> None:
-    rows = compare_generators({"g0": [], "g1": []}, [], lambda pairs: {}, parents={"g1": "g0"}, resamples=10, seed=0)
+    rows, _ = compare_generators({"g0": [], "g1": []}, [], lambda pairs: {}, parents={"g1": "g0"}, resamples=10, seed=0)
     assert [row["top_10"] for row in rows] == [0, 0]
 
 

@@ -62,7 +62,7 @@ def test_the_recipe() -> None:
     assert set(ORDER) == set(stages(Path("params.yaml"), RECIPE / "dvc.yaml"))
     for name in ORDER:
         call(name)
-    table = {row["system"]: row for row in json.loads(Path("metrics/comparison.json").read_text())}
+    table = {row["system"]: row for row in json.loads(Path("report/comparison.json").read_text())}
     assert list(table) == ["bm25", *(f"{name}{mixed}" for name in ("teacher", "student", "student_alone") for mixed in ("", "+bm25"))]
     assert table["teacher"]["recall_at_100"] == table["bm25"]["recall_at_100"]
     given, taught = rows("ranking/train.jsonl"), rows("ranking/taught.jsonl")

@@ -43,7 +43,7 @@ SMALL: dict[str, Any] = {
     "evaluate_generators": {"number": 6, "maximum_new_tokens": 8, "examples": 3, "resamples": 100},
     "check_leaks": {"allowed_share": 1.0},
     "choose_champion": {"resamples": 100},
-    "evaluate_reranked": {"depth": 5, "resamples": 100},
+    "evaluate_reranked": {"first": 5, "resamples": 100},
     "compare_rounds": {"resamples": 100},
 }
 
@@ -84,7 +84,7 @@ def loop(
             words = shlex.split(everything[name]["cmd"])
             module = words[words.index("-m") + 1]
             importlib.import_module(module).main(words[words.index("-m") + 2 :])
-        return {row["system"]: row for row in json.loads(Path("metrics/comparison.json").read_text())}
+        return {row["system"]: row for row in json.loads(Path("report/comparison.json").read_text())}
 
     return run
 
@@ -104,7 +104,7 @@ def test_the_loop(loop: Callable[..., dict[str, dict[str, Any]]]) -> None:
     assert len(series("r0/train_retriever")["loss"]) > 1
     assert sum(row["status"] == "kept" for row in rows_of("r1")) > 4
     assert list(json.loads(Path("metrics/generators.json").read_text())) == ["real", "base", "g1", "g2"]
-    report = Path("metrics/generators.md").read_text()
+    report = Path("report/generators.md").read_text()
     assert report.count("## Round") == 2
     assert all(text in report for text in ("| g2 |", "| kept |", "keywords offered"))
     assert not list(Path(".scratch").iterdir())

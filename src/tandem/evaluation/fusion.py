@@ -8,7 +8,7 @@ from ir_measures import ScoredDoc
 
 from tandem.evaluation.measures import ndcg_at_10
 
-__all__ = ["choose_weight", "cross_fit", "interpolate"]
+__all__ = ["below", "choose_weight", "cross_fit", "interpolate"]
 
 WEIGHTS = tuple(i / 20 for i in range(21))
 
@@ -38,6 +38,12 @@ def choose_weight(first: Sequence[ScoredDoc], second: Sequence[ScoredDoc], pairs
     """
     values = {weight: ndcg_at_10(pairs, interpolate(first, second, weight)) for weight in WEIGHTS} if pairs else {0.5: []}
     return max(values, key=lambda weight: (round(sum(values[weight]), 9), -abs(weight - 0.5)))
+
+
+def below(mixed: Sequence[ScoredDoc], rest: Sequence[ScoredDoc]) -> list[ScoredDoc]:
+    """A mixture, whose scores are 0 to 1, with documents that it left out under it, in the order of their own scores."""
+    scaled = _scaled(rest)
+    return [*mixed, *(ScoredDoc(item.query_id, item.doc_id, scaled[item.query_id, item.doc_id] - 2) for item in rest)]
 
 
 def cross_fit(first: Sequence[ScoredDoc], second: Sequence[ScoredDoc], pairs: Sequence[tuple[str, str]]) -> list[ScoredDoc]:

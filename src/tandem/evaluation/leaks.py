@@ -59,14 +59,14 @@ def selection_bias(check: str, chosen: set[str], marked: set[str], population: s
         chosen: documents that queries were written for.
         marked: documents that are relevant to a test query.
         population: the corpus.
-        alpha: p-value below which it is a finding: both are then counted as found.
+        alpha: p-value below which it is a finding: as many as there are more or fewer than expected.
     """
     drawn, hits, total = len(chosen & population), len(chosen & marked), len(marked & population)
     chance = stats.hypergeom(len(population), total, drawn)
     p = min(1.0, 2 * min(float(chance.cdf(hits)), float(chance.sf(hits - 1))))
     expected = float(chance.mean()) if drawn else 0.0
     verdict = (f"{hits} of the {drawn} documents queried are relevant to a test query, {expected:.1f} expected, p {p:.2g}",)
-    return Finding(check, hits if p < alpha else 0, drawn, 0, verdict)
+    return Finding(check, max(round(abs(hits - expected)), 1) if p < alpha else 0, drawn, 0, verdict)
 
 
 def check_all(

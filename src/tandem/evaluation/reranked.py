@@ -9,13 +9,13 @@ from ir_measures import ScoredDoc
 
 from tandem.evaluation.champions import choose_reranker
 from tandem.evaluation.collections import Judged, Search, measure_collections
-from tandem.evaluation.fusion import choose_weight, cross_fit, interpolate
+from tandem.evaluation.fusion import below, choose_weight, cross_fit, interpolate
 from tandem.evaluation.measures import per_query
 
 __all__ = ["measure_reranked"]
 
 Values = dict[str, dict[str, float]]
-Scored = tuple[Sequence[ScoredDoc], Sequence[ScoredDoc]]
+Scored = tuple[Sequence[ScoredDoc], Sequence[ScoredDoc], Sequence[ScoredDoc]]
 Rescore = Callable[[Sequence[ScoredDoc], Mapping[str, str], Mapping[str, str]], Scored]
 
 
@@ -38,8 +38,8 @@ def measure_reranked(
         name: of the retriever.
         collections: ``test`` and ``dev``.
         search: by the retriever.
-        rescore: run, queries and documents to the reranker's scores of the first documents, and the retriever's of the same; None where
-            there is no reranker.
+        rescore: run, queries and documents to the reranker's scores of the first documents, the retriever's of the same, and its documents
+            beyond; None where there is no reranker.
         measure: of the gate.
         alpha: of the gate.
         resamples: of the gate's test.
@@ -50,9 +50,11 @@ def measure_reranked(
     alone, runs = measure_collections(collections, search)
     scored = {name: rescore(run, collections[name].queries, collections[name].documents) for name, run in runs.items()}
     pairs = [(qrel.query_id, qrel.doc_id) for qrel in collections["dev"].qrels]
-    weight = choose_weight(*scored["dev"], pairs)
-    dev = per_query(collections["dev"].qrels, cross_fit(*scored["dev"], pairs))
-    test = per_query(collections["test"].qrels, interpolate(*scored["test"], weight))
+    reranked, first, rest = scored["dev"]
+    weight = choose_weight(reranked, first, pairs)
+    dev = per_query(collections["dev"].qrels, below(cross_fit(reranked, first, pairs), rest))
+    reranked, first, rest = scored["test"]
+    test = per_query(collections["test"].qrels, below(interpolate(reranked, first, weight), rest))
     rule = {"alpha": alpha, "equal_within": 0.0, "guard_tolerance": 0.0, "resamples": resamples, "seed": seed}
     gate = choose_reranker("relevance", alone["dev"][measure], dev[measure], **rule)
     return {f"{name}+reranker": test}, {**gate, "weight": weight}

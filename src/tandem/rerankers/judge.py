@@ -59,8 +59,8 @@ def load_judge(
 
 def rerank(
     judge: Judge, run: Sequence[ScoredDoc], queries: Mapping[str, str], documents: Mapping[str, str], *, depth: int
-) -> tuple[list[ScoredDoc], list[ScoredDoc]]:
-    """The first documents of each query with the judge's scores, and the same documents as the run had them.
+) -> tuple[list[ScoredDoc], list[ScoredDoc], list[ScoredDoc]]:
+    """The first documents of each query with the judge's scores; the same as the run had them; and the run's documents beyond.
 
     Args:
         judge: from :func:`load_judge`.
@@ -72,6 +72,7 @@ def rerank(
     by_query: dict[str, list[ScoredDoc]] = {}
     for item in run:
         by_query.setdefault(item.query_id, []).append(item)
-    first = [item for own in by_query.values() for item in sorted(own, key=lambda item: (-item.score, item.doc_id))[:depth]]
+    ordered = [sorted(own, key=lambda item: (-item.score, item.doc_id)) for own in by_query.values()]
+    first, rest = ([item for own in ordered for item in own[part]] for part in (slice(depth), slice(depth, None)))
     scores = judge([(queries[item.query_id], documents[item.doc_id]) for item in first]) if first else []
-    return [ScoredDoc(item.query_id, item.doc_id, score) for item, score in zip(first, scores, strict=True)], first
+    return [ScoredDoc(item.query_id, item.doc_id, score) for item, score in zip(first, scores, strict=True)], first, rest

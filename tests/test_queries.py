@@ -1,0 +1,36 @@
+"""When two queries are one."""
+
+from __future__ import annotations
+
+import pytest
+
+from tandem.queries import find_near_duplicates, query_key
+
+
+def test_case_and_spaces_do_not_make_another_query() -> None:
+    assert query_key("  Sort a\tTable ") == query_key("sort a table") != query_key("sort a tables")
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("How do I sort a list?", True),  # punctuation and case
+        ("sort a list how do I", True),  # order
+        ("how do I sort a long list", False),  # 6 of 7 words: .857 < .9
+        ("hello", False),
+        ("", False),
+    ],
+)
+def test_near_duplicates(text: str, found: bool) -> None:
+    assert bool(find_near_duplicates({"q": "how do i sort a list"}, [text], threshold=0.9)) is found
+
+
+def test_the_threshold_is_a_jaccard_similarity() -> None:
+    """{a b c d} and {a b c e}: 3 shared of 5, so .6 finds it and .61 does not."""
+    held_out = {"q": "a b c d"}
+    assert find_near_duplicates(held_out, ["x y z", "a b c e"], threshold=0.6) == {1: "q"}
+    assert find_near_duplicates(held_out, ["x y z", "a b c e"], threshold=0.61) == {}
+
+
+def test_a_query_of_two_words_has_no_near_duplicates_but_itself() -> None:
+    assert find_near_duplicates({"q": "sort list"}, ["list sort", "sort lists", "sort"], threshold=0.3) == {0: "q"}

@@ -1,0 +1,122 @@
+"""Registered models and the alias: once each, moved by the rule alone, and by hand."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tandem import executions, tracking
+
+RULE = {"alpha": 0.05, "equal_within": 0.0, "guard_tolerance": 0.02, "resamples": 500, "seed": 1}
+
+
+@pytest.fixture
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    (tmp_path / ".dvc").mkdir()
+    monkeypatch.chdir(tmp_path)
+    for name in ("DVC_ROOT", "DVC_EXP_NAME", "MLFLOW_TRACKING_URI"):
+        monkeypatch.delenv(name, raising=False)
+    return tmp_path
+
+
+def pipeline(project: Path, md5: str, dev: list[float], monkeypatch: pytest.MonkeyPatch, **guard: float) -> list[str]:
+    """A pipeline whose only round has such dev values, synced; returns what sync said of the alias."""
+    monkeypatch.setenv("DVC_STAGE", "train_retriever_r0")
+    with executions.record("train_retriever", {"steps": 1}, project / "records/train_retriever.json", round_id="r0") as run:
+        run.log({"loss": 1.0})
+    lock = {"stages": {"train_retriever_r0": {"outs": [{"path": "rounds/r0/retriever", "md5": md5}]}}}
+    (project / "dvc.lock").write_text(json.dumps(lock))
+    values = {"dev": {f"q{i}": value for i, value in enumerate(dev)}, "guard": guard, "costs": {}, "tags": {"dev": "0.5"}}
+    champions: dict[str, Any] = {"retriever": {"champion": "r0", "models": {"r0": values}, "rule": RULE}}
+    said: list[str] = []
+    tracking.sync(project / "records", champions=champions, say=said.append)
+    return said
+
+
+def alias() -> list[tuple[str, str, str]]:
+    return [(role, version, shown) for role, version, _, shown in tracking.list_champions()]
+
+
+def test_the_alias_moves_for_a_significant_gain_alone(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    low, same, high = [0.4] * 20, [0.4 + 0.2 * (-1) ** i for i in range(20)], [0.6] * 20
+    assert "champion now: there was no champion" in pipeline(project, "one", low, monkeypatch)[0]
+    assert "version 1 stays: its difference on dev is no significant gain" in pipeline(project, "two", same, monkeypatch)[0]
+    assert alias() == [("retriever", "2", ""), ("retriever", "1", "champion")]
+    assert "champion now: its gain on dev is significant" in pipeline(project, "three", high, monkeypatch)[0]
+    assert alias()[0] == ("retriever", "3", "champion")
+    assert "(version 3) is champion" in pipeline(project, "three", high, monkeypatch)[0]  # run again: the same content, no version more
+    assert len(alias()) == 3
+
+
+def test_what_was_measured_on_other_queries_cannot_be_met(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pipeline(project, "one", [0.4] * 20, monkeypatch)
+    assert "not measured on the same dev queries" in pipeline(project, "two", [0.9] * 8, monkeypatch)[0]
+    tracking.move_champion("retriever", "2")
+    assert alias()[0] == ("retriever", "2", "champion")
+
+
+def test_a_fall_on_the_guard_bars_the_way(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pipeline(project, "one", [0.4] * 20, monkeypatch, g0=0.9, g1=0.9)
+    assert "falls on the guard collection" in pipeline(project, "two", [0.9] * 20, monkeypatch, g0=0.9, g1=0.5)[0]
+
+
+def test_a_version_says_where_it_comes_from(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from mlflow import MlflowClient
+
+    pipeline(project, "one", [0.4] * 20, monkeypatch)
+    version = MlflowClient(tracking.tracking_uri()).get_model_version_by_alias("tandem-retriever", "champion")
+    assert version.source == str(project / "rounds/r0/retriever")
+    assert version.tags["dvc.md5"] == "one"
+    assert version.tags["model"] == "r0"
+    run = MlflowClient(tracking.tracking_uri()).get_run(version.run_id)
+    assert run.data.tags["stage"] == "train_retriever"
+
+
+def test_an_experiment_registers_nothing(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DVC_EXP_NAME", "sweep-1")
+    assert pipeline(project, "one", [0.4] * 20, monkeypatch) == []
+    assert alias() == []
+
+
+def test_moving_by_hand_names_what_there_is(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pipeline(project, "one", [0.4] * 20, monkeypatch)
+    with pytest.raises(ValueError, match="role: 'king' found, allowed: retriever, reranker, generator"):
+        tracking.move_champion("king", "1")
+    with pytest.raises(ValueError, match="tandem-retriever: no version '9'; there are: 1"):
+        tracking.move_champion("retriever", "9")
+
+
+def test_half_a_run_is_made_anew(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A sync killed in the middle leaves a run RUNNING: the next deletes it and makes the whole one."""
+    from mlflow import MlflowClient
+
+    with executions.record("train_retriever", {"steps": 1}, project / "records/train_retriever.json", round_id="r0") as run:
+        run.log({"loss": 1.0})
+    original = MlflowClient.set_terminated
+    monkeypatch.setattr(MlflowClient, "set_terminated", lambda *_, **__: (_ for _ in ()).throw(KeyboardInterrupt))
+    with pytest.raises(KeyboardInterrupt):
+        tracking.sync(project / "records")
+    monkeypatch.setattr(MlflowClient, "set_terminated", original)
+    assert tracking.sync(project / "records") == {"created": 1, "present": 0}
+    client = MlflowClient(tracking.tracking_uri())
+    runs = client.search_runs([e.experiment_id for e in client.search_experiments()])
+    assert [run.info.status for run in runs] == ["FINISHED"] * 3  # the stage, its round, the pipeline
+
+
+def test_what_a_stage_read_is_kept_with_its_digest(project: Path) -> None:
+    from mlflow import MlflowClient
+
+    (project / "corpus.jsonl").write_text("x")
+    with executions.record("s", {}, project / "records/s.json") as run:
+        run.log_input(project / "corpus.jsonl")
+        run.log_input(project / "records")
+        run.log({"r0+reranker/map": 0.5})
+    tracking.sync(project / "records")
+    client = MlflowClient(tracking.tracking_uri())
+    (found,) = client.search_runs([client.get_experiment_by_name(tracking.STAGES).experiment_id])
+    (used,) = found.inputs.dataset_inputs
+    assert (used.dataset.name, used.dataset.digest) == (str(project / "corpus.jsonl"), "9dd4e461268c8034f5c8564e155c67a6")
+    assert found.data.metrics["r0_reranker/map"] == 0.5
