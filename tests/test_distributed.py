@@ -1,43 +1,89 @@
-"""A training stage under two processes (gloo): one writes, and the loss is that of one process with twice the batch."""
+"""Every training stage of the HF Trainer under two processes (gloo): one writes, and the loss is that of one process with twice the batch.
+
+The models have no dropout, which each process would draw for itself; retrievers learn from a teacher alone here, for in-batch negatives are
+those of a process: with two processes a row has half as many.
+"""
 
 from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from conftest import QUERIES, TEXTS
 from ruamel.yaml import YAML
 
 ROOT = Path(__file__).parents[1]
-FLAGS = "--name teacher --rows rows.jsonl --dev-rows dev.jsonl --model model --curve curve.csv --record record.json"
+DATA = "--corpus corpus.jsonl --train train.jsonl --dev dev.jsonl"
+FLAGS = {
+    "train_reranker": "--name teacher --rows rows.jsonl --dev-rows dev_rows.jsonl --model model --curve curve.csv --record record.json",
+    "train_generator": f"{DATA} --model model --curve curve.csv --record record.json",
+    "train_reward_model": "--round r1 --corpus corpus.jsonl --generator generator --pairs pairs.jsonl --held-out held_out.jsonl "
+    "--model model --gate gate.json --curve curve.csv --record record.json",
+    "train_retriever": f"--round r1 {DATA} --previous-queries none.jsonl --queries none.jsonl --negatives mined.jsonl "
+    "--model model --curve curve.csv --record record.json",
+}
+
+
+def lines(path: Path, rows: list[dict[str, Any]]) -> None:
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+
+
+def without_dropout(source: Path, target: Path) -> Path:
+    shutil.copytree(source, target)
+    for path in target.rglob("config.json"):
+        config = json.loads(path.read_text())
+        if "hidden_size" in config:
+            path.write_text(json.dumps({**config, "hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0}))
+    return target
 
 
 @pytest.fixture
-def project(tiny_cross_encoder: Path, tmp_path: Path) -> Path:
-    """The recipe's values for a model without dropout, which each process would draw for itself."""
-    from conftest import QUERIES, TEXTS
-
-    base = tmp_path / "base"
-    base.mkdir()
-    for path in tiny_cross_encoder.iterdir():
-        (base / path.name).write_bytes(path.read_bytes())
-    config = json.loads((base / "config.json").read_text())
-    (base / "config.json").write_text(json.dumps({**config, "hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0}))
-    rows = [
-        {"query": text, "pos": [TEXTS[name]], "neg": [other for key, other in TEXTS.items() if key != name]}
-        for name, text in QUERIES.items()
-    ]
-    (tmp_path / "rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows[:4]))
-    (tmp_path / "dev.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows[4:]))
-    params = YAML(typ="safe").load((ROOT / "recipes/reranker/params.yaml").read_text())
-    params["rerankers"] = {"teacher": params["rerankers"]["teacher"]}
-    params["rerankers"]["teacher"].update(base=str(base), steps=8, documents_per_query=3, learning_rate=1e-3)
-    params["train_reranker"]["evaluations"] = 2
+def project(tiny_cross_encoder: Path, tiny_encoder: Path, tiny_generator: Path, tmp_path: Path) -> Path:
+    """Inputs of every stage, and the values of the loop and of the recipe for small models."""
     (tmp_path / ".dvc").mkdir()
+    names = list(TEXTS)
+    lines(tmp_path / "corpus.jsonl", [{"doc_id": name, "text": text} for name, text in TEXTS.items()])
+    pairs = [{"query_id": name, "text": text, "doc_id": name} for name, text in QUERIES.items()]
+    lines(tmp_path / "train.jsonl", pairs[:4])
+    lines(tmp_path / "dev.jsonl", pairs[4:])
+    lines(tmp_path / "none.jsonl", [])
+    others = {name: [other for other in names if other != name] for name in names}
+    rows = [{"query": QUERIES[n], "pos": [TEXTS[n]], "neg": [TEXTS[o] for o in others[n]]} for n in names]
+    lines(tmp_path / "rows.jsonl", rows[:4])
+    lines(tmp_path / "dev_rows.jsonl", rows[4:])
+    scores = {"pos_scores": [2.0], "neg_scores": [0.5, 0.1, -0.2, -1.0, -2.0]}
+    lines(tmp_path / "mined.jsonl", [{"query": QUERIES[n], "pos": [n], "neg": others[n], **scores} for n in names])
+    preferences = [
+        {"doc_id": n, "chosen": QUERIES[n], "rejected": QUERIES[o], "kind": "valid_over_invalid"} for n in names for o in others[n][:2]
+    ]
+    lines(tmp_path / "pairs.jsonl", preferences[:8])
+    lines(tmp_path / "held_out.jsonl", preferences[8:])
+    shutil.copytree(tiny_generator, tmp_path / "generator")
+    yaml = YAML(typ="safe")
+    params = yaml.load((ROOT / "params.yaml").read_text())
+    recipe = yaml.load((ROOT / "recipes/reranker/params.yaml").read_text())
+    cross_encoder = without_dropout(tiny_cross_encoder, tmp_path / "cross_encoder")
+    params["rerankers"] = {"teacher": recipe["rerankers"]["teacher"]}
+    params["rerankers"]["teacher"].update(base=str(cross_encoder), steps=8, documents_per_query=3, learning_rate=1e-3)
+    params["train_reranker"] = {**recipe["train_reranker"], "evaluations": 2}
+    encoder = without_dropout(tiny_encoder, tmp_path / "encoder")
+    params["retriever"].update(encoder=str(encoder), layers=None, dimensions=16, query_tokens=16, document_tokens=32)
+    params["train_retriever"].update(steps=8, evaluations=2, dev_documents=6, negatives=2, learning_rate=1e-3)
+    params["train_retriever"]["distillation"] = {
+        "distillation": "margin_mse",
+        "distillation_weight": 1.0,
+        "contrastive_weight": 0.0,
+        "teacher_temperature": 1.0,
+    }
+    params["train_generator"].update(base="generator", epochs=3, lora={"rank": 4, "alpha": 8, "dropout": 0.0})
+    params["train_reward_model"].update(epochs=2, minimum_pairs=2, lora={"rank": 4, "alpha": 8, "dropout": 0.0})
     return write(tmp_path, params)
 
 
@@ -47,27 +93,54 @@ def write(project: Path, params: dict[str, Any]) -> Path:
     return project
 
 
-def train(project: Path, launcher: list[str], batch_size: int) -> tuple[list[float], bytes]:
-    params = YAML(typ="safe").load((project / "params.yaml").read_text())
-    params["rerankers"]["teacher"]["batch_size"] = batch_size
-    write(project, params)
+def train(project: Path, stage: str, launcher: list[str]) -> tuple[list[float], bytes]:
     environment = {**os.environ, "PYTHONPATH": f"{ROOT / 'src'}:{ROOT}", "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"}
-    command = [sys.executable, "-m", *launcher, "stages.train_reranker", *FLAGS.split()]
-    done = subprocess.run(command, cwd=project, env=environment, capture_output=True, text=True, timeout=250, check=False)
+    command = [sys.executable, "-m", *launcher, f"stages.{stage}", *FLAGS[stage].split()]
+    done = subprocess.run(command, cwd=project, env=environment, capture_output=True, text=True, timeout=280, check=False)
     assert done.returncode == 0, done.stderr[-3000:]
     assert not list((project / ".scratch").iterdir())
     record = json.loads((project / "record.json").read_text())
-    return [value for _, value in record["series"]["loss"]], (project / "model/weights/model.safetensors").read_bytes()
+    weights = next((project / "model").rglob("model.safetensors"))
+    return [value for _, value in record["series"]["loss"]], weights.read_bytes()
+
+
+def set_batch(stage: str, params: dict[str, Any], size: int) -> None:
+    (params["rerankers"]["teacher"] if stage == "train_reranker" else params[stage])["batch_size"] = size
+
+
+def late(params: dict[str, Any]) -> None:
+    params["retriever"]["kind"] = "colbert"
+
+
+def single(params: dict[str, Any]) -> None:
+    params["retriever"]["kind"] = "dense"
+    params["train_retriever"]["scale"] = 5.0
 
 
 @pytest.mark.distributed
-def test_two_processes_learn_what_one_does(project: Path) -> None:
+@pytest.mark.parametrize(
+    ("stage", "change"),
+    [
+        ("train_reranker", late),
+        ("train_generator", late),
+        ("train_reward_model", late),
+        ("train_retriever", late),
+        ("train_retriever", single),
+    ],
+    ids=["reranker", "sft", "reward_model", "colbert", "dense"],
+)
+def test_two_processes_learn_what_one_does(project: Path, stage: str, change: Callable[[dict[str, Any]], None]) -> None:
     from safetensors.torch import load
 
-    one, weights = train(project, [], batch_size=4)
+    params = YAML(typ="safe").load((project / "params.yaml").read_text())
+    change(params)
+    set_batch(stage, params, 4)
+    one, weights = train(write(project, params), stage, [])
     before = {path.name for path in project.iterdir()}
-    two, other = train(project, ["torch.distributed.run", "--nproc-per-node", "2", "--standalone", "-m"], batch_size=2)
-    assert len(one) == len(two) == 8
+    set_batch(stage, params, 2)
+    two, other = train(write(project, params), stage, ["torch.distributed.run", "--nproc-per-node", "2", "--standalone", "-m"])
+    assert len(one) == len(two) >= 3
+    assert len(set(one)) > 1
     assert two == pytest.approx(one, abs=1e-4)
     first, second = load(weights), load(other)
     assert all((first[name] - second[name]).abs().max() < 1e-3 for name in first)

@@ -190,3 +190,71 @@ def test_a_model_folder_is_an_mlflow_model(tiny_generator: Path, tmp_path: Path)
         raise RuntimeError("stopped")
     assert {path.name: path.read_bytes() for path in folder.iterdir() if path.is_file()} == first
     assert [path.name for path in tmp_path.iterdir()] == ["model"]
+
+
+@pytest.mark.slow
+def test_a_tracking_server_elsewhere(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Through a server, each execution stands once as well, and a second sync makes nothing."""
+    import socket
+    import time
+    import urllib.request
+
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = [
+        sys.executable,
+        "-m",
+        "mlflow",
+        "server",
+        "--port",
+        str(port),
+        "--workers",
+        "1",
+        "--backend-store-uri",
+        "sqlite:///server.db",
+    ]
+    server = subprocess.Popen(
+        [*command, "--default-artifact-root", str(project / "artifacts")],
+        env={**os.environ, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    try:
+        for _ in range(240):
+            try:
+                urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=1).close()
+                break
+            except OSError:
+                time.sleep(0.5)
+        monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://127.0.0.1:{port}")
+        for round_id in ("r0", "r1"):
+            execute("evaluate_retriever", round_id, 0.5, project)
+        assert tracking.sync(project / "records") == {"created": 2, "present": 0}
+        assert tracking.sync(project / "records") == {"created": 0, "present": 2}
+        assert not (project / "mlflow.db").exists()
+    finally:
+        os.killpg(server.pid, 15)
+        server.wait(timeout=30)
+
+
+@pytest.mark.slow
+def test_a_locked_database_costs_a_warning(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    import sqlite3
+
+    from stages import sync_tracking
+
+    execute("evaluate_retriever", "r1", 0.5, project)
+    tracking.sync(project / "records")
+    execute("evaluate_retriever", "r2", 0.5, project)
+    for name in ("champions", "reranker"):
+        (project / f"{name}.json").write_text("{}")
+    flags = ["--champions", "champions.json", "--reranker", "reranker.json", "--report", "report.html"]
+    holder = sqlite3.connect(project / "mlflow.db")
+    holder.execute("BEGIN EXCLUSIVE")
+    sync_tracking.main(["--records", str(project / "records"), *flags])
+    assert "`tandem sync` tries again" in capsys.readouterr().err
+    holder.rollback()
+    holder.close()
+    assert tracking.sync(project / "records") == {"created": 1, "present": 1}

@@ -16,6 +16,7 @@ from tandem.adapters import adapter_config
 from tandem.formats.checkpoints import latest_checkpoint
 from tandem.generators.base import load_generator, merge_adapter, resolve_generator, save_generator
 from tandem.generators.prompts import DEFAULT_TEMPLATE, completion_text, render_prompts
+from tandem.processes import process_count
 from tandem.records import PreferencePair
 
 __all__ = [
@@ -95,17 +96,18 @@ def train_reward_model(
     from trl import RewardConfig, RewardTrainer
 
     rows = _rows(pairs, tokenizer, documents, template, maximum_document_tokens)
+    steps = epochs * len(rows) / (batch_size * process_count())
     settings = RewardConfig(
         output_dir=str(scratch / "checkpoints"),
         num_train_epochs=epochs,
         per_device_train_batch_size=batch_size,
         learning_rate=learning_rate,
         lr_scheduler_type="cosine",
-        warmup_steps=round(epochs * len(rows) / batch_size / 10),
+        warmup_steps=round(steps / 10),
         max_length=None,
         center_rewards_coefficient=center_coefficient or None,
         gradient_checkpointing=False,
-        logging_steps=max(round(epochs * len(rows) / batch_size / 30), 1),
+        logging_steps=max(round(steps / 30), 1),
         save_strategy="epoch",
         save_total_limit=1,
         use_cpu=model.device.type == "cpu",

@@ -15,6 +15,7 @@ from tandem.formats.checkpoints import latest_checkpoint
 from tandem.generators.base import load_generator, merge_adapter, save_generator
 from tandem.generators.keywords import content_words, document_frequencies, draw_keywords
 from tandem.generators.prompts import completion_text, render_prompts
+from tandem.processes import process_count
 from tandem.records import Document, LabelledPair, document_text
 
 __all__ = ["FineTuned", "fine_tune", "fine_tune_on_pairs", "supervised_rows"]
@@ -142,7 +143,7 @@ def _settings(
         per_device_eval_batch_size=batch_size,
         learning_rate=learning_rate,
         lr_scheduler_type="cosine",
-        warmup_steps=round(epochs * rows / batch_size / 10),
+        warmup_steps=round(epochs * rows / (batch_size * process_count()) / 10),
         max_length=None,
         packing=False,
         gradient_checkpointing=False,
