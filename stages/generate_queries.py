@@ -1,4 +1,4 @@
-"""Sample queries for documents from a generator (seeded, cleaned, resumable batch by batch), or take them from a file."""
+"""Sample queries for documents from a generator (seeded, cleaned, resumable), from a server, or take them from a file."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from stages.sections import PromptParams, SamplingParams
 from tandem.formats.jsonl import read_records, write_records
 from tandem.generators.imported import import_queries
 from tandem.generators.sampling import sample_rows, summarise
+from tandem.generators.served import Server, served_rows
 from tandem.hardware import device_name
 from tandem.records import Document
 
@@ -18,8 +19,10 @@ from tandem.records import Document
 class Params(SamplingParams):
     """How many documents get queries, and how these are sampled."""
 
-    backend: Literal["model", "file"]
-    """model samples from the round's generator; file takes what another program wrote"""
+    backend: Literal["model", "openai", "file"]
+    """model samples from the round's generator; openai asks a server; file takes what another program wrote"""
+    served: Server
+    """of backend openai"""
     file: str | None
     """of backend file: JSONL of {text, doc_id}"""
     sampled_documents: int
@@ -36,6 +39,10 @@ def main(argv: Sequence[str] | None = None) -> None:
         sampling = params.model_dump(include=set(SamplingParams.model_fields) - {"queries_per_document"})
         if params.backend == "file":
             rows = import_queries(Path(params.file or ""), documents, **plan)
+        elif params.backend == "openai":
+            where = {"generator": paths.weights.parts[-3], "server": params.served, "cache": Path(".scratch/answers.jsonl")}
+            rows, counts = served_rows(documents, plan={**plan, **params.prompt.model_dump()}, sampling=sampling, **where)
+            tracked.log(counts)
         else:
             rows = sample_rows(
                 paths.weights,

@@ -1,0 +1,163 @@
+"""Queries from an OpenAI-compatible server: asked once each, cached by content, bad servers told in one line."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tandem.formats.jsonl import InputError
+from tandem.generators.served import AnswerCache, Server, Words, served_rows
+from tandem.records import Document
+
+PLAN: dict[str, Any] = {
+    "prefix": "r1",
+    "sampled_documents": 3,
+    "queries_per_document": 2,
+    "template": "Write a query.\nDocument: {document}\nQuery:",
+    "document_tokens": 4,
+    "keywords": 0,
+    "seed": 13,
+}
+SAMPLING: dict[str, Any] = {"temperature": 0.7, "top_p": 0.9, "top_k": 20, "maximum_new_tokens": 8, "batch_size": 1}
+CORPUS = [Document(doc_id=f"d{i}", text=f"text number {i} goes on and on") for i in range(3)]
+
+
+class Served:
+    """What the fake server was asked, and how it behaves."""
+
+    def __init__(self) -> None:
+        self.asked: list[dict[str, Any]] = []
+        self.models = ["tiny"]
+        self.fail_after: int | None = None
+        self.status = 400
+        self.lock = threading.Lock()
+
+
+@pytest.fixture
+def served() -> Iterator[tuple[Served, Server]]:
+    state = Served()
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.reply(200, {"object": "list", "data": [{"id": name, "object": "model"} for name in state.models]})
+
+        def do_POST(self) -> None:
+            body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+            with state.lock:
+                if state.fail_after is not None and len(state.asked) >= state.fail_after:
+                    return self.reply(state.status, {"error": {"message": "no such model"}})
+                state.asked.append({"path": self.path, "key": self.headers["Authorization"], **body})
+            text = f" query {body['seed']}\nand more"
+            usage = {"prompt_tokens": 10, "completion_tokens": 3, "total_tokens": 13}
+            choice = {"index": 0, "finish_reason": "stop"}
+            choice |= {"message": {"role": "assistant", "content": text}} if "messages" in body else {"text": text}
+            return self.reply(200, {"id": "x", "object": "x", "created": 0, "model": body["model"], "choices": [choice], "usage": usage})
+
+        def reply(self, status: int, content: dict[str, Any]) -> None:
+            raw = json.dumps(content).encode()
+            self.send_response(status)
+            self.send_header("Content-Type", "application/json")
+            self.send_header("Content-Length", str(len(raw)))
+            self.end_headers()
+            self.wfile.write(raw)
+
+        def log_message(self, *_: Any) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as http:
+        thread = threading.Thread(target=http.serve_forever, daemon=True)
+        thread.start()
+        yield state, server(http.server_port)
+        http.shutdown()
+        thread.join()
+
+
+def server(port: int, **changes: Any) -> Server:
+    own = {"url": f"http://127.0.0.1:{port}/v1", "model": None, "models": {}, "chat": True, "key_variable": "TEST_KEY", "concurrent": 2}
+    return Server(**{**own, "timeout_seconds": 5.0, "retries": 0, "price_input": 1.0, "price_output": 2.0, **changes})
+
+
+def test_every_query_is_asked_for_once(served: tuple[Served, Server], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TEST_KEY", "secret")
+    state, where = served
+    own: dict[str, Any] = {"generator": "g1", "server": where, "sampling": SAMPLING, "cache": tmp_path / "answers.jsonl"}
+    rows, counts = served_rows(CORPUS, plan=PLAN, **own)
+    assert [row.query_id for row in rows] == [f"r1-{i}" for i in range(6)]
+    assert all(row.text.startswith("query ") and "more" not in row.text for row in rows)
+    assert len({row.text for row in rows}) == 6, "the same prompt asked twice has two seeds"
+    assert {asked["path"] for asked in state.asked} == {"/v1/chat/completions"}
+    assert {asked["key"] for asked in state.asked} == {"Bearer secret"}
+    first = state.asked[0]
+    assert (first["model"], first["temperature"], first["top_p"], first["top_k"], first["max_tokens"]) == ("tiny", 0.7, 0.9, 20, 8)
+    assert first["messages"][0]["content"].count("\n") == 2
+    assert "goes on" not in first["messages"][0]["content"], "the document is cut to four words"
+    assert {key: counts[key] for key in ("requests", "cached", "prompt_tokens", "completion_tokens")} == {
+        "requests": 6,
+        "cached": 0,
+        "prompt_tokens": 60,
+        "completion_tokens": 18,
+    }
+    assert counts["cost"] == pytest.approx((60 * 1 + 18 * 2) / 1e6)
+    again, counts = served_rows(CORPUS, plan=PLAN, **own)
+    assert again == rows
+    assert (counts["requests"], counts["cached"], len(state.asked)) == (0, 6, 6)
+
+
+def test_a_grown_corpus_pays_for_what_is_new(served: tuple[Served, Server], tmp_path: Path) -> None:
+    state, where = served
+    own: dict[str, Any] = {"generator": "g1", "server": where, "sampling": SAMPLING, "cache": tmp_path / "answers.jsonl"}
+    plan = {**PLAN, "sampled_documents": 9}
+    before, _ = served_rows(CORPUS, plan=plan, **own)
+    grown, counts = served_rows([Document(doc_id="a", text="a new one"), *CORPUS], plan=plan, **own)
+    assert (counts["requests"], counts["cached"]) == (2, 6)
+    texts = {(row.doc_id, row.text) for row in grown}
+    assert {(row.doc_id, row.text) for row in before} < texts
+    served_rows(CORPUS, plan={**plan, "seed": 14}, **own)
+    assert len(state.asked) == 6 + 2 + 6
+
+
+def test_what_was_answered_before_a_failure_is_kept(served: tuple[Served, Server], tmp_path: Path) -> None:
+    state, where = served
+    state.fail_after = 4
+    own: dict[str, Any] = {
+        "generator": "g1",
+        "server": server(int(where.url.split(":")[2].split("/")[0]), concurrent=1),
+        "sampling": SAMPLING,
+    }
+    with pytest.raises(InputError, match=r"generate_queries\.served\.url: .* answered 400: .*no such model"):
+        served_rows(CORPUS, plan=PLAN, **own, cache=tmp_path / "answers.jsonl")
+    kept = (tmp_path / "answers.jsonl").read_bytes()
+    assert 1 <= len(kept.splitlines()) <= 4
+    (tmp_path / "answers.jsonl").write_bytes(kept + b'["torn')
+    state.fail_after = None
+    rows, counts = served_rows(CORPUS, plan=PLAN, **own, cache=tmp_path / "answers.jsonl")
+    assert counts["cached"] == len(kept.splitlines())
+    fresh, _ = served_rows(CORPUS, plan=PLAN, **own, cache=tmp_path / "other.jsonl")
+    assert rows == fresh
+    assert len(AnswerCache(tmp_path / "answers.jsonl").answers) == 6
+
+
+def test_plain_completion_and_a_model_of_its_own(served: tuple[Served, Server], tmp_path: Path) -> None:
+    state, where = served
+    state.models = ["a", "b"]
+    own: dict[str, Any] = {"sampling": SAMPLING, "cache": tmp_path / "answers.jsonl", "plan": PLAN}
+    port = int(where.url.split(":")[2].split("/")[0])
+    with pytest.raises(InputError, match="serves a, b; name one"):
+        served_rows(CORPUS, generator="g1", server=where, **own)
+    served_rows(CORPUS, generator="g2", server=server(port, chat=False, model="a", models={"g2": "b"}), **own)
+    assert {(asked["path"], asked["model"], asked["stop"][0]) for asked in state.asked} == {("/v1/completions", "b", "\n")}
+
+
+def test_a_server_that_is_not_there(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="does not answer within 5 s; start a server"):
+        served_rows(CORPUS, generator="g1", server=server(9, model="x"), plan=PLAN, sampling=SAMPLING, cache=tmp_path / "a.jsonl")
+
+
+def test_words_cut_like_a_tokenizer() -> None:
+    assert Words()(["ab  c"]) == {"offset_mapping": [[(0, 2), (4, 5)]]}
