@@ -18,6 +18,7 @@ from ruamel.yaml import YAML
 ROOT = Path(__file__).parents[1]
 SMALL: dict[str, Any] = {
     "prepare_corpus": {"packages": ["networkx"], "documents": 120, "test_queries": 30},
+    "prepare_guard": {"packages": ["sqlalchemy"], "documents": 40, "test_queries": 10},
     "sample_pairs": {"pairs": 24},
     "retriever": {"layers": 1, "document_tokens": 48},
     "train_generator": {"epochs": 1},
@@ -32,6 +33,8 @@ SMALL: dict[str, Any] = {
     "train_reward_model": {"epochs": 1, "minimum_accuracy": 0.0, "minimum_pairs": 2},
     "train_ppo": {"steps": 3, "batch_size": 8, "minibatch_size": 8, "epochs": 1, "maximum_new_tokens": 12},
     "evaluate_generators": {"number": 20, "maximum_new_tokens": 12, "resamples": 200},
+    "choose_champion": {"resamples": 200},
+    "evaluate_reranked": {"first": 5, "resamples": 200},
     "compare_rounds": {"resamples": 200},
 }
 
@@ -57,7 +60,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     folder = tmp_path_factory.mktemp("project")
     files = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
     for name in filter(None, files.split("\0")):
-        if name.startswith(("records/", "metrics/", "plots/", "docs/")) or name == "dvc.lock" or not (ROOT / name).exists():
+        if name.startswith(("metrics/", "plots/", "docs/")) or name == "dvc.lock" or not (ROOT / name).exists():
             continue
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy2(ROOT / name, folder / name)
@@ -80,7 +83,8 @@ def read(path: Path) -> Any:
 
 def test_two_rounds_end_in_one_table(project: Path) -> None:
     rows = {row["system"]: row for row in read(project / "report/comparison.json")}
-    assert list(rows) == ["bm25", "dense", "colbert", "r0", "r1", "r2"]
+    assert list(rows)[:6] == ["bm25", "dense", "colbert", "r0", "r1", "r2"]
+    assert [name.partition("+")[2] for name in rows][6:] == ["reranker"]
     assert all(0 <= row["ndcg_at_10"] <= 1 for row in rows.values())
     assert rows["bm25"]["ndcg_at_10"] > 0.2
     assert "difference" not in rows["r0"]
@@ -119,7 +123,7 @@ def test_mlflow_holds_each_execution_once(project: Path) -> None:
     )
     found = dict(reversed(item) for item in eval(run(project, "python", "-c", code).stdout.splitlines()[-1]))
     records = len(list((project / "records").rglob("*.json")))
-    assert records == 28
+    assert records == 32
     assert (found["tandem-stages"], found["tandem-rounds"], found["tandem"]) == (records, 3, 1)
 
 

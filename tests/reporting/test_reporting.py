@@ -135,7 +135,8 @@ def test_the_page_stands_by_itself() -> None:
         ElementTree.fromstring(drawing)
         assert 'role="img"' in drawing
         assert "var(--ink)" in drawing
-        assert not re.findall(r"#0[0-9a-f]0[0-9a-f]0[0-9a-f]", drawing)
+        assert not re.findall(r"(?:fill|stroke): ?#", drawing), "a colour that is not the page's: unreadable in the dark or in the light"
+        assert len(re.findall(r"<text", drawing)) == len(re.findall(r"<text[^>]*fill: var\(--ink\)", drawing))
     assert "r1 is champion at ndcg_at_10 0.600" in page
     assert "Significantly better than r0: bm25, r1" in page
     assert "gain &lt;is&gt; significant" in page

@@ -25,6 +25,10 @@ ORDER = [
     *("generate_queries@r1", "filter_queries@r1", "select_queries@r1", "mine_negatives@r1", "train_retriever@r1", "evaluate_retriever@r1"),
     *("score_difficulty@g2", "build_preferences@g2", "train_reward_model@g2", "train_ppo@g2"),
     *("generate_queries@r2", "filter_queries@r2", "select_queries@r2", "mine_negatives@r2", "train_retriever@r2", "evaluate_retriever@r2"),
+    *(
+        f"{name}@s2"
+        for name in ("generate_queries", "filter_queries", "select_queries", "mine_negatives", "train_retriever", "evaluate_retriever")
+    ),
     *("evaluate_generators", "check_leaks", "choose_champion", "evaluate_reranked", "compare_rounds", "write_report", "sync_tracking"),
 ]
 SMALL: dict[str, Any] = {
@@ -75,12 +79,13 @@ def loop(
         params["train_generator"]["base"] = str(tiny_generator)
         params["rerankers"]["relevance"].update(base=str(tiny_cross_encoder), layers=1, steps=2)
         for section, values in changes.items():
-            params[section].update(values)
+            params[section] = values if section in ("rounds", "updates") else {**params[section], **values}
         with Path("params.yaml").open("w") as file:
             yaml.dump(params, file)
         everything = stages(Path("params.yaml"))
-        assert set(ORDER) == set(everything)
-        for name in ORDER:
+        order = [name for name in ORDER if name in everything]
+        assert set(order) == set(everything)
+        for name in order:
             words = shlex.split(everything[name]["cmd"])
             module = words[words.index("-m") + 1]
             importlib.import_module(module).main(words[words.index("-m") + 2 :])
@@ -111,7 +116,10 @@ def test_the_loop(loop: Callable[..., dict[str, dict[str, Any]]]) -> None:
     import sqlite3
 
     with sqlite3.connect("mlflow.db") as store:
-        assert store.execute("SELECT count(*) FROM runs WHERE status = 'FINISHED'").fetchone()[0] == len(ORDER) - 2 + 3 + 1
+        assert (
+            store.execute("SELECT count(*) FROM runs WHERE status = 'FINISHED'").fetchone()[0]
+            == len([name for name in ORDER if "@s2" not in name]) - 2 + 3 + 1
+        )
 
 
 @pytest.mark.parametrize(
@@ -156,6 +164,26 @@ def test_queries_from_a_file(loop: Callable[..., dict[str, dict[str, Any]]], tmp
     loop(generate_queries={"backend": "file", "file": str(queries), "sampled_documents": 5})
     assert len(rows_of("r1")) == 5
     assert {row["doc_id"] for row in rows_of("r1")} == {row["doc_id"] for row in rows_of("r2")}
+
+
+def test_one_round_and_no_update_of_the_generator(loop: Callable[..., dict[str, dict[str, Any]]]) -> None:
+    """As with a served model that stays as it is: every later stage has less to show, and shows that."""
+    table = loop(rounds={"r1": {"prev": "r0", "generator": "g1"}}, updates={})
+    assert [name for name in table if "+" not in name] == ["bm25", "dense", "colbert", "r0", "r1"]
+    assert "No generator was updated." in Path("report/report.html").read_text()
+
+
+def test_a_control_is_compared_with_its_round(loop: Callable[..., dict[str, dict[str, Any]]]) -> None:
+    """Two rounds after the same one, with the queries of two generators: a test of their own, in words."""
+    from dvc_file import stages as unrolled
+
+    names = {"r2": {"prev": "r1", "generator": "g2"}, "s2": {"prev": "r1", "generator": "g1"}}
+    loop(rounds={"r1": {"prev": "r0", "generator": "g1"}, **names})
+    assert "generate_queries@s2" in unrolled(Path("params.yaml"))
+    (control,) = json.loads(Path("report/controls.json").read_text())
+    assert (control["system"], control["against"]) == ("r2", "s2")
+    assert control["sentence"] in Path("report/comparison.md").read_text()
+    assert "r2 (queries of g2) against s2" in Path("report/report.html").read_text()
 
 
 @pytest.mark.filterwarnings("ignore:.*there were no labelled pairs to train it on")

@@ -34,9 +34,10 @@ STYLE = {
 }
 
 
+@mpl.rc_context(STYLE)
 def intervals(rows: Sequence[Mapping[str, Any]], value: str, label: str) -> str:
     """A dot with its interval (``low``, ``high``) for each ``system``, the first on top."""
-    figure, axes = _axes("intervals", height=0.34 * len(rows) + 0.7)
+    figure, axes = _axes(0.34 * len(rows) + 0.7)
     for i, row in enumerate(rows):
         axes.plot([row["low"], row["high"]], [i, i], color=SERIES[0], linewidth=1.5)
         axes.plot([row[value]], [i], "o", color=SERIES[0], markersize=5)
@@ -48,9 +49,10 @@ def intervals(rows: Sequence[Mapping[str, Any]], value: str, label: str) -> str:
     return _svg(figure, f"{label} with 95 % intervals: " + ", ".join(f"{row['system']} {row[value]:.3f}" for row in rows))
 
 
+@mpl.rc_context(STYLE)
 def curves(lines: Mapping[str, Sequence[tuple[Any, float]]], label: str, across: str) -> str:
     """One line a name over numbers or names."""
-    figure, axes = _axes(label)
+    figure, axes = _axes()
     for colour, (name, points) in zip(SERIES * 4, lines.items(), strict=False):
         axes.plot(
             [x for x, _ in points], [y for _, y in points], marker="o" if len(points) < 20 else "", markersize=4, color=colour, label=name
@@ -63,9 +65,10 @@ def curves(lines: Mapping[str, Sequence[tuple[Any, float]]], label: str, across:
     return _svg(figure, f"{label} over {across}: {', '.join(lines)}")
 
 
+@mpl.rc_context(STYLE)
 def stacks(rows: Mapping[str, Sequence[tuple[str, int]]], label: str) -> str:
     """One horizontal bar a row, parted by reason; a reason has its colour in every row."""
-    figure, axes = _axes(label, height=0.5 * len(rows) + 1.3)
+    figure, axes = _axes(0.5 * len(rows) + 1.3)
     reasons = list(dict.fromkeys(reason for parts in rows.values() for reason, _ in parts))
     for i, reason in enumerate(reasons):
         left = []
@@ -82,9 +85,10 @@ def stacks(rows: Mapping[str, Sequence[tuple[str, int]]], label: str) -> str:
     return _svg(figure, f"{label}: " + "; ".join(f"{name}: " + ", ".join(f"{r} {n}" for r, n in parts) for name, parts in rows.items()))
 
 
+@mpl.rc_context(STYLE)
 def bars(groups: Mapping[str, Sequence[tuple[float, float]]], label: str, across: str) -> str:
     """Histograms side by side: (position, height) by name."""
-    figure, axes = _axes(f"{label}{across}")
+    figure, axes = _axes()
     for i, (name, points) in enumerate(groups.items()):
         width = (points[1][0] - points[0][0]) / (len(groups) + 0.3) if len(points) > 1 else 1.0
         axes.bar(
@@ -97,18 +101,17 @@ def bars(groups: Mapping[str, Sequence[tuple[float, float]]], label: str, across
     return _svg(figure, f"{label} by {across}: {', '.join(groups)}")
 
 
-def _axes(salt: str, height: float = 2.7) -> tuple[Any, Any]:
+def _axes(height: float = 2.7) -> tuple[Any, Any]:
     from matplotlib.figure import Figure
 
-    with mpl.rc_context({**STYLE, "svg.hashsalt": salt}):
-        figure = Figure(figsize=(6.4, height), layout="constrained")
-        return figure, figure.subplots()
+    figure = Figure(figsize=(6.4, height), layout="constrained")
+    return figure, figure.subplots()
 
 
 def _svg(figure: Any, title: str) -> str:
     """The drawing as an ``svg`` element that scales with the page and says in words what it shows."""
     out = io.StringIO()
-    with mpl.rc_context({**STYLE, "svg.hashsalt": title}):
+    with mpl.rc_context({"svg.hashsalt": title}):  # ids that no other drawing of the page has
         figure.savefig(out, format="svg", metadata={"Date": None, "Creator": None, "Type": None, "Format": None}, transparent=True)
     text = out.getvalue()
     text = text[text.index("<svg") :]
