@@ -71,7 +71,7 @@ class Study:
     def retriever(self, kind: str) -> Any:
         """The first two layers of the built-in encoder."""
         shape: dict[str, Any] = {"encoder": "builtin", "layers": 2, "dimensions": 128, "query_tokens": 32, "document_tokens": TOKENS}
-        return build_retriever(kind, **shape, query_expansion=False, seed=1, device="cpu")  # type: ignore[arg-type]
+        return build_retriever(kind, **shape, query_expansion=False, markers=False, seed=1, device="cpu")  # type: ignore[arg-type]
 
     def measure(self, model: Any) -> dict[str, float]:
         """nDCG@10 of each test query."""

@@ -37,6 +37,8 @@ class RetrieverParams(Section):
     document_tokens: int
     """documents are cut here"""
     query_expansion: bool
+    markers: bool
+    """the paper's [Q] and [D] in every query and document; `tandem export stanford` needs them"""
     """fill queries up with mask tokens"""
 
 

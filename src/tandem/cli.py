@@ -63,13 +63,20 @@ def search(
 
 @app.command()
 def export(
-    kind: Annotated[Literal["sft", "preferences"], typer.Argument(help="What to export")],
-    folder: Annotated[Path, typer.Argument(help="Where dataset_info.json lies or is made")],
+    kind: Annotated[Literal["sft", "preferences", "stanford"], typer.Argument(help="What to export")],
+    folder: Annotated[Path, typer.Argument(help="Where dataset_info.json lies or is made; of stanford: the checkpoint to make")],
     formatting: Annotated[Literal["alpaca", "sharegpt"], typer.Option(help="LLaMA-Factory's form")] = "alpaca",
     source: Annotated[Path | None, typer.Option(help="The file to export; the quickstart's by default")] = None,
     corpus: Annotated[Path, typer.Option(help="A prepared corpus")] = Path("data/corpus.jsonl"),
 ) -> None:
-    """Write labelled pairs or preference pairs as LLaMA-Factory reads them."""
+    """Write labelled pairs or preference pairs as LLaMA-Factory reads them, or a ColBERT as Stanford's code does."""
+    if kind == "stanford":
+        from tandem.retrievers.colbert import load_colbert
+        from tandem.retrievers.stanford import export_stanford
+
+        export_stanford(load_colbert(source or Path("rounds/r2/retriever/weights")), folder)
+        print(f"{folder}: a checkpoint for colbert-ai")
+        return
     from tandem.formats.llama_factory import PreferenceRow, Row, SupervisedRow, write_dataset
 
     documents = {document.doc_id: document_text(document) for document in read_records(corpus, Document)}

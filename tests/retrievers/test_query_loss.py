@@ -29,7 +29,7 @@ def rows(corpus: Sequence[Document]) -> list[PseudoQuery]:
 def test_the_loss_is_that_of_the_formula(corpus: list[Document], tiny_encoder: Path, kind: str) -> None:
     """With six documents every draw of sixteen negatives is all five others, so the loss can be had from the scores of a search."""
     shape = {"encoder": str(tiny_encoder), "layers": None, "dimensions": 16, "query_tokens": 8, "document_tokens": 12}
-    model = build_retriever(kind, **shape, query_expansion=False, seed=1, device="cpu")  # type: ignore[arg-type]
+    model = build_retriever(kind, **shape, query_expansion=False, markers=False, seed=1, device="cpu")  # type: ignore[arg-type]
     temperature = 0.5
     found = QueryLoss(model, corpus, negatives=16, temperature=temperature, seed=3).losses(rows(corpus))
     texts = {document.doc_id: document.text for document in corpus}
@@ -54,7 +54,7 @@ def test_draws_are_seeded_and_leave_duplicates_out(tiny_encoder: Path) -> None:
 @pytest.mark.parametrize(("kind", "count"), [("colbert", 5), ("dense", 1)])
 def test_a_retriever_of_either_kind_is_saved_loaded_and_searched(tiny_encoder: Path, tmp_path: Path, kind: str, count: int) -> None:
     shape = {"encoder": str(tiny_encoder), "layers": 1, "dimensions": 16, "query_tokens": 8, "document_tokens": 12}
-    model = build_retriever(kind, **shape, query_expansion=False, seed=1, device="cpu")  # type: ignore[arg-type]
+    model = build_retriever(kind, **shape, query_expansion=False, markers=False, seed=1, device="cpu")  # type: ignore[arg-type]
     save_retriever(model, tmp_path / "weights")
     again = load_retriever(tmp_path / "weights")
     documents = {"a": "sort the rows", "b": "draw a line"}

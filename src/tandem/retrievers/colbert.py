@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import string
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -13,12 +14,15 @@ from sentence_transformers.base.modules import Normalize, Transformer
 from sentence_transformers.base.modules.dense import Dense
 from sentence_transformers.multi_vector_encoder.modules import MultiVectorMask
 from sentence_transformers.util import maxsim
+from tokenizers import AddedToken
 from torch import nn
 from tqdm import tqdm
 
 from tandem.encoders import keep_layers, resolve_encoder
 
-__all__ = ["build_colbert", "count_tokens", "load_colbert", "save_colbert", "search"]
+__all__ = ["MARKERS", "build_colbert", "count_tokens", "load_colbert", "save_colbert", "search"]
+
+MARKERS = ("[unused0]", "[unused1]")  # of queries and of documents, as in Stanford's checkpoints
 
 
 def build_colbert(
@@ -29,6 +33,7 @@ def build_colbert(
     query_tokens: int = 32,
     document_tokens: int = 180,
     query_expansion: bool = False,
+    markers: bool = False,
     seed: int = 0,
     device: str = "cpu",
 ) -> MultiVectorEncoder:
@@ -44,6 +49,8 @@ def build_colbert(
         query_tokens: queries are cut to this many tokens.
         document_tokens: documents are cut to this many tokens.
         query_expansion: fill queries up with mask tokens that take part in the score, as the paper does.
+        markers: put the paper's [Q] or [D] behind the first token, as two unused words of BERT's vocabulary, and leave the punctuation of
+            documents out of the score, as the paper does.
         seed: of the projection.
         device: to put the model on.
     """
@@ -69,10 +76,25 @@ def build_colbert(
     modules: list[nn.Module] = [
         transformer,
         projection,
-        MultiVectorMask(),
+        MultiVectorMask(skiplist_words=_punctuation(transformer.tokenizer) if markers else []),
         Normalize(module_input_name="token_embeddings"),
     ]
-    return MultiVectorEncoder(modules=modules, device=device)
+    prompts = _add_markers(transformer) if markers else None
+    return MultiVectorEncoder(modules=modules, prompts=prompts, device=device)
+
+
+def _punctuation(tokenizer: Any) -> list[str]:
+    """The signs that are tokens of their own."""
+    ids = {sign: tokenizer.encode(sign, add_special_tokens=False) for sign in string.punctuation}
+    return [sign for sign, own in ids.items() if len(own) == 1 and own[0] != tokenizer.unk_token_id]
+
+
+def _add_markers(transformer: Transformer) -> dict[str, str]:
+    """Make the markers words of the tokenizer, which new to it get a vector each, and say which text begins with which."""
+    transformer.tokenizer.add_tokens([AddedToken(marker, normalized=False, special=True) for marker in MARKERS])
+    if len(transformer.tokenizer) > transformer.auto_model.get_input_embeddings().weight.shape[0]:
+        transformer.auto_model.resize_token_embeddings(len(transformer.tokenizer), mean_resizing=False)
+    return {"query": f"{MARKERS[0]} ", "document": f"{MARKERS[1]} "}
 
 
 def load_colbert(folder: Path, *, device: str = "cpu") -> MultiVectorEncoder:

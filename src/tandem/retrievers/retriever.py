@@ -28,13 +28,14 @@ def build_retriever(
     query_tokens: int,
     document_tokens: int,
     query_expansion: bool,
+    markers: bool,
     seed: int,
     device: str,
 ) -> Retriever:
     """What every round starts from.
 
-    A dense encoder has one length, ``document_tokens``, and is pooled as its own files say; ``dimensions``, ``query_tokens`` and
-    ``query_expansion`` are ColBERT's.
+    A dense encoder has one length, ``document_tokens``, and is pooled as its own files say; ``dimensions``, ``query_tokens``,
+    ``query_expansion`` and ``markers`` are ColBERT's.
 
     Args:
         kind: ``colbert`` or ``dense``.
@@ -44,6 +45,7 @@ def build_retriever(
         query_tokens: see there.
         document_tokens: see there.
         query_expansion: see there.
+        markers: see there.
         seed: see there.
         device: see there.
     """
@@ -56,6 +58,7 @@ def build_retriever(
         query_tokens=query_tokens,
         document_tokens=document_tokens,
         query_expansion=query_expansion,
+        markers=markers,
         seed=seed,
         device=device,
     )
