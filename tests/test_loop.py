@@ -194,6 +194,27 @@ def test_a_killed_stage_ends_in_the_same_bytes(project: Path, stage: str, leftov
     run(project, "dvc", "repro")
 
 
+def test_a_third_round_and_a_control_run_alone(project: Path) -> None:
+    """New rounds are new stages: nothing of rounds 0 to 2 runs again, and all of them stand in one table."""
+    values = ["+rounds.r3={prev: r2, generator: g3}", "+updates.g3={base: g2, round: r2}", "+rounds.s2={prev: r1, generator: g1}"]
+    run(project, "git", "add", "--all")
+    identity = ("-c", "user.name=tandem", "-c", "user.email=tandem@example.org")
+    run(project, "git", *identity, "commit", "--quiet", "--message", "two rounds")
+    output = run(project, "dvc", "exp", "run", *(word for value in values for word in ("-S", value))).stdout
+    ran = {line.split("'")[1] for line in output.splitlines() if line.startswith("Running stage")}
+    late = {"evaluate_generators", "check_leaks", "choose_champion", "evaluate_reranked", "compare_rounds", "write_report", "sync_tracking"}
+    assert ran - late == {stage for stage in ran if stage.endswith(("@r3", "@g3", "@s2"))}
+    assert {"train_ppo@g3", "train_retriever@r3", "train_retriever@s2"} <= ran
+    rows = read(project / "report/comparison.json")
+    assert [row["system"] for row in rows if "+" not in row["system"]] == ["bm25", "dense", "colbert", "r0", "r1", "r2", "r3", "s2"]
+    (control,) = read(project / "report/controls.json")
+    assert {control["system"], control["against"]} == {"r2", "s2"}
+    assert "r3" in (project / "report/report.html").read_text()
+    run(project, "git", "checkout", "--quiet", "--", "params.yaml")
+    run(project, "dvc", "repro")
+    assert [row["system"] for row in read(project / "report/comparison.json")][5] == "r2"
+
+
 def test_only_evaluation_opens_the_test_set(project: Path) -> None:
     """With the test set taken away, training a round still ends in the same bytes, and evaluation cannot run."""
     before = hashes(project)
