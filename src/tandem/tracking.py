@@ -1,7 +1,8 @@
 """MLflow runs made from the records of stage executions.
 
 A stage writes its record when it ends (`tandem.executions`) and never waits for MLflow. `sync` makes the runs: it may run at any time, any
-number of times, on any clone, and the store can be deleted and made again. This is the one module that imports mlflow.
+number of times, on any clone, and the store can be deleted and made again. This is the one module that imports mlflow. What a sync with
+nothing to do does not need (mlflow, the registry and its numpy) is imported where it is used.
 """
 
 from __future__ import annotations
@@ -16,9 +17,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
-
-from tandem import registry
-from tandem.memory import remembered_by_dvc, remembered_by_git
 
 __all__ = ["list_champions", "move_champion", "project_root", "sync", "tracking_uri"]
 
@@ -91,6 +89,8 @@ def sync(
         if "DVC_EXP_NAME" not in os.environ:
             _mark_state(client, known, set(ids))
         if loop and champions and "DVC_EXP_NAME" not in os.environ:
+            from tandem import registry
+
             for sentence in registry.register(client, root, champions, _run_ids(client, experiments[experiment])):
                 say(sentence)
         if loop:
@@ -100,6 +100,8 @@ def sync(
 
 def _remembered(records: Path) -> list[dict[str, Any]]:
     """Records of executions that are no longer in the workspace: from DVC's run cache and from every commit that git reaches."""
+    from tandem.memory import remembered_by_dvc, remembered_by_git
+
     texts = [*remembered_by_dvc(records), *remembered_by_git(records)]
     found = (json.loads(text) for text in texts)
     return list({item["record_id"]: item for item in found if isinstance(item, dict) and "record_id" in item}.values())
@@ -107,11 +109,15 @@ def _remembered(records: Path) -> list[dict[str, Any]]:
 
 def list_champions() -> list[tuple[str, str, str, str]]:
     """Registered versions: role, version, what it is, and ``champion`` where the alias stands."""
+    from tandem import registry
+
     return registry.versions(_mlflow().MlflowClient(tracking_uri()))
 
 
 def move_champion(role: str, version: str) -> None:
     """Put a role's alias on a version, by hand."""
+    from tandem import registry
+
     registry.move(_mlflow().MlflowClient(tracking_uri()), role, version)
 
 
