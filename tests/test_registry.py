@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -66,11 +67,18 @@ def test_a_fall_on_the_guard_bars_the_way(project: Path, monkeypatch: pytest.Mon
 def test_a_version_says_where_it_comes_from(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from mlflow import MlflowClient
 
+    (project / "data").mkdir()
+    (project / "data/manifest.json").write_text('{"sha256": "abc"}')
+    identity = ("-c", "user.name=tandem", "-c", "user.email=tandem@example.org")
+    subprocess.run(["git", "init", "--quiet"], check=True)
+    subprocess.run(["git", *identity, "commit", "--quiet", "--allow-empty", "--message", "x"], check=True)
     pipeline(project, "one", [0.4] * 20, monkeypatch)
     version = MlflowClient(tracking.tracking_uri()).get_model_version_by_alias("tandem-retriever", "champion")
     assert version.source == str(project / "rounds/r0/retriever")
     assert version.tags["dvc.md5"] == "one"
     assert version.tags["model"] == "r0"
+    assert (version.tags["data.sha256"], version.tags["dev.interval"]) == ("abc", "0.4000 to 0.4000")
+    assert len(version.tags["git.sha"]) == 40
     run = MlflowClient(tracking.tracking_uri()).get_run(version.run_id)
     assert run.data.tags["stage"] == "train_retriever"
 

@@ -33,7 +33,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def execute(stage: str, round_id: str, value: float, folder: Path) -> Path:
     path = folder / "records" / round_id / f"{stage}.json"
     with executions.record(stage, Params(), path, round_id=round_id) as run:
-        run.log({"ndcg_at_10": value})
+        run.log({"ndcg_at_10": value, "dev/ndcg_at_10": value})
         run.log_series("loss", [(i, 1 / (i + 1)) for i in range(500)])
     return path
 
@@ -89,6 +89,7 @@ def test_rounds_stand_side_by_side(project: Path) -> None:
     tracking.sync(project / "records")
     client = MlflowClient(tracking.tracking_uri())
     rounds = client.search_runs([client.get_experiment_by_name(tracking.ROUNDS).experiment_id])
+    assert all("dev/ndcg_at_10" in r.data.metrics for r in rounds)
     assert {r.info.run_name: r.data.metrics["test/ndcg_at_10"] for r in rounds} == {"round r0": 0.5, "round r1": 0.6}
     (pipeline,) = client.search_runs([client.get_experiment_by_name(tracking.PIPELINE).experiment_id])
     history = client.get_metric_history(pipeline.info.run_id, "test/ndcg_at_10")

@@ -14,6 +14,7 @@ from typing import Any
 from ruamel.yaml import YAML
 
 from tandem.evaluation.gate import Candidate, decide
+from tandem.evaluation.significance import bootstrap_interval
 
 __all__ = ["ALIAS", "ROLES", "move", "register", "versions"]
 
@@ -94,11 +95,23 @@ def _version(
         return known[0]
     trainers = (f"{TRAINERS[role]}@{name}", f"{TRAINERS[role]}_{name}", "train_generator" if role == "generator" else TRAINERS[role])
     run_id = next((run_ids[stage] for stage in trainers if stage in run_ids), None)
-    tags = {"model": name, "dvc.md5": digests[folder], **{key: str(value) for key, value in model.get("tags", {}).items()}}
+    tags = {"model": name, "dvc.md5": digests[folder], **_origin(client, root, run_id)}
+    tags |= {key: str(value) for key, value in model.get("tags", {}).items()}
+    if model.get("dev"):
+        low, high = bootstrap_interval(list(model["dev"].values()))
+        tags["dev.interval"] = f"{low:.4f} to {high:.4f}"
     values = {key: model.get(key, {}) for key in ("dev", "guard", "costs")}
     if run_id:
         client.log_dict(run_id, values, VALUES)
     return client.create_model_version(_name(role), source=str(root / folder), run_id=run_id, tags=tags)
+
+
+def _origin(client: Any, root: Path, run_id: str | None) -> dict[str, str]:
+    """The commit that the model's run names, and the digest of the data."""
+    manifest = root / "data/manifest.json"
+    data = {"data.sha256": json.loads(manifest.read_text(encoding="utf8"))["sha256"]} if manifest.is_file() else {}
+    revision = client.get_run(run_id).data.tags.get("git.sha") if run_id else None
+    return {**data, **({"git.sha": revision} if revision else {})}
 
 
 def _meet(client: Any, role: str, challenger: Any, own: Mapping[str, Any]) -> str:

@@ -174,7 +174,8 @@ def _create_round_runs(client: Any, experiments: Mapping[str, str], found: Seque
 def _round_metrics(item: Mapping[str, Any]) -> dict[str, float]:
     """A stage's metrics under its own heading: a slash makes the MLflow page group them."""
     if item["stage"] == "evaluate_retriever":
-        return {f"test/{key}": value for key, value in item["metrics"].items() if not key.startswith("system/")}
+        own = {key: value for key, value in item["metrics"].items() if not key.startswith("system/")}
+        return {key if "/" in key else f"test/{key}": value for key, value in own.items()}
     return {f"{item['stage']}/{key}": value for key, value in item["metrics"].items() if not key.startswith("system/")}
 
 

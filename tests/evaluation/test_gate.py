@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from tandem.evaluation.champions import choose_generator, choose_reranker, choose_retriever
@@ -104,3 +105,21 @@ def test_a_reranker_must_earn_its_place() -> None:
     rule = {**RULE, "equal_within": 0.0}
     assert choose_reranker("relevance", BASE, BETTER, **rule)["champion"] == "relevance"
     assert choose_reranker("relevance", BASE, NOISE, **rule)["champion"] == ""
+
+
+@pytest.mark.parametrize(("gain", "least", "moves"), [(0.0, 95, False), (0.05, 95, True)])
+def test_the_gate_over_a_hundred_trials(gain: float, least: int, moves: bool) -> None:
+    """300 queries with a difficulty of their own, noise of .15 in each system (.21 in their difference), clipped to 0 to 1.
+
+    Equal systems: the champion stays in at least 95 trials of 100. One that is better by .05: it moves in at least 95.
+    """
+    rng = np.random.default_rng(7)
+    held = 0
+    for trial in range(100):
+        easy = rng.beta(2, 2, size=300)
+        # Away from the ends, so that clipping takes nothing of the gain.
+        champion, challenger = (0.2 + 0.6 * easy + rng.normal(shift, 0.15, size=300) for shift in (0.0, gain))
+        sides = (values(*np.clip(own, 0, 1)) for own in (champion, challenger))
+        decision = decide(*(Candidate(name, own) for name, own in zip("ab", sides, strict=True)), **{**RULE, "seed": trial})
+        held += decision.moved is moves
+    assert held >= least
