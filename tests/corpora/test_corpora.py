@@ -267,9 +267,26 @@ def test_manifest(tmp_path: Path) -> None:
         "test_queries": 0,
         "name": "",
     }
-    settings |= {"test_split": "test", "pairs": "", "test_share": 0.5, "seed": 1, "cache": tmp_path}
+    settings |= {"test_split": "test", "pairs": "", "test_share": 0.5, "near_duplicate_queries": None, "seed": 1, "cache": tmp_path}
     collection = load_collection(**settings)  # type: ignore[arg-type]
     manifest = describe(collection, list(collection.documents))
     assert manifest["counts"]["documents"] == 2
     assert len(manifest["sha256"]) == 64
     assert manifest["sources"] == {"files": "d.csv"}
+
+
+def test_near_duplicates_of_test_queries_leave_training_where_that_is_asked_for() -> None:
+    test = [LabelledPair(query_id="t", text="how do I sort a list", doc_id="d")]
+    texts = {"a": "how do I sort a list quickly", "b": "How do I sort a list?", "c": "merge two tables"}
+    train = [LabelledPair(query_id=name, text=text, doc_id="d") for name, text in texts.items()]
+    assert [pair.query_id for pair in without_test_queries(train, test)] == ["a", "c"]
+    assert [pair.query_id for pair in without_test_queries(train, test, threshold=0.85)] == ["c"]
+    assert [pair.query_id for pair in without_test_queries(train, test, threshold=0.9)] == ["a", "c"]
+
+
+def test_no_collection_is_an_empty_one(tmp_path: Path) -> None:
+    """What prepare_guard takes for `none`."""
+    settings = {"source": "none", "packages": [], "documents": 1, "test_queries": 1, "path": "", "name": "", "test_split": "test"}
+    more = {"pairs": "", "test_share": 0.5, "near_duplicate_queries": None, "seed": 1, "cache": tmp_path}
+    collection = load_collection(**settings, **more)  # type: ignore[arg-type]
+    assert [collection.documents, collection.train, collection.test] == [[], [], []]
