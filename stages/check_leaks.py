@@ -9,7 +9,7 @@ from pydantic import Field
 
 from stages.opening import open_stage, run
 from stages.sections import PromptParams
-from tandem.evaluation.leaks import check_all, raise_leaks
+from tandem.evaluation.leaks import check_all, raise_leaks, to_markdown
 from tandem.formats.beir import read_qrels
 from tandem.formats.jsonl import read_records, write_json
 from tandem.params import Section
@@ -43,6 +43,7 @@ def main(argv: Sequence[str] | None = None) -> None:
             template=params.prompt.template,
             **params.model_dump(exclude={"prompt", "rounds"}),
         )
+        print(to_markdown(findings))
         raise_leaks(findings)
         write_json(paths.findings, [asdict(finding) for finding in findings])
         tracked.log({"checks": len(findings), "rows_found": sum(finding.found for finding in findings)})

@@ -13,7 +13,7 @@ from stages.arguments import parse, run
 from tandem.executions import Run, record
 from tandem.params import Section, load_params
 from tandem.processes import is_main_process, wait_for_all
-from tandem.scratch import open_scratch
+from tandem.scratch import file_identity, open_scratch
 
 __all__ = ["open_stage", "run"]
 
@@ -57,7 +57,7 @@ def open_stage(
             record(name, params, paths.record, round_id=round_id) as tracked,
             open_scratch(work, values=params.model_dump_json(), inputs=inputs, owner=main) as scratch,
         ):
-            for path in inputs:
-                tracked.log_input(path)
+            for path in filter(Path.is_file, inputs):  # of folders, DVC has digests
+                tracked.log_input(path, file_identity(path))
             yield paths, params, tracked, scratch
             wait_for_all()

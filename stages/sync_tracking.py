@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Sequence
 
 from stages.arguments import parse
 from stages.opening import run
-from tandem.tracking import sync
+from tandem.tracking import read_champions, sync
 
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Read the records, write to the tracking store."""
     arguments = parse(__doc__, argv, "records", "report", "champions", "reranker")
     try:
-        champions = json.loads(arguments.champions.read_text(encoding="utf8"))
-        champions["reranker"] = json.loads(arguments.reranker.read_text(encoding="utf8"))
+        champions = read_champions(arguments.champions, arguments.reranker)
         counts = sync(arguments.records, report=arguments.report, champions=champions, say=print)
         print(f"MLflow: {counts['created']} stage runs created, {counts['present']} present")
     except Exception as error:  # noqa: BLE001 - whatever goes wrong in a tracking store, the results stand

@@ -15,11 +15,20 @@ READS = "corpus test dev evaluation rounds generators comparison controls champi
 WRITES = "report rounds_table drift_table difficulty_table"
 
 
+class Compared(Section):
+    """What compare_rounds compared: the page says it, and need not guess."""
+
+    measure: str
+    baseline: str
+    resamples: int
+
+
 class Params(Section):
     """What the report shows."""
 
     examples: int
     """queries that gained most, and that lost most"""
+    compare_rounds: Compared
     rounds: dict[str, dict[str, str]]
     updates: dict[str, dict[str, str]]
 
@@ -28,7 +37,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Read what the stages wrote, write the page and its tables whole."""
     paths = parse("write_report", argv, *READS.split(), *WRITES.split())
     params = load_params(paths.params, "write_report", Params)
-    found = gather({name: getattr(paths, name) for name in READS.split()}, **params.model_dump())
+    compared = params.compare_rounds.model_dump(include={"measure", "baseline"})
+    files = {name: getattr(paths, name) for name in READS.split()}
+    found = gather(files, **compared, **params.model_dump(exclude={"compare_rounds"}))
     write_text(paths.report, render(**found))
     write_table(paths.rounds_table, rows := round_rows(found), list(rows[0]))
     write_table(paths.drift_table, found["drift"], list(found["drift"][0]))

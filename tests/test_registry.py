@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from tandem import executions, tracking
+from tandem.scratch import file_identity
 
 RULE = {"alpha": 0.05, "equal_within": 0.0, "guard_tolerance": 0.02, "resamples": 500, "seed": 1}
 
@@ -119,8 +120,7 @@ def test_what_a_stage_read_is_kept_with_its_digest(project: Path) -> None:
 
     (project / "corpus.jsonl").write_text("x")
     with executions.record("s", {}, project / "records/s.json") as run:
-        run.log_input(project / "corpus.jsonl")
-        run.log_input(project / "records")
+        run.log_input(project / "corpus.jsonl", file_identity(project / "corpus.jsonl"))
         run.log({"r0+reranker/map": 0.5})
     tracking.sync(project / "records")
     client = MlflowClient(tracking.tracking_uri())
@@ -128,3 +128,30 @@ def test_what_a_stage_read_is_kept_with_its_digest(project: Path) -> None:
     (used,) = found.inputs.dataset_inputs
     assert (used.dataset.name, used.dataset.digest) == (str(project / "corpus.jsonl"), "9dd4e461268c8034f5c8564e155c67a6")
     assert found.data.metrics["r0_reranker/map"] == 0.5
+
+
+def test_a_registry_that_refuses_leaves_the_runs(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from mlflow import MlflowClient
+    from mlflow.exceptions import MlflowException
+
+    def refuse(*_: Any, **__: Any) -> None:
+        raise MlflowException("Invalid source: local paths are not allowed\nmore of it")
+
+    monkeypatch.setattr(MlflowClient, "create_model_version", refuse)
+    said = pipeline(project, "one", [0.4] * 20, monkeypatch)
+    assert said == ["warning: models were not registered: Invalid source: local paths are not allowed; the runs are there"]
+    client = MlflowClient(tracking.tracking_uri())
+    assert {client.get_experiment_by_name(name) is None for name in (tracking.STAGES, tracking.ROUNDS, tracking.PIPELINE)} == {False}
+    assert len(client.search_runs([client.get_experiment_by_name(tracking.PIPELINE).experiment_id])) == 1
+
+
+def test_history_takes_no_other_pipeline_s_runs(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Recipes write to a folder ``records`` of their own, and DVC's run cache does not say whose it was."""
+    monkeypatch.setenv("DVC_STAGE", "train_retriever_r0")
+    with executions.record("train_retriever", {}, project / "records/a.json", round_id="r0") as run:
+        run.log({"loss": 1.0})
+    item = json.loads((project / "records/a.json").read_text())
+    own = {**item, "record_id": "own"}
+    other = {**item, "record_id": "other", "tags": {"dvc.stage": "recipes/reranker/dvc.yaml:train_reranker@teacher"}}
+    monkeypatch.setattr(tracking, "_remembered", lambda _: [own, other])
+    assert tracking.sync(project / "records", history=True) == {"created": 2, "present": 0}

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
-import orjson
 import typer
 
 from tandem.formats.jsonl import read_records
@@ -112,13 +111,12 @@ def sync(
     history: Annotated[bool, typer.Option(help="Superseded executions and those of experiments too, from DVC's cache and git")] = False,
 ) -> None:
     """Make the MLflow runs of every record that has none yet; pretraining and each recipe have an experiment of their own."""
+    from tandem.tracking import read_champions, tracking_uri
     from tandem.tracking import sync as sync_records
-    from tandem.tracking import tracking_uri
 
-    found = {"retriever": Path("report/champions.json"), "reranker": Path("report/reranker.json")}
-    champions: dict[str, Any] = {}
-    if records == Path("records") and all(path.is_file() for path in found.values()):
-        champions = {**orjson.loads(found["retriever"].read_bytes()), "reranker": orjson.loads(found["reranker"].read_bytes())}
+    files = Path("report/champions.json"), Path("report/reranker.json")
+    there = records == Path("records") and all(path.is_file() for path in files)
+    champions = read_champions(*files) if there else {}
     counts = sync_records(records, report=Path("report/report.html"), champions=champions, say=print, history=history)
     print(f"{tracking_uri()}: {counts['created']} stage runs created, {counts['present']} present")
     if records != Path("records"):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import re
@@ -47,11 +46,9 @@ class Run:
         """Name a file or folder, relative to the project, that the run's page is to point at."""
         self.artifacts.append(str(path))
 
-    def log_input(self, path: Path) -> None:
-        """Keep the MD5 digest of a file that was read; folders, which DVC has digests of, are left to it."""
-        if path.is_file():
-            with path.open("rb") as content:
-                self.inputs[str(path)] = hashlib.file_digest(content, "md5").hexdigest()
+    def log_input(self, path: Path, digest: str) -> None:
+        """Name a file that was read, with what tells its content from another's."""
+        self.inputs[str(path)] = digest
 
 
 @contextmanager

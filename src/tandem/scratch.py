@@ -7,9 +7,12 @@ import shutil
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 
-__all__ = ["open_scratch"]
+__all__ = ["file_identity", "open_scratch"]
+
+WHOLE = 64 * 2**20  # bytes of the largest file that is read for its identity
 
 
 @contextmanager
@@ -24,7 +27,7 @@ def open_scratch(name: str, *, values: str, inputs: Sequence[Path], owner: bool 
     for path in inputs:
         for file in sorted(path.rglob("*")) if path.is_dir() else [path]:
             if file.is_file():
-                digest.update(str(file).encode() + _identity(file))
+                digest.update(f"{file} {file_identity(file)}\n".encode())
     folder = Path(".scratch") / name
     mark = folder / "fingerprint"
     if not owner:
@@ -40,8 +43,14 @@ def open_scratch(name: str, *, values: str, inputs: Sequence[Path], owner: bool 
     shutil.rmtree(folder, ignore_errors=True)
 
 
-def _identity(file: Path) -> bytes:
+def file_identity(file: Path) -> str:
+    """The MD5 digest of a file, as DVC has it; of a file of more than 64 MiB its size and time. Each state of a file is read once."""
     state = file.stat()
-    if state.st_size > 64 * 2**20:
-        return f"{state.st_size}:{state.st_mtime_ns}".encode()
-    return hashlib.sha256(file.read_bytes()).digest()
+    return _identity(file.absolute(), state.st_size, state.st_mtime_ns)
+
+
+@cache
+def _identity(file: Path, size: int, modified: int) -> str:
+    if size > WHOLE:
+        return f"{size}:{modified}"
+    return hashlib.md5(file.read_bytes(), usedforsecurity=False).hexdigest()

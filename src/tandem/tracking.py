@@ -18,7 +18,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-__all__ = ["list_champions", "move_champion", "project_root", "sync", "tracking_uri"]
+__all__ = ["list_champions", "move_champion", "project_root", "read_champions", "sync", "tracking_uri"]
 
 Say = Callable[[str], object]
 PIPELINE, ROUNDS, STAGES = "tandem", "tandem-rounds", "tandem-stages"
@@ -35,6 +35,12 @@ def project_root() -> Path:
 def tracking_uri() -> str:
     """MLFLOW_TRACKING_URI, else a SQLite file at the project's root."""
     return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{project_root() / 'mlflow.db'}"
+
+
+def read_champions(retriever: Path, reranker: Path) -> dict[str, Any]:
+    """The pipeline's champions by role, for :func:`sync`, from what choose_champion and evaluate_reranked wrote."""
+    champions: dict[str, Any] = json.loads(retriever.read_text(encoding="utf8"))
+    return champions | {"reranker": json.loads(reranker.read_text(encoding="utf8"))}
 
 
 def _silence(_: str) -> None:
@@ -71,7 +77,8 @@ def sync(
     ids = [item["record_id"] for item in found]
     view = hashlib.sha256(" ".join(sorted(ids)).encode()).hexdigest()[:16]
     loop = experiment == STAGES
-    past = [item for item in _remembered(records) if item["record_id"] not in ids] if history else []
+    pipelines = {_pipeline(item) for item in found}
+    past = [item for item in _remembered(records) if item["record_id"] not in ids and _pipeline(item) in pipelines] if history else []
     if not past and _nothing_new([*ids, view] if loop else ids):
         return {"created": 0, "present": len(ids)}
     root = project_root()
@@ -89,10 +96,7 @@ def sync(
         if "DVC_EXP_NAME" not in os.environ:
             _mark_state(client, known, set(ids))
         if loop and champions and "DVC_EXP_NAME" not in os.environ:
-            from tandem import registry
-
-            for sentence in registry.register(client, root, champions, _run_ids(client, experiments[experiment])):
-                say(sentence)
+            _register(client, root, champions, _run_ids(client, experiments[experiment]), say)
         if loop:
             _create_round_runs(client, experiments, found, view, report)
     return {"created": len(missing), "present": len(ids) + len(past) - len(missing)}
@@ -105,6 +109,24 @@ def _remembered(records: Path) -> list[dict[str, Any]]:
     texts = [*remembered_by_dvc(records), *remembered_by_git(records)]
     found = (json.loads(text) for text in texts)
     return list({item["record_id"]: item for item in found if isinstance(item, dict) and "record_id" in item}.values())
+
+
+def _pipeline(item: Mapping[str, Any]) -> str:
+    """The dvc.yaml that an execution belongs to, empty for the project's own: all of them write to ``records/``."""
+    return str(item["tags"].get("dvc.stage", "")).rpartition(":")[0]
+
+
+def _register(client: Any, root: Path, champions: Mapping[str, Any], run_ids: Mapping[str, str], say: Say) -> None:
+    """Register models; a server that refuses them, as one may that cannot see this machine's folders, keeps its runs all the same."""
+    from mlflow.exceptions import MlflowException
+
+    from tandem import registry
+
+    try:
+        for sentence in registry.register(client, root, champions, run_ids):
+            say(sentence)
+    except MlflowException as error:
+        say(f"warning: models were not registered: {str(error).splitlines()[0]}; the runs are there")
 
 
 def list_champions() -> list[tuple[str, str, str, str]]:

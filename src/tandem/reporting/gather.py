@@ -19,9 +19,7 @@ COLUMNS = ("ndcg_at_10", "recall_at_100", "mrr_at_10", "minutes", "queries")
 Names = Mapping[str, Mapping[str, str]]
 
 
-def gather(
-    paths: Mapping[str, Path], *, examples: int, rounds: Names, updates: Names, measure: str = "ndcg_at_10", baseline: str = "r0"
-) -> dict[str, Any]:
+def gather(paths: Mapping[str, Path], *, examples: int, rounds: Names, updates: Names, measure: str, baseline: str) -> dict[str, Any]:
     """The arguments of :func:`tandem.reporting.page.render`.
 
     Args:
@@ -30,7 +28,7 @@ def gather(
         rounds: the pipeline's.
         updates: the pipeline's.
         measure: that the comparison is on.
-        baseline: what it is against.
+        baseline: what it is against; where that is no round, queries that changed most are told from round 0 on.
     """
     records = [_json(path) for path in sorted(paths["records"].rglob("*.json"))]
     documents = read_records(paths["corpus"], Document)
@@ -45,7 +43,8 @@ def gather(
     kept = {f"{name}, kept": [row for row in rows if row.status == "kept"] for name, rows in queries.items()}
     real = read_records(paths["dev"], LabelledPair)
     champion = champions["retriever"]["champion"]
-    after = champion if champion != baseline else [baseline, *rounds][-1]
+    before = baseline if baseline in rounds else "r0"
+    after = champion if champion != before else [before, *rounds][-1]
     return {
         "ladder": ladder,
         "rounds": ["r0", *rounds],
@@ -59,9 +58,9 @@ def gather(
         "difficulty": {name: histogram(rows) for name, rows in difficulty.items() if rows},
         "rewards": {name: item["series"].get("reward", []) for name, item in ppo.items()},
         "alarms": reward_alarms(records, _json(paths["generator_rows"]), rounds, updates),
-        "before": baseline,
+        "before": before,
         "after": after,
-        "changed": _changed(paths, documents, (baseline, after), measure, examples),
+        "changed": _changed(paths, documents, (before, after), measure, examples),
         "test_queries": len(_json(paths["evaluation"] / "test/r0.json")[measure]),
         "stages": stage_times(records),
         "leaks": _json(paths["leaks"]),

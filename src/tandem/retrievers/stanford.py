@@ -1,6 +1,6 @@
 """Stanford's checkpoint format: what colbert-ai loads, indexes (PLAID) and searches; and colbert-ai under today's transformers.
 
-Loading their checkpoints needs no code of ours: sentence-transformers reads them where a retriever's encoder is named.
+A retriever whose encoder is one of their checkpoints starts from its BERT, not from its projection (docs/scaling.md).
 """
 
 from __future__ import annotations
