@@ -28,6 +28,7 @@ PAIRS = [(query, text) for query, text in itertools.product(QUERIES.values(), TE
 DECODER = {"query_format": "query : {}", "document_format": "document : {}", "separator": " , ", "marker": " ."}
 FORMATS = {
     "encoder": PairFormat(kind="encoder", maximum_tokens=64),
+    "similarity": PairFormat(kind="similarity", maximum_tokens=64),
     "head": PairFormat(kind="head", maximum_tokens=64, **DECODER),
     "yes_no": PairFormat(kind="yes_no", maximum_tokens=64, yes="sort", no="table", **DECODER),
 }
@@ -37,7 +38,7 @@ FORMATS = {
 def reranker(request: pytest.FixtureRequest, tiny_cross_encoder: Path, tiny_generator: Path) -> Reranker:
     torch.manual_seed(0)
     kind = request.param
-    return Reranker(str(tiny_cross_encoder if kind == "encoder" else tiny_generator), FORMATS[kind])
+    return Reranker(str(tiny_cross_encoder if kind in ("encoder", "similarity") else tiny_generator), FORMATS[kind])
 
 
 every_kind = pytest.mark.parametrize("reranker", list(FORMATS), indirect=True)

@@ -16,13 +16,14 @@ MINIMUM_DOCUMENT_TOKENS = 8
 class PairFormat(BaseModel):
     """The input of a reranker.
 
-    ``encoder`` is a BERT-like model with one logit, which takes the tokenizer's own pair ([CLS] query [SEP] document [SEP]). ``head`` is a
+    ``encoder`` is a BERT-like model with one logit, which takes the tokenizer's own pair ([CLS] query [SEP] document [SEP]), and
+    ``similarity`` such a model without a logit of its own, scored by the cosines of its tokens (:class:`SimilarityHead`). ``head`` is a
     decoder with a linear layer on its last token and ``yes_no`` one that is asked for the logits of two words there; both take
     ``query_format(query) + separator + document_format(document) + marker`` and are read at the last token of the marker.
     """
 
     model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
-    kind: Literal["encoder", "head", "yes_no"]
+    kind: Literal["encoder", "similarity", "head", "yes_no"]
     maximum_tokens: int = Field(default=256, ge=16)
     maximum_query_tokens: int = Field(default=64, ge=1)
     query_format: str = "{}"
@@ -48,14 +49,15 @@ class PairFormat(BaseModel):
 
 
 def encode_pairs(tokenizer: Any, pairs: Sequence[tuple[str, str]], form: PairFormat) -> dict[str, torch.Tensor]:
-    """Token ids and attention mask of (query, document) pairs, (pairs, longest), padded on the right.
+    """Token ids and attention mask of (query, document) pairs, (pairs, longest), padded on the right; ``similarity``: the tokens' sides.
 
     The query is cut to ``maximum_query_tokens``, then the document to what is left; the format's own tokens are never cut.
     """
-    queries = tokenizer([form.query_format.format(query) for query, _ in pairs], add_special_tokens=False)["input_ids"]
-    documents = tokenizer([form.document_format.format(document) for _, document in pairs], add_special_tokens=False)["input_ids"]
+    plain: dict[str, Any] = {"add_special_tokens": False, "verbose": False}  # it would warn of long texts, which are cut below
+    queries = tokenizer([form.query_format.format(query) for query, _ in pairs], **plain)["input_ids"]
+    documents = tokenizer([form.document_format.format(document) for _, document in pairs], **plain)["input_ids"]
     queries = [ids[: form.maximum_query_tokens] for ids in queries]
-    if form.kind == "encoder":
+    if form.kind in ("encoder", "similarity"):
         return _encoder_batch(tokenizer, queries, documents, form)
     start = [tokenizer.bos_token_id] if tokenizer("")["input_ids"][:1] == [tokenizer.bos_token_id] else []
     separator, marker = (tokenizer(text, add_special_tokens=False)["input_ids"] if text else [] for text in (form.separator, form.marker))
@@ -81,7 +83,9 @@ def _encoder_batch(tokenizer: Any, queries: list[list[int]], documents: list[lis
         rows.append([*before, *query, *between, *kept, *after])
         types.append([0] * (len(before) + len(query) + len(between)) + [1] * (len(kept) + len(after)))
     batch = _pad(rows, tokenizer.pad_token_id)
-    if "token_type_ids" in template and template["token_type_ids"][-1] == 1:
+    if form.kind == "similarity":  # token types stay as they are for single texts, on which sentence encoders are trained
+        batch["sides"] = _pad(types, 0)["input_ids"]
+    elif "token_type_ids" in template and template["token_type_ids"][-1] == 1:
         batch["token_type_ids"] = _pad(types, 0)["input_ids"]
     return batch
 

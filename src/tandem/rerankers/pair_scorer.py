@@ -14,19 +14,22 @@ from torch import nn
 from tandem.adapters import Lora, adapter_config
 from tandem.encoders import keep_layers
 from tandem.rerankers.pair_format import PairFormat, encode_pairs
+from tandem.rerankers.similarity_head import SimilarityHead
 
 __all__ = ["PairScorer", "load_scorer"]
 
 FORMAT_FILE = "pair_format.json"
 ADAPTER_FILE = "adapter.safetensors"
 LORA_FILE = "lora.json"
+TASKS = {"yes_no": "CAUSAL_LM", "similarity": "FEATURE_EXTRACTION"}
 
 
 class PairScorer(InputModule):
     """A transformer that scores pairs, as sentence-transformers' CrossEncoder takes it for a module.
 
     Args:
-        model: sequence classification with one label (``encoder``, ``head``) or a causal language model (``yes_no``).
+        model: sequence classification with one label (``encoder``, ``head``), a bare encoder (``similarity``) or a causal language model
+            (``yes_no``).
         tokenizer: with a pad token that is not its end token.
         form: of the input.
         base: folder or id that the model came from, and ``layers``, how many of its layers were kept (None: all); a checkpoint of an
@@ -41,6 +44,7 @@ class PairScorer(InputModule):
         self.auto_model, self.tokenizer, self.form, self.base, self.layers = model, tokenizer, form, base, layers
         self.lora: Lora | None = None
         self.answers: tuple[int, int] | None = None
+        self.similarity = SimilarityHead(model.config.hidden_size) if form.kind == "similarity" else None  # type: ignore[union-attr, arg-type]
         if form.kind == "yes_no":
             self.answers = _first_tokens(tokenizer, form.yes, form.no)
 
@@ -64,6 +68,10 @@ class PairScorer(InputModule):
         """Add ``scores``, (pairs, 1): the raw logit, or the logit of yes less that of no."""
         names = ("input_ids", "attention_mask", "token_type_ids")
         given = {name: features[name] for name in names if name in features}
+        if self.similarity is not None:
+            hidden = self.auto_model(**given).last_hidden_state
+            features["scores"] = self.similarity(hidden, given["attention_mask"], features["sides"])
+            return features
         if self.answers is None:
             features["scores"] = self.auto_model(**given).logits
             return features
@@ -79,7 +87,7 @@ class PairScorer(InputModule):
         """Freeze the model and train an adapter beside it."""
         from peft import get_peft_model
 
-        task = "CAUSAL_LM" if self.form.kind == "yes_no" else "SEQ_CLS"  # SEQ_CLS trains the head as well
+        task = TASKS.get(self.form.kind, "SEQ_CLS")  # which trains the head as well
         self.auto_model, self.lora = get_peft_model(self.auto_model, adapter_config(**lora.model_dump(), task=task)), lora
 
     def merge_adapter(self) -> None:
@@ -98,6 +106,8 @@ class PairScorer(InputModule):
             (folder / LORA_FILE).write_text(
                 json.dumps({"base": self.base, "layers": self.layers, "lora": self.lora.model_dump()}) + "\n", encoding="utf8"
             )
+        if self.similarity is not None:
+            self.similarity.save(folder)
         self.tokenizer.save_pretrained(folder)
         (Path(output_path) / FORMAT_FILE).write_text(self.form.model_dump_json(indent=1) + "\n", encoding="utf8")
 
@@ -118,6 +128,8 @@ class PairScorer(InputModule):
         found = load_file(folder / ADAPTER_FILE)
         if unknown := scorer.auto_model.load_state_dict(found, strict=False).unexpected_keys:
             raise ValueError(f"{folder}: the adapter does not fit {stored['base']}: {unknown[0]} is not in it")
+        if scorer.similarity is not None:
+            scorer.similarity.load(folder)
         return scorer
 
 
@@ -133,7 +145,7 @@ def load_scorer(name: str, form: PairFormat | None = None, *, layers: int | None
     Raises:
         ValueError: no format is given and none was saved, or the model has fewer layers than are to be kept.
     """
-    from transformers import AutoModelForCausalLM, AutoModelForSequenceClassification, AutoTokenizer
+    from transformers import AutoModel, AutoModelForCausalLM, AutoModelForSequenceClassification, AutoTokenizer
 
     stored = Path(name) / FORMAT_FILE
     if form is None:
@@ -144,6 +156,10 @@ def load_scorer(name: str, form: PairFormat | None = None, *, layers: int | None
     torch.manual_seed(seed)
     if form.kind == "yes_no":
         model = AutoModelForCausalLM.from_pretrained(name, dtype=torch.float32)
+    elif form.kind == "similarity":
+        model = AutoModel.from_pretrained(name, dtype=torch.float32)
+        if getattr(model, "pooler", None) is not None:
+            model.pooler = None  # nothing reads it
     else:
         model = AutoModelForSequenceClassification.from_pretrained(name, num_labels=1, dtype=torch.float32)
     keep_layers(model, layers, key="layers")
@@ -152,7 +168,10 @@ def load_scorer(name: str, form: PairFormat | None = None, *, layers: int | None
         tokenizer.add_special_tokens({"pad_token": "<|pad|>"})
         model.resize_token_embeddings(len(tokenizer), mean_resizing=False)
     model.config.pad_token_id = tokenizer.pad_token_id
-    return PairScorer(model, tokenizer, form, base=name, layers=layers)
+    scorer = PairScorer(model, tokenizer, form, base=name, layers=layers)
+    if scorer.similarity is not None:
+        scorer.similarity.load(Path(name))
+    return scorer
 
 
 def _first_tokens(tokenizer: Any, *words: str) -> tuple[int, int]:
