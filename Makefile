@@ -4,6 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+DEEPSPEED := $(VENV)/deepspeed
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 export MLFLOW_DISABLE_TELEMETRY := true
 unexport PYTHONDONTWRITEBYTECODE
@@ -17,10 +18,10 @@ run: $(STAMP)
 	@echo "Next: make ui"
 
 # The fast tests; `make test-all` adds those that run the pipeline as processes, kill its stages and encode real collections.
-test: $(STAMP)
+test: $(STAMP) $(DEEPSPEED)
 	python -m pytest -m "not slow"
 
-test-all: $(STAMP)
+test-all: $(STAMP) $(DEEPSPEED)
 	python -m pytest
 
 lint: $(STAMP)
@@ -48,6 +49,12 @@ $(STAMP): constraints.txt pyproject.toml
 	$(PIP) --constraint constraints.txt torch
 	$(PIP) --no-deps --no-build-isolation --editable .
 	touch $(STAMP)
+
+# Beside the environment, for tests of launchers alone: with DeepSpeed in it, accelerate imports it whenever a model is saved.
+$(DEEPSPEED): $(STAMP) configs/deepspeed.txt
+	rm -rf $@
+	$(PIP) --no-deps --no-build-isolation --target $@ --requirement configs/deepspeed.txt
+	touch $@
 
 clean-scratch:
 	rm -rf .scratch

@@ -20,8 +20,13 @@ from conftest import QUERIES, TEXTS
 from ruamel.yaml import YAML
 
 ROOT = Path(__file__).parents[1]
+DEEPSPEED = ROOT / ".venv/deepspeed"  # beside the environment: in it, every save of a model would import it
 DATA = "--corpus corpus.jsonl --train train.jsonl --dev dev.jsonl"
+DEEPSPEED_THERE = pytest.mark.skipif(not DEEPSPEED.is_dir(), reason="`make test` installs DeepSpeed there")
+TORCHRUN = ["torch.distributed.run", "--nproc-per-node", "2", "--standalone"]
 FLAGS = {
+    "train_ppo": "--round g1 --corpus corpus.jsonl --generator generator --reward-model none --gate gate.json "
+    "--difficulty difficulty.jsonl --model model --curve curve.csv --record record.json",
     "train_reranker": "--name teacher --rows rows.jsonl --dev-rows dev_rows.jsonl --model model --curve curve.csv --record record.json",
     "train_generator": f"{DATA} --model model --curve curve.csv --record record.json",
     "train_reward_model": "--round r1 --corpus corpus.jsonl --generator generator --pairs pairs.jsonl --held-out held_out.jsonl "
@@ -83,6 +88,14 @@ def project(tiny_cross_encoder: Path, tiny_encoder: Path, tiny_generator: Path, 
         "teacher_temperature": 1.0,
     }
     params["train_generator"].update(base="generator", epochs=3, lora={"rank": 4, "alpha": 8, "dropout": 0.0})
+    lines(
+        tmp_path / "difficulty.jsonl",
+        [{"query_id": n, "doc_id": n, "rank": 1, "score": 1.0, "gap": 0.0, "difficulty": i / 6} for i, n in enumerate(names)],
+    )
+    (tmp_path / "gate.json").write_text(json.dumps({"passed": False}))
+    params["train_ppo"].update(
+        rewards={"reward_model": 0.0, "round_trip": 1.0}, steps=3, batch_size=2, minibatch_size=2, maximum_new_tokens=6
+    )
     params["train_reward_model"].update(epochs=2, minimum_pairs=2, lora={"rank": 4, "alpha": 8, "dropout": 0.0})
     return write(tmp_path, params)
 
@@ -93,15 +106,16 @@ def write(project: Path, params: dict[str, Any]) -> Path:
     return project
 
 
-def train(project: Path, stage: str, launcher: list[str]) -> tuple[list[float], bytes]:
-    environment = {**os.environ, "PYTHONPATH": f"{ROOT / 'src'}:{ROOT}", "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"}
+def train(project: Path, stage: str, launcher: list[str], *, series: str = "loss") -> tuple[list[float], bytes]:
+    aside = f":{DEEPSPEED}" if {"accelerate.commands.launch", "deepspeed.launcher.runner"} & {*launcher} else ""
+    environment = {**os.environ, "PYTHONPATH": f"{ROOT / 'src'}:{ROOT}{aside}", "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"}
     command = [sys.executable, "-m", *launcher, f"stages.{stage}", *FLAGS[stage].split()]
     done = subprocess.run(command, cwd=project, env=environment, capture_output=True, text=True, timeout=280, check=False)
     assert done.returncode == 0, done.stderr[-3000:]
     assert not list((project / ".scratch").iterdir())
     record = json.loads((project / "record.json").read_text())
     weights = next((project / "model").rglob("model.safetensors"))
-    return [value for _, value in record["series"]["loss"]], weights.read_bytes()
+    return [value for _, value in record["series"][series]], weights.read_bytes()
 
 
 def set_batch(stage: str, params: dict[str, Any], size: int) -> None:
@@ -138,10 +152,65 @@ def test_two_processes_learn_what_one_does(project: Path, stage: str, change: Ca
     one, weights = train(write(project, params), stage, [])
     before = {path.name for path in project.iterdir()}
     set_batch(stage, params, 2)
-    two, other = train(write(project, params), stage, ["torch.distributed.run", "--nproc-per-node", "2", "--standalone", "-m"])
+    two, other = train(write(project, params), stage, [*TORCHRUN, "-m"])
     assert len(one) == len(two) >= 3
     assert len(set(one)) > 1
     assert two == pytest.approx(one, abs=1e-4)
     first, second = load(weights), load(other)
     assert all((first[name] - second[name]).abs().max() < 1e-3 for name in first)
     assert {path.name for path in project.iterdir()} == before
+
+
+@pytest.mark.distributed
+def test_two_processes_make_one_ppo_step(tiny_generator: Path, tmp_path: Path) -> None:
+    """The same responses, whole or in halves of unlike length: the same gradients and losses, the same standardised scores."""
+    environment = {**os.environ, "PYTHONPATH": f"{ROOT / 'src'}:{ROOT / 'tests'}", "OMP_NUM_THREADS": "1"}
+    found = []
+    for launcher in ([], [*TORCHRUN, "-m"]):
+        command = [sys.executable, "-m", *launcher, "ppo_step", str(tiny_generator), str(tmp_path / "step.json")]
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=280, check=False)
+        assert done.returncode == 0, done.stderr[-3000:]
+        found.append(json.loads((tmp_path / "step.json").read_text()))
+    one, two = found
+    assert (one["processes"], two["processes"]) == (1, 2)
+    assert max(abs(value) for value in one["gradient"]) > 1e-3
+    assert two["gradient"] == pytest.approx(one["gradient"], abs=1e-6)
+    assert two["moments"] == pytest.approx(one["moments"])
+    assert two["gradient_norm"] == pytest.approx(one["gradient_norm"], rel=1e-4)
+
+
+@pytest.mark.distributed
+@pytest.mark.parametrize(
+    "launcher",
+    [
+        [*TORCHRUN, "-m"],
+        pytest.param(
+            ["deepspeed.launcher.runner", "--num_gpus", "2", "--no_python", "--no_local_rank", sys.executable, "-m"], marks=DEEPSPEED_THERE
+        ),
+    ],
+    ids=["torchrun", "deepspeed"],
+)
+def test_ppo_under_two_processes_writes_once(project: Path, launcher: list[str]) -> None:
+    before = {path.name for path in project.iterdir()} | {"model", "curve.csv", "record.json", ".scratch"}
+    reward, _ = train(project, "train_ppo", launcher, series="reward")
+    assert len(reward) == 3
+    assert {path.name for path in project.iterdir()} == before
+
+
+@pytest.mark.distributed
+@DEEPSPEED_THERE
+@pytest.mark.parametrize("stage", [2, 3])
+def test_deepspeed_learns_what_one_process_does(project: Path, stage: int) -> None:
+    """ZeRO under two processes on the CPU: fine-tuning has the loss curve of one process and writes the same weights."""
+    from safetensors.torch import load
+
+    params = YAML(typ="safe").load((project / "params.yaml").read_text())
+    set_batch("train_generator", params, 4)
+    one, weights = train(write(project, params), "train_generator", [])
+    set_batch("train_generator", params, 2)
+    launcher = ["accelerate.commands.launch", "--config_file", str(ROOT / f"configs/accelerate-zero{stage}-cpu.yaml"), "-m"]
+    two, other = train(write(project, params), "train_generator", launcher)
+    assert len(one) == len(two) >= 3
+    assert two == pytest.approx(one, abs=1e-4)
+    first, second = load(weights), load(other)
+    assert all((first[name] - second[name]).abs().max() < 1e-3 for name in first)

@@ -4,8 +4,24 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
-__all__ = ["is_main_process", "process_count", "wait_for_all"]
+if TYPE_CHECKING:
+    from torch import Tensor
+
+__all__ = [
+    "average_gradients",
+    "gather",
+    "gather_weights",
+    "is_main_process",
+    "mean_of_all",
+    "meet",
+    "process_count",
+    "process_number",
+    "sum_of_all",
+    "wait_for_all",
+]
 
 
 def process_count() -> int:
@@ -15,7 +31,87 @@ def process_count() -> int:
 
 def is_main_process() -> bool:
     """Whether this is the one that writes and is tracked."""
-    return int(os.environ.get("RANK", "0")) == 0
+    return process_number() == 0
+
+
+def process_number() -> int:
+    """Which of the processes this is, from 0."""
+    return int(os.environ.get("RANK", "0"))
+
+
+def meet() -> None:
+    """Let all processes find each other, for stages without the Hugging Face trainer, which does it by itself; nothing to do for one."""
+    import torch
+
+    if process_count() > 1 and not torch.distributed.is_initialized():
+        if torch.cuda.is_available():
+            torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", "0")))
+        torch.distributed.init_process_group("nccl" if torch.cuda.is_available() else "gloo")
+
+
+def sum_of_all(value: Tensor) -> Tensor:
+    """The sum of a tensor over all processes; itself for one."""
+    import torch
+
+    if process_count() > 1:
+        value = value.clone()
+        torch.distributed.all_reduce(value)
+    return value
+
+
+def gather(values: Sequence[Any]) -> list[Any]:
+    """The values of all processes, process by process."""
+    import torch
+
+    if process_count() == 1:
+        return list(values)
+    parts: list[Any] = [None] * process_count()
+    torch.distributed.all_gather_object(parts, list(values))
+    return [value for part in parts for value in part]
+
+
+def mean_of_all(metrics: Mapping[str, float]) -> dict[str, float]:
+    """Each metric's mean over the processes."""
+    if process_count() == 1:
+        return dict(metrics)
+    import torch
+
+    values = sum_of_all(torch.tensor(list(metrics.values()), dtype=torch.float64)) / process_count()
+    return dict(zip(metrics, values.tolist(), strict=True))
+
+
+def average_gradients(parameters: Sequence[Tensor]) -> None:
+    """Put the mean over all processes in place of each gradient; nothing to do for one."""
+    if process_count() == 1:
+        return
+    import torch
+
+    gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
+    flat = torch.cat([gradient.flatten() for gradient in gradients])
+    flat = sum_of_all(flat) / process_count()
+    for gradient, mean in zip(gradients, torch.split(flat, [gradient.numel() for gradient in gradients]), strict=True):
+        gradient.copy_(mean.view_as(gradient))
+
+
+def gather_weights(trainer: Any) -> None:
+    """Make a model whole again in every process that ZeRO-3 has parted between them; nothing to do for any other.
+
+    Args:
+        trainer: of transformers, when it has trained; it cannot train on.
+    """
+    parted = [parameter for parameter in trainer.model.parameters() if hasattr(parameter, "ds_id")]
+    if not parted:
+        return
+    import deepspeed
+    from torch import nn
+
+    with deepspeed.zero.GatheredParameters(parted):
+        whole = {id(p): nn.Parameter(p.data.clone(), requires_grad=p.requires_grad) for p in parted}
+    trainer.model_wrapped.destroy()  # takes DeepSpeed's hooks off the modules
+    for module in trainer.model.modules():
+        for name, parameter in module.named_parameters(recurse=False):
+            if id(parameter) in whole:
+                setattr(module, name, whole[id(parameter)])
 
 
 def wait_for_all() -> None:

@@ -2,7 +2,8 @@
 
 Departures from iGFT: rollouts come from exactly the distribution that the log-probabilities are taken from (temperature alone, no top-k
 or top-p); documents are visited easy to hard by a sequential sampler, where the released code's sampler shuffles them; a response that
-does not end is penalised; a run goes on exactly where it was stopped.
+does not end is penalised; a run goes on exactly where it was stopped. Under a launcher every process rolls out and learns from its own
+prompts: rewards and advantages are standardised over all of them, gradients are averaged by tokens, and one process saves.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from tandem.adapters import adapter_config
 from tandem.generators import ppo_math
 from tandem.generators.decoding import decode, end_tokens
 from tandem.generators.prompts import clean_query
+from tandem.processes import average_gradients, gather, mean_of_all, meet, process_count, process_number, sum_of_all
 
 __all__ = ["PPO", "Prompt", "Reward", "Rollout", "curriculum"]
 
@@ -83,8 +85,8 @@ class PPO:
         model: the merged policy of the round before; it gets an adapter, and with the adapter off it is the reference.
         tokenizer: its tokenizer, padding on the left, pad and end token distinct.
         reward: documents and queries to scores.
-        batch_size: responses a step.
-        minibatch_size: responses a gradient step.
+        batch_size: responses a step and process.
+        minibatch_size: responses a gradient step and process.
         epochs: passes over a step's responses.
         learning_rate: of AdamW, constant.
         kl_coefficient: of the per-token KL penalty, at the start.
@@ -122,6 +124,7 @@ class PPO:
         """Add the adapter and the value head, and check that the policy can learn to stop."""
         from peft import get_peft_model
 
+        meet()
         torch.manual_seed(self.seed)
         if self.tokenizer.pad_token_id == self.tokenizer.eos_token_id:
             raise ValueError("the tokenizer's pad token is its end token: the policy could not learn to stop")
@@ -148,19 +151,21 @@ class PPO:
             RuntimeError: the policy differs from its reference before the first update, or a loss is not finite.
         """
         history: list[dict[str, float]] = self._restore(scratch)
-        batches = curriculum(prompts, batch_size=self.batch_size, order=order, seed=self.seed)
+        number, processes = process_number(), process_count()
+        batches = curriculum(prompts, batch_size=self.batch_size * processes, order=order, seed=self.seed)
         for step, batch in zip(tqdm(range(steps), desc="PPO", unit="step"), batches, strict=False):
             if step < len(history):
                 continue
-            torch.manual_seed(zlib.crc32(f"{self.seed}:{step}".encode()))
-            rollout = self.roll_out(batch)
+            torch.manual_seed(zlib.crc32(f"{self.seed}:{step}{f':{number}' if number else ''}".encode()))
+            rollout = self.roll_out(batch[number::processes])
             if step == 0 and abs(rollout.metrics["kl"]) > 1e-4:
                 raise RuntimeError(f"KL to the reference is {rollout.metrics['kl']:.2g} before any update, 0 is expected")
             losses = self.update(rollout)
             self.controller.update(rollout.metrics["kl"], len(batch))
             difficulty = sum(prompt.difficulty for prompt in batch) / len(batch)
             history.append({"step": step + 1, "difficulty": difficulty, **rollout.metrics, **losses})
-            self._save(scratch, history)
+            if number == 0:
+                self._save(scratch, history)
         return history
 
     def roll_out(self, prompts: Sequence[Prompt]) -> Rollout:
@@ -184,12 +189,12 @@ class PPO:
                 reference, _, _ = self._evaluate(ids, attention, width)
         texts = self.tokenizer.batch_decode(responses, skip_special_tokens=True)
         raw = torch.tensor(self.reward([p.document for p in prompts], [clean_query(text) for text in texts]))
-        self.moments.update(raw)
+        self.moments.update(torch.tensor(gather(raw.tolist())))
         scores = self.moments.standardise(raw).clamp(-self.score_clip, self.score_clip)
         scores = (scores - self.missing_end_penalty * (1 - ended.any(1).float().cpu())).to(mask.device)
         rewards = ppo_math.shaped_rewards(scores, log_probs, reference, mask, kl_coefficient=self.controller.coefficient)
         advantages, returns = ppo_math.generalised_advantages(rewards, values, mask, gamma=self.gamma, lam=self.lam)
-        metrics = {
+        own = {
             "reward": float(raw.mean()),
             "score": float(scores.mean()),
             "kl": float(((log_probs - reference) * mask).sum(1).mean()),
@@ -199,11 +204,11 @@ class PPO:
             "length": float(mask.sum(1).mean()),
             "ended": float(ended.any(1).float().mean()),
         }
-        return Rollout(ids, attention, width, mask, log_probs, values * mask, advantages, returns, metrics)
+        return Rollout(ids, attention, width, mask, log_probs, values * mask, advantages, returns, mean_of_all(own))
 
     def update(self, rollout: Rollout) -> dict[str, float]:
         """Several passes of clipped gradient steps over a rollout; the mean of each loss."""
-        advantages = ppo_math.whiten(rollout.advantages, rollout.mask)
+        advantages = ppo_math.whiten(rollout.advantages, rollout.mask, sum_of_all)
         sums: dict[str, float] = {}
         gradient_steps = 0
         for _ in range(self.epochs):
@@ -216,7 +221,8 @@ class PPO:
                 if not torch.isfinite(loss):
                     raise RuntimeError(f"PPO loss is {loss.item()}: lower train_ppo.learning_rate or check the reward")
                 self.optimizer.zero_grad(set_to_none=True)
-                loss.backward()
+                (loss * _share_of_tokens(mask)).backward()
+                average_gradients(self.trained)
                 norm = nn.utils.clip_grad_norm_(self.trained, self.maximum_gradient_norm)
                 self.optimizer.step()
                 gradient_steps += 1
@@ -227,7 +233,7 @@ class PPO:
                     ("gradient_norm", norm),
                 ):
                     sums[name] = sums.get(name, 0.0) + value.item()
-        return {name: value / gradient_steps for name, value in sums.items()}
+        return mean_of_all({name: value / gradient_steps for name, value in sums.items()})
 
     def _evaluate(self, ids: Tensor, attention: Tensor, width: int) -> tuple[Tensor, Tensor, Tensor]:
         """Log-probabilities of the response tokens, values before each of them, and the policy's entropy there."""
@@ -271,3 +277,11 @@ class PPO:
         self.moments = ppo_math.RunningMoments(*state["moments"])
         history: list[dict[str, float]] = state["history"]
         return history
+
+
+def _share_of_tokens(mask: Tensor) -> Tensor | float:
+    """What makes the mean of the processes' losses, each a mean over its own tokens, the mean over all tokens."""
+    if process_count() == 1:
+        return 1.0
+    own = mask.sum()
+    return own * process_count() / sum_of_all(own)

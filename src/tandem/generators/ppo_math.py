@@ -5,6 +5,7 @@ Every tensor is ``(batch, tokens)`` over a response's tokens; ``mask`` is 1 up t
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -63,10 +64,11 @@ def generalised_advantages(rewards: Tensor, values: Tensor, mask: Tensor, *, gam
     return advantages, advantages + values
 
 
-def whiten(values: Tensor, mask: Tensor) -> Tensor:
-    """Shift and scale to mean 0 and variance 1 over the mask."""
-    mean = masked_mean(values, mask)
-    variance = masked_mean((values - mean) ** 2, mask)
+def whiten(values: Tensor, mask: Tensor, total: Callable[[Tensor], Tensor] = lambda part: part) -> Tensor:
+    """Shift and scale to mean 0 and variance 1 over the mask; ``total`` sums over all processes that have a part of the batch."""
+    number = total(mask.sum()).clamp(min=1)
+    mean = total((values * mask).sum()) / number
+    variance = total(((values - mean) ** 2 * mask).sum()) / number
     return (values - mean) * torch.rsqrt(variance + 1e-8) * mask
 
 

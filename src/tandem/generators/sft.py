@@ -15,7 +15,7 @@ from tandem.formats.checkpoints import latest_checkpoint
 from tandem.generators.base import load_generator, merge_adapter, save_generator
 from tandem.generators.keywords import content_words, document_frequencies, draw_keywords
 from tandem.generators.prompts import completion_text, render_prompts
-from tandem.processes import process_count
+from tandem.processes import gather_weights, process_count
 from tandem.records import Document, LabelledPair, document_text
 
 __all__ = ["FineTuned", "fine_tune", "fine_tune_on_pairs", "supervised_rows"]
@@ -120,6 +120,7 @@ def fine_tune(
         peft_config=adapter_config(rank=lora_rank, alpha=lora_alpha, dropout=lora_dropout),
     )
     trainer.train(resume_from_checkpoint=latest_checkpoint(scratch / "checkpoints"))
+    gather_weights(trainer)
     history = trainer.state.log_history
     example = tokenizer([rows[0]["prompt"]], return_tensors="pt").to(model.device)
     merged, difference = merge_adapter(trainer.model, {key: example[key] for key in ("input_ids", "attention_mask")})
