@@ -7,7 +7,8 @@ from collections.abc import Sequence
 
 from stages.arguments import parse
 from stages.opening import run
-from tandem.tracking import read_champions, sync
+from tandem.store import read_champions
+from tandem.tracking import sync
 
 
 def main(argv: Sequence[str] | None = None) -> None:

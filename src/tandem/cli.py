@@ -111,8 +111,9 @@ def sync(
     history: Annotated[bool, typer.Option(help="Superseded executions and those of experiments too, from DVC's cache and git")] = False,
 ) -> None:
     """Make the MLflow runs of every record that has none yet; pretraining and each recipe have an experiment of their own."""
-    from tandem.tracking import read_champions, tracking_uri
+    from tandem.store import read_champions
     from tandem.tracking import sync as sync_records
+    from tandem.tracking import tracking_uri
 
     files = Path("report/champions.json"), Path("report/reranker.json")
     there = records == Path("records") and all(path.is_file() for path in files)

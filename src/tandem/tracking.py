@@ -11,14 +11,15 @@ import fcntl
 import hashlib
 import json
 import os
-import sqlite3
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-__all__ = ["list_champions", "move_champion", "project_root", "read_champions", "sync", "tracking_uri"]
+from tandem.store import has_all
+
+__all__ = ["list_champions", "move_champion", "project_root", "sync", "tracking_uri"]
 
 Say = Callable[[str], object]
 PIPELINE, ROUNDS, STAGES = "tandem", "tandem-rounds", "tandem-stages"
@@ -35,12 +36,6 @@ def project_root() -> Path:
 def tracking_uri() -> str:
     """MLFLOW_TRACKING_URI, else a SQLite file at the project's root."""
     return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{project_root() / 'mlflow.db'}"
-
-
-def read_champions(retriever: Path, reranker: Path) -> dict[str, Any]:
-    """The pipeline's champions by role, for :func:`sync`, from what choose_champion and evaluate_reranked wrote."""
-    champions: dict[str, Any] = json.loads(retriever.read_text(encoding="utf8"))
-    return champions | {"reranker": json.loads(reranker.read_text(encoding="utf8"))}
 
 
 def _silence(_: str) -> None:
@@ -79,7 +74,7 @@ def sync(
     loop = experiment == STAGES
     pipelines = {_pipeline(item) for item in found}
     past = [item for item in _remembered(records) if item["record_id"] not in ids and _pipeline(item) in pipelines] if history else []
-    if not past and _nothing_new([*ids, view] if loop else ids):
+    if not past and has_all(tracking_uri(), [*ids, view] if loop else ids):
         return {"created": 0, "present": len(ids)}
     root = project_root()
     with _locked(root / ".mlflow.lock"):
@@ -284,24 +279,6 @@ def _experiment(client: Any, name: str, root: Path) -> str:
         return str(existing.experiment_id)
     local = tracking_uri().startswith("sqlite")
     return str(client.create_experiment(name, artifact_location=str(root / "mlartifacts") if local else None))
-
-
-def _nothing_new(wanted: Sequence[str]) -> bool:
-    """Whether a local store has it all, asked of SQLite directly: importing mlflow takes longer than a whole no-op."""
-    uri = tracking_uri()
-    if not uri.startswith("sqlite:///") or not Path(uri.removeprefix("sqlite:///")).exists():
-        return False
-    try:
-        with sqlite3.connect(f"file:{uri.removeprefix('sqlite:///')}?mode=ro", uri=True, timeout=5) as store:
-            rows = store.execute(
-                "SELECT r.value, s.value FROM tags r JOIN tags s ON r.run_uuid = s.run_uuid AND s.key = 'state' "
-                "JOIN runs u ON u.run_uuid = r.run_uuid AND u.status = 'FINISHED' AND u.lifecycle_stage = 'active' "
-                "WHERE r.key IN ('record_id', 'view')"
-            ).fetchall()
-    except sqlite3.Error:
-        return False
-    current = {value for value, state in rows if state == "current"}
-    return set(wanted) <= current
 
 
 def _mlflow() -> Any:

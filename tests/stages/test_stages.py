@@ -134,7 +134,11 @@ def test_every_switch_of_a_round(loop: Callable[..., dict[str, dict[str, Any]]],
         select_queries={"mode": mode, "top_share": 0.5},
         mine_negatives={"run": run, "last": 8, "number": 4, "relative_margin": None, "screen": True, "teach": True},
         train_retriever={"distillation": distillation},
+        evaluate_retriever={"index": {"kind": "shards" if kind == "colbert" else "hnsw", "shard_documents": 4}},
     )
+    searched = json.loads(Path("records/r1/evaluate_retriever.json").read_text())["metrics"]
+    assert searched["index/vectors"] > 0
+    assert searched.get("index/recall_at_10", 1.0) > 0.9
     filtered, selected = (
         [json.loads(line) for line in Path(f"rounds/r1/{name}.jsonl").read_text().splitlines()] for name in ("queries", "selected")
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 from pathlib import Path
 from typing import Any
@@ -157,9 +158,7 @@ def load_scorer(name: str, form: PairFormat | None = None, *, layers: int | None
     if form.kind == "yes_no":
         model = AutoModelForCausalLM.from_pretrained(name, dtype=torch.float32)
     elif form.kind == "similarity":
-        model = AutoModel.from_pretrained(name, dtype=torch.float32)
-        if getattr(model, "pooler", None) is not None:
-            model.pooler = None  # nothing reads it
+        model = AutoModel.from_pretrained(name, dtype=torch.float32, **_without_pooler(name))
     else:
         model = AutoModelForSequenceClassification.from_pretrained(name, num_labels=1, dtype=torch.float32)
     keep_layers(model, layers, key="layers")
@@ -172,6 +171,15 @@ def load_scorer(name: str, form: PairFormat | None = None, *, layers: int | None
     if scorer.similarity is not None:
         scorer.similarity.load(Path(name))
     return scorer
+
+
+def _without_pooler(name: str) -> dict[str, bool]:
+    """What keeps an encoder from having a pooler, which nothing would read; not every architecture has one."""
+    from transformers import MODEL_MAPPING, AutoConfig
+
+    model_class = MODEL_MAPPING[type(AutoConfig.from_pretrained(name))]
+    has_one = "add_pooling_layer" in inspect.signature(model_class).parameters
+    return {"add_pooling_layer": False} if has_one else {}
 
 
 def _first_tokens(tokenizer: Any, *words: str) -> tuple[int, int]:

@@ -1,0 +1,172 @@
+"""Vectors of documents on disk: shards of a fixed number of documents, each written whole, read back as memory maps.
+
+A run that was killed goes on behind its last whole shard, and the bytes are those of a run that was not: a shard is encoded by itself.
+Memory holds one shard, whatever the corpus. Several processes each make every n-th shard.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import orjson
+import torch
+from ir_measures import ScoredDoc
+from sentence_transformers.util import maxsim
+from tqdm import tqdm
+
+from tandem.processes import is_main_process, process_count, process_number, wait_for_all
+from tandem.retrievers.retriever import vectors_of
+
+__all__ = ["Shard", "Shards", "encode_shards", "overlap", "search_shards"]
+
+SCORED_AT_ONCE = 20_000_000  # similarities of tokens
+
+
+@dataclass(frozen=True, slots=True)
+class Shard:
+    """Documents of a shard: their ids, their vectors in half precision (vectors, dimensions), how many each has."""
+
+    doc_ids: list[str]
+    vectors: np.ndarray
+    lengths: np.ndarray
+
+
+class Shards:
+    """The shards of a corpus in a folder, in the order of its documents.
+
+    Args:
+        folder: that :func:`encode_shards` filled.
+
+    Raises:
+        FileNotFoundError: it is not there, or not finished.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        if not (folder / "shards.json").exists():
+            raise FileNotFoundError(f"{folder}: no finished vectors in it; encode the corpus again, whole shards are kept")
+        found = orjson.loads((folder / "shards.json").read_bytes())
+        self.folder, self.number, self.documents = folder, found["shards"], found["documents"]
+        self.vectors, self.dimensions = found["vectors"], found["dimensions"]
+
+    def __len__(self) -> int:
+        """How many shards."""
+        return int(self.number)
+
+    def __getitem__(self, number: int) -> Shard:
+        """A shard, its vectors mapped and not read."""
+        if not 0 <= number < len(self):
+            raise IndexError(number)
+        path = self.folder / f"{number:05d}"
+        vectors = np.load(path.with_suffix(".npy"), mmap_mode="r")
+        return Shard(orjson.loads(path.with_suffix(".json").read_bytes()), vectors, np.load(path.with_suffix(".lengths.npy")))
+
+    def __iter__(self) -> Iterator[Shard]:
+        """One shard after the other."""
+        return (self[number] for number in range(len(self)))
+
+    def doc_ids(self) -> list[str]:
+        """All ids, in order."""
+        return [doc_id for number in range(len(self)) for doc_id in orjson.loads((self.folder / f"{number:05d}.json").read_bytes())]
+
+
+def encode_shards(model: Any, documents: Iterable[tuple[str, str]], folder: Path, *, shard_documents: int) -> Shards:
+    """Encode documents into shards; whole ones that are there already stay, so the folder must be of this model and these documents.
+
+    Args:
+        model: a retriever.
+        documents: (doc_id, text), read once and in order; never held but a shard.
+        folder: to fill.
+        shard_documents: documents of a shard.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    if not (folder / "shards.json").exists():
+        rows, number = iter(documents), 0
+        with tqdm(desc="encoding", unit="document", mininterval=1.0) as bar:
+            while part := list(islice(rows, shard_documents)):
+                if number % process_count() == process_number() and not (folder / f"{number:05d}.json").exists():
+                    _write(model, part, folder / f"{number:05d}")
+                bar.update(len(part))
+                number += 1
+        wait_for_all()
+        if is_main_process():
+            _finish(folder, number)
+        wait_for_all()
+    return Shards(folder)
+
+
+def _write(model: Any, part: list[tuple[str, str]], path: Path) -> None:
+    """One shard; its ids come last and say that it is whole."""
+    vectors = vectors_of(model, [text for _, text in part], task="document")
+    arrays = {".npy": torch.cat(vectors).half().numpy(), ".lengths.npy": np.array([len(own) for own in vectors], dtype=np.int32)}
+    for suffix, array in arrays.items():
+        with path.with_suffix(".draft").open("wb") as file:
+            np.save(file, array)
+        path.with_suffix(".draft").replace(path.with_suffix(suffix))
+    path.with_suffix(".draft").write_bytes(orjson.dumps([doc_id for doc_id, _ in part]))
+    path.with_suffix(".draft").replace(path.with_suffix(".json"))
+
+
+def _finish(folder: Path, number: int) -> None:
+    shapes = [np.load(folder / f"{i:05d}.npy", mmap_mode="r").shape for i in range(number)]
+    documents = sum(len(np.load(folder / f"{i:05d}.lengths.npy", mmap_mode="r")) for i in range(number))
+    dimensions = shapes[0][1] if shapes else 0
+    found = {"shards": number, "documents": documents, "vectors": sum(shape[0] for shape in shapes), "dimensions": dimensions}
+    (folder / "shards.draft").write_bytes(orjson.dumps(found))
+    (folder / "shards.draft").replace(folder / "shards.json")
+
+
+def search_shards(shards: Shards, queries: Mapping[str, torch.Tensor], *, depth: int) -> list[ScoredDoc]:
+    """Rank all documents for each query by MaxSim, exactly; of one vector each, that is the inner product.
+
+    Args:
+        shards: of the corpus.
+        queries: normalised vectors (vectors, dimensions) by query_id.
+        depth: results a query at most.
+    """
+    names, wanted = list(queries), list(queries.values())
+    scores, rows = torch.empty(len(names), 0), torch.empty(len(names), 0, dtype=torch.long)
+    first = 0
+    for shard in tqdm(shards, desc="MaxSim", total=len(shards), disable=len(shards) < 2, leave=False):
+        own = _score(wanted, shard)
+        scores, rows = torch.cat([scores, own], 1), torch.cat([rows, torch.arange(first, first + own.shape[1]).expand(len(names), -1)], 1)
+        order = scores.argsort(dim=1, descending=True, stable=True)[:, :depth]  # equal scores keep the order of the corpus
+        scores, rows = scores.gather(1, order), rows.gather(1, order)
+        first += own.shape[1]
+    doc_ids = shards.doc_ids()
+    return [
+        ScoredDoc(name, doc_ids[row], score)
+        for name, own_rows, own_scores in zip(names, rows.tolist(), scores.tolist(), strict=True)
+        for row, score in zip(own_rows, own_scores, strict=True)
+    ]
+
+
+def _score(queries: list[torch.Tensor], shard: Shard) -> torch.Tensor:
+    """Scores (queries, documents) of a shard."""
+    if int(shard.lengths.max()) == 1 and all(len(query) == 1 for query in queries):
+        return torch.cat(queries) @ torch.from_numpy(shard.vectors.astype(np.float32)).T
+    scores = torch.empty(len(queries), len(shard.lengths))
+    ends = np.cumsum(shard.lengths)
+    order = np.argsort(shard.lengths, kind="stable")  # documents of like length are padded together
+    for columns in np.array_split(order, -(-len(order) // 256)):
+        documents = [torch.from_numpy(shard.vectors[ends[i] - shard.lengths[i] : ends[i]].astype(np.float32)) for i in columns]
+        scores[:, torch.from_numpy(columns)] = maxsim(queries, documents, chunk_elements=SCORED_AT_ONCE).float()
+    return scores
+
+
+def overlap(found: Iterable[ScoredDoc], exact: Iterable[ScoredDoc], *, depth: int) -> float:
+    """The share of the exact first ``depth`` documents that are among another search's first ``depth``, the mean over queries."""
+    first, second = (_first(run, depth) for run in (found, exact))
+    shares = [len(first.get(query_id, set()) & own) / len(own) for query_id, own in second.items()]
+    return sum(shares) / len(shares) if shares else float("nan")
+
+
+def _first(run: Iterable[ScoredDoc], depth: int) -> dict[str, set[str]]:
+    by_query: dict[str, list[ScoredDoc]] = {}
+    for item in run:
+        by_query.setdefault(item.query_id, []).append(item)
+    return {query_id: {item.doc_id for item in sorted(own, key=lambda item: -item.score)[:depth]} for query_id, own in by_query.items()}

@@ -1,0 +1,40 @@
+"""What a sync asks before it imports mlflow: whether a local store has it all already; and the champions that it is to register."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+__all__ = ["has_all", "read_champions"]
+
+
+def has_all(uri: str, wanted: Sequence[str]) -> bool:
+    """Whether a SQLite store has current, finished runs of all these records and views; False of any other store.
+
+    SQLite is asked directly: importing mlflow takes longer than a whole pipeline with nothing to do.
+
+    Args:
+        uri: of the store.
+        wanted: record ids and views.
+    """
+    if not uri.startswith("sqlite:///") or not Path(uri.removeprefix("sqlite:///")).exists():
+        return False
+    try:
+        with sqlite3.connect(f"file:{uri.removeprefix('sqlite:///')}?mode=ro", uri=True, timeout=5) as store:
+            rows = store.execute(
+                "SELECT r.value, s.value FROM tags r JOIN tags s ON r.run_uuid = s.run_uuid AND s.key = 'state' "
+                "JOIN runs u ON u.run_uuid = r.run_uuid AND u.status = 'FINISHED' AND u.lifecycle_stage = 'active' "
+                "WHERE r.key IN ('record_id', 'view')"
+            ).fetchall()
+    except sqlite3.Error:
+        return False
+    return set(wanted) <= {value for value, state in rows if state == "current"}
+
+
+def read_champions(retriever: Path, reranker: Path) -> dict[str, Any]:
+    """The pipeline's champions by role, for :func:`tandem.tracking.sync`, from what choose_champion and evaluate_reranked wrote."""
+    champions: dict[str, Any] = json.loads(retriever.read_text(encoding="utf8"))
+    return champions | {"reranker": json.loads(reranker.read_text(encoding="utf8"))}

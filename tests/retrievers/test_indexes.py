@@ -1,0 +1,182 @@
+"""Vectors on disk and indexes of them: exact search is exact, a kill costs a shard, what an index misses is measured."""
+
+from __future__ import annotations
+
+import multiprocessing
+import shutil
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from sentence_transformers import SentenceTransformer
+
+from tandem.retrievers import colbert, dense
+from tandem.retrievers.colbert import build_colbert
+from tandem.retrievers.faiss_index import FaissSettings, build_faiss
+from tandem.retrievers.indexes import IndexSettings, search_indexed
+from tandem.retrievers.plaid import PlaidSettings, build_plaid
+from tandem.retrievers.retriever import vectors_of
+from tandem.retrievers.shards import Shards, encode_shards, overlap, search_shards
+
+WORDS = (
+    "sort",
+    "order",
+    "rows",
+    "columns",
+    "a",
+    "table",
+    "by",
+    "value",
+    "mean",
+    "array",
+    "merge",
+    "lists",
+    "plot",
+    "line",
+    "read",
+    "file",
+    "text",
+)
+
+
+@pytest.fixture
+def documents() -> dict[str, str]:
+    random = np.random.default_rng(1)
+    return {f"d{i}": " ".join(random.choice(WORDS, size=random.integers(3, 12))) for i in range(300)}
+
+
+@pytest.fixture
+def queries() -> dict[str, str]:
+    return {"a": "sort rows of a table by key", "b": "plot a line", "c": "read a text file"}
+
+
+@pytest.fixture
+def late(tiny_encoder: Path) -> object:
+    return build_colbert(str(tiny_encoder), dimensions=16, query_tokens=8, document_tokens=12)
+
+
+def scores(run: object) -> dict[str, list[float]]:
+    found: dict[str, list[float]] = {}
+    for item in run:  # type: ignore[attr-defined]
+        found.setdefault(item.query_id, []).append(item.score)
+    return found
+
+
+def test_shards_are_searched_as_documents_are(late: object, documents: dict[str, str], queries: dict[str, str], tmp_path: Path) -> None:
+    run, measures = search_indexed(
+        late, documents, queries, depth=20, settings=IndexSettings(kind="shards", shard_documents=70), folder=tmp_path, seed=1
+    )
+    expected = colbert.search(late, documents, queries, depth=20)  # type: ignore[arg-type]
+    for query_id, own in scores(expected).items():
+        assert scores(run)[query_id] == pytest.approx(own, abs=0.02)  # vectors are in half precision
+    assert overlap(run, expected, depth=20) > 0.9
+    assert sorted(path.name for path in (tmp_path / "vectors").glob("*.lengths.npy")) == [f"{i:05d}.lengths.npy" for i in range(5)]
+    assert measures["index/vectors"] == Shards(tmp_path / "vectors").vectors
+
+
+def test_a_dense_encoder_s_shards_and_flat_index_are_its_search(
+    tiny_encoder: Path, documents: dict[str, str], queries: dict[str, str], tmp_path: Path
+) -> None:
+    model = SentenceTransformer(str(tiny_encoder))
+    expected = dense.search(model, documents, queries, depth=20)
+    for kind in ("shards", "flat"):
+        run, _ = search_indexed(
+            model, documents, queries, depth=20, settings=IndexSettings(kind=kind, shard_documents=64), folder=tmp_path, seed=1
+        )
+        for query_id, own in scores(expected).items():
+            assert scores(run)[query_id] == pytest.approx(own, abs=2e-3)
+
+
+@pytest.mark.parametrize("kind", ["hnsw", "ivf_pq"])
+def test_approximate_indexes_say_what_they_miss(
+    kind: str, tiny_encoder: Path, documents: dict[str, str], queries: dict[str, str], tmp_path: Path
+) -> None:
+    model = SentenceTransformer(str(tiny_encoder))
+    good = FaissSettings(lists=4, probes=4, sub_vectors=16, training_vectors=300)
+    poor = FaissSettings(lists=16, probes=1, sub_vectors=2, training_vectors=300, neighbours=2, build_depth=1, search_depth=1)
+    found = {}
+    for name, faiss in (("good", good), ("poor", poor)):
+        settings = IndexSettings(kind=kind, faiss=faiss, shard_documents=100)  # type: ignore[arg-type]
+        run, measures = search_indexed(model, documents, queries, depth=10, settings=settings, folder=tmp_path / name, seed=1)
+        exact = search_shards(Shards(tmp_path / name / "vectors"), vectors(model, queries), depth=10)
+        assert measures["index/recall_at_10"] == pytest.approx(overlap(run, exact, depth=10))
+        found[name] = measures["index/recall_at_10"]
+    assert found["good"] > 0.6
+    assert found["poor"] < found["good"]
+
+
+def vectors(model: object, queries: dict[str, str]) -> dict[str, torch.Tensor]:
+    return dict(zip(queries, vectors_of(model, list(queries.values()), task="query"), strict=True))
+
+
+def test_settings_that_cannot_be_are_named(late: object, tiny_encoder: Path, documents: dict[str, str], tmp_path: Path) -> None:
+    late_shards = encode_shards(late, documents.items(), tmp_path / "late", shard_documents=100)
+    with pytest.raises(ValueError, match="a ColBERT takes plaid"):
+        build_faiss(late_shards, "hnsw", FaissSettings(), seed=1)
+    own = encode_shards(SentenceTransformer(str(tiny_encoder)), documents.items(), tmp_path / "dense", shard_documents=100)
+    with pytest.raises(ValueError, match="sub_vectors: 7 found"):
+        build_faiss(own, "ivf_pq", FaissSettings(sub_vectors=7), seed=1)
+    odd = build_colbert(str(tiny_encoder), dimensions=12, query_tokens=8, document_tokens=12)
+    with pytest.raises(ValueError, match=r"retriever\.dimensions: 12 found"):
+        build_plaid(encode_shards(odd, documents.items(), tmp_path / "odd", shard_documents=100), tmp_path / "p", PlaidSettings(), seed=1)
+    with pytest.raises(FileNotFoundError, match="no finished vectors"):
+        Shards(tmp_path)
+
+
+@pytest.mark.parity
+@pytest.mark.skipif(shutil.which("c++") is None, reason="colbert-ai compiles C++ when it is first used")
+@pytest.mark.timeout(600)
+def test_plaid_finds_what_exact_search_finds(late: object, documents: dict[str, str], queries: dict[str, str], tmp_path: Path) -> None:
+    wide = IndexSettings(kind="plaid", shard_documents=120, plaid=PlaidSettings(cells=16, threshold=-1.0, candidates=1200))
+    run, measures = search_indexed(late, documents, queries, depth=10, settings=wide, folder=tmp_path, seed=1)
+    exact = search_shards(Shards(tmp_path / "vectors"), vectors(late, queries), depth=10)
+    assert measures["index/recall_at_10"] == pytest.approx(overlap(run, exact, depth=10))
+    assert measures["index/recall_at_10"] > 0.8
+    for query_id, own in scores(exact).items():
+        assert scores(run)[query_id] == pytest.approx(own, abs=0.3)
+    before = (tmp_path / "plaid/metadata.json").stat().st_mtime_ns
+    again, _ = search_indexed(late, documents, queries, depth=10, settings=wide, folder=tmp_path, seed=1)
+    assert again == run
+    assert (tmp_path / "plaid/metadata.json").stat().st_mtime_ns == before  # what is whole stays
+
+
+def encode_many(encoder: Path, folder: Path) -> None:
+    model = build_colbert(str(encoder), dimensions=16, query_tokens=8, document_tokens=12)
+    documents = [(f"d{i}", "sort the rows of a table " * (1 + i % 5) + str(i)) for i in range(400)]
+    encode_shards(model, documents, folder, shard_documents=20)
+
+
+def test_a_kill_at_any_point_leaves_the_bytes_of_a_whole_run(tiny_encoder: Path, tmp_path: Path) -> None:
+    """kill -9 at five moments of encoding, each on the remains of the last; then to the end: every file as if nothing had happened."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["tandem.retrievers.shards", "tandem.retrievers.colbert"])
+
+    def start(folder: Path) -> Any:
+        process = context.Process(target=encode_many, args=(tiny_encoder, folder))
+        process.start()
+        return process
+
+    def whole(folder: Path) -> int:
+        return len(list(folder.glob("[0-9]*[0-9].json")))
+
+    def files(folder: Path) -> dict[str, bytes]:
+        return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+    seen = []
+    for least in (1, 3, 4, 8, 13):
+        process = start(tmp_path / "killed")
+        while process.is_alive() and whole(tmp_path / "killed") < least:
+            time.sleep(0.001)
+        process.kill()
+        process.join()
+        seen.append(whole(tmp_path / "killed"))
+    assert not (tmp_path / "killed/shards.json").exists()
+    assert 0 < seen[0] < seen[-1] < 20
+    for name in ("whole", "killed"):
+        process = start(tmp_path / name)
+        process.join()
+        assert process.exitcode == 0
+    assert files(tmp_path / "killed") == files(tmp_path / "whole")
