@@ -13,6 +13,7 @@ from tandem.generators.imported import import_queries
 from tandem.generators.sampling import sample_rows, summarise
 from tandem.generators.served import Server, served_rows
 from tandem.hardware import device_name
+from tandem.processes import is_main_process
 from tandem.records import Document
 
 
@@ -37,7 +38,9 @@ def main(argv: Sequence[str] | None = None) -> None:
         documents = read_records(paths.corpus, Document)
         plan = {"prefix": paths.round, **params.model_dump(include={"sampled_documents", "queries_per_document", "seed"})}
         sampling = params.model_dump(include=set(SamplingParams.model_fields) - {"queries_per_document"})
-        if params.backend == "file":
+        if params.backend != "model" and not is_main_process():
+            rows = []  # one process asks the server, or reads the file
+        elif params.backend == "file":
             rows = import_queries(Path(params.file or ""), documents, **plan)
         elif params.backend == "openai":
             where = {"generator": paths.weights.parts[-3], "server": params.served, "cache": Path(".scratch/answers.jsonl")}

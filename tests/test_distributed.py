@@ -27,6 +27,7 @@ TORCHRUN = ["torch.distributed.run", "--nproc-per-node", "2", "--standalone"]
 FLAGS = {
     "train_ppo": "--round g1 --corpus corpus.jsonl --generator generator --reward-model none --gate gate.json "
     "--difficulty difficulty.jsonl --model model --curve curve.csv --record record.json",
+    "generate_queries": "--round r1 --corpus corpus.jsonl --weights generator --queries queries.jsonl --record record.json",
     "train_reranker": "--name teacher --rows rows.jsonl --dev-rows dev_rows.jsonl --model model --curve curve.csv --record record.json",
     "train_generator": f"{DATA} --model model --curve curve.csv --record record.json",
     "train_reward_model": "--round r1 --corpus corpus.jsonl --generator generator --pairs pairs.jsonl --held-out held_out.jsonl "
@@ -96,6 +97,7 @@ def project(tiny_cross_encoder: Path, tiny_encoder: Path, tiny_generator: Path, 
     params["train_ppo"].update(
         rewards={"reward_model": 0.0, "round_trip": 1.0}, steps=3, batch_size=2, minibatch_size=2, maximum_new_tokens=6
     )
+    params["generate_queries"].update(sampled_documents=6, queries_per_document=3, batch_size=4, maximum_new_tokens=6)
     params["train_reward_model"].update(epochs=2, minimum_pairs=2, lora={"rank": 4, "alpha": 8, "dropout": 0.0})
     return write(tmp_path, params)
 
@@ -114,8 +116,8 @@ def train(project: Path, stage: str, launcher: list[str], *, series: str = "loss
     assert done.returncode == 0, done.stderr[-3000:]
     assert not list((project / ".scratch").iterdir())
     record = json.loads((project / "record.json").read_text())
-    weights = next((project / "model").rglob("model.safetensors"))
-    return [value for _, value in record["series"][series]], weights.read_bytes()
+    written = project / "queries.jsonl" if stage == "generate_queries" else next((project / "model").rglob("model.safetensors"))
+    return [value for _, value in record["series"].get(series, [])], written.read_bytes()
 
 
 def set_batch(stage: str, params: dict[str, Any], size: int) -> None:
@@ -214,3 +216,11 @@ def test_deepspeed_learns_what_one_process_does(project: Path, stage: int) -> No
     assert two == pytest.approx(one, abs=1e-4)
     first, second = load(weights), load(other)
     assert all((first[name] - second[name]).abs().max() < 1e-3 for name in first)
+
+
+@pytest.mark.distributed
+def test_two_processes_write_the_queries_of_one(project: Path) -> None:
+    _, one = train(project, "generate_queries", [])
+    _, two = train(project, "generate_queries", [*TORCHRUN, "-m"])
+    assert one.count(b"\n") == 18
+    assert two == one

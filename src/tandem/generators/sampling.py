@@ -16,6 +16,7 @@ from tandem.generators.base import load_generator
 from tandem.generators.decoding import decode
 from tandem.generators.keywords import content_words, document_frequencies, draw_keywords
 from tandem.generators.prompts import clean_query, render_prompts
+from tandem.processes import gather, meet, process_count, process_number
 from tandem.queries import query_key
 from tandem.records import Document, PseudoQuery, document_text
 
@@ -110,6 +111,7 @@ def sample_queries(
     maximum_new_tokens: int,
     seed: int | str,
     skip_batches: int = 0,
+    part: tuple[int, int] = (0, 1),
 ) -> Iterator[list[tuple[str, str]]]:
     """Sample one completion for each prompt.
 
@@ -127,7 +129,8 @@ def sample_queries(
         top_k: the likeliest tokens to sample from; 0 is all of them.
         maximum_new_tokens: of a completion.
         seed: see above.
-        skip_batches: finished ones.
+        skip_batches: finished ones, of this part.
+        part: (i, n) samples every n-th batch from the i-th on: one of n processes.
 
     Yields:
         Batches of (query_id, completion as it was written).
@@ -139,7 +142,7 @@ def sample_queries(
         longest[groups[query_id]] = max(longest.get(groups[query_id], 0), len(prompt))
     order = sorted(prompts, key=lambda query_id: (longest[groups[query_id]], groups[query_id], query_id))
     for number, start in enumerate(tqdm(range(0, len(order), batch_size), desc="generating", unit="batch", mininterval=1.0)):
-        if number < skip_batches:
+        if number % part[1] != part[0] or number // part[1] < skip_batches:
             continue
         ids = order[start : start + batch_size]
         output = decode(
@@ -160,19 +163,24 @@ def sample_rows(
 ) -> list[PseudoQuery]:
     """Load a generator, sample its queries and mark the unusable ones; finished batches survive a kill in the journal.
 
+    Several processes take turns at the batches and each come to all rows, the same as one process would.
+
     Args:
         weights: folder of the generator.
         documents: the corpus.
         plan: of :func:`plan_prompts`.
         sampling: of :func:`sample_queries`.
-        journal: file of finished batches.
+        journal: file of finished batches; further processes have one each beside it.
         device: to run on.
     """
+    meet()
+    part = process_number(), process_count()
+    journal = journal.with_stem(f"{journal.stem}-{part[0]}") if part[0] else journal
     model, tokenizer = load_generator(str(weights), device=device)
     requests, prompts = plan_prompts(documents, tokenizer, **plan)
     own = {query_id: doc_id for query_id, doc_id, _ in requests}
-    batches = journalled(journal, lambda done: sample_queries(model, tokenizer, prompts, own, **sampling, skip_batches=done))
-    return mark_unusable(requests, {query_id: text for batch in batches for query_id, text in batch})
+    batches = journalled(journal, lambda done: sample_queries(model, tokenizer, prompts, own, **sampling, skip_batches=done, part=part))
+    return mark_unusable(requests, dict(gather([item for batch in batches for item in batch])))
 
 
 def mark_unusable(requests: Sequence[Request], completions: Mapping[str, str]) -> list[PseudoQuery]:

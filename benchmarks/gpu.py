@@ -1,0 +1,278 @@
+"""Every training stage on a GPU in bfloat16, at real shapes with random weights: tokens a second, memory, share of the ceiling.
+
+python benchmarks/gpu.py OUTPUT          # some minutes; replaces the GPU table of docs/performance.md
+python benchmarks/gpu.py OUTPUT tiny     # the same code on whatever is there, at toy shapes; prints the table
+
+The language model is a Llama of 1.2 billion parameters, trained through adapters; retrievers and the reranker have BERT-base's shape. The
+ceiling is the best of several square matrix products. A model of N parameters does 6 N operations a token where all are trained (2 forward,
+4 backward), 4 N where an adapter is (its frozen weights get no gradient of their own).
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from tandem.encoders import resolve_encoder
+from tandem.formats.jsonl import write_text
+from tandem.generators.base import load_generator, resolve_generator
+from tandem.generators.ppo import PPO, Prompt
+from tandem.generators.prompts import DEFAULT_TEMPLATE
+from tandem.generators.reward_model import load_reward_model, train_reward_model
+from tandem.generators.sft import fine_tune
+from tandem.hardware import device_name, use_bf16
+from tandem.records import Document, PreferencePair
+from tandem.rerankers.pair_format import PairFormat
+from tandem.rerankers.reranker import Reranker
+from tandem.rerankers.training import train_reranker
+from tandem.retrievers.retriever import build_retriever
+from tandem.retrievers.training import train_retriever
+
+MARKS = ("<!-- gpu: begin -->", "<!-- gpu: end -->")
+LORA = {"lora_rank": 16, "lora_alpha": 32}
+
+
+@dataclass(frozen=True)
+class Scale:
+    """Shapes and batches of a run."""
+
+    llama: dict[str, int]
+    bert: dict[str, int]
+    words: int
+    steps: int
+    batch: int
+
+
+REAL = Scale(
+    llama={"hidden_size": 2048, "intermediate_size": 8192, "num_hidden_layers": 16, "num_attention_heads": 32, "num_key_value_heads": 8},
+    bert={"hidden_size": 768, "intermediate_size": 3072, "num_hidden_layers": 12, "num_attention_heads": 12},
+    words=150,
+    steps=20,
+    batch=16,
+)
+TINY = Scale(
+    llama={"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2, "num_attention_heads": 2, "num_key_value_heads": 1},
+    bert={"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2, "num_attention_heads": 2},
+    words=12,
+    steps=4,
+    batch=2,
+)
+
+
+class Meter:
+    """Counts the tokens of a module's forward passes that gradients follow, and the seconds from the second pass to the end."""
+
+    def __init__(self, module: Any, operations: int) -> None:
+        self.operations, self.tokens, self.passes, self.started = operations, 0, 0, 0.0
+        self.parameters = sum(p.numel() for p in module.parameters())
+        module.register_forward_pre_hook(self._count, with_kwargs=True)
+
+    def _count(self, _: Any, given: tuple[Any, ...], named: dict[str, Any]) -> None:
+        if not torch.is_grad_enabled():
+            return
+        self.passes += 1
+        if self.passes == 2:  # the first one warms up
+            _wait()
+            self.started = time.perf_counter()
+        if self.passes > 1:
+            features = given[0] if given and isinstance(given[0], dict) else named  # sentence-transformers' modules take one dict
+            self.tokens += int(features["attention_mask"].sum())
+
+    def row(self, name: str, ceiling: float) -> str:
+        """A row of the table."""
+        _wait()
+        speed = self.tokens / (time.perf_counter() - self.started)
+        memory = torch.cuda.max_memory_allocated() / 2**30 if torch.cuda.is_available() else 0.0
+        reached = speed * self.operations * self.parameters / 1e12
+        return f"| {name} | {self.parameters / 1e6:,.0f} M | {speed:,.0f} | {memory:.1f} | {reached:.1f} | {reached / ceiling:.0%} |"
+
+
+def main(output: Path, size: str = "real") -> None:
+    """Run every stage and print its row; on a GPU, write the table down."""
+    scale, device = (REAL if size == "real" else TINY), device_name()
+    if size == "real" and device != "cuda":
+        raise SystemExit("no GPU here: `python benchmarks/gpu.py OUTPUT tiny` runs the code without one")
+    bf16 = use_bf16("auto")
+    ceiling = measure_ceiling(device, 8192 if size == "real" else 256)
+    make_models(output, scale)
+    documents, queries = make_texts(scale)
+    lines = ["| stage | parameters | tokens/s | GiB | TFLOP/s | of the ceiling |", "|" + "---|" * 6]
+    for number, (name, stage) in enumerate(STAGES.items()):
+        if torch.cuda.is_available():
+            torch.cuda.empty_cache()
+            torch.cuda.reset_peak_memory_stats()
+        with metered() as put:
+            stage(output, documents, queries, scale, {"scratch": output / f"scratch-{number}", "bf16": bf16, "seed": 1}, put)
+        lines.append(put.meter.row(name, ceiling))
+        print(lines[-1], flush=True)
+    what = torch.cuda.get_device_name() if device == "cuda" else "a processor, at toy shapes"
+    text = "\n".join([f"{what}, torch {torch.__version__}; ceiling {ceiling:.1f} TFLOP/s (`python benchmarks/gpu.py OUTPUT`):", "", *lines])
+    print(text)
+    if device == "cuda" and size == "real":
+        write_down(Path("docs/performance.md"), text)
+
+
+class Put:
+    """Takes the module that a stage is to be metered on."""
+
+    meter: Meter
+
+    def __call__(self, module: Any, operations: int) -> None:
+        """Meter this module, whose parameters take so many operations a token each."""
+        self.meter = Meter(module, operations)
+
+
+@contextmanager
+def metered() -> Iterator[Put]:
+    """A place for a stage's meter."""
+    yield Put()
+
+
+def fine_tuning(output: Path, documents: list[Document], queries: list[str], scale: Scale, common: dict[str, Any], put: Put) -> None:
+    """`train_generator`: prompts and completions."""
+    model, tokenizer = load_generator(str(output / "llama"), device=device_name())
+    put(model, 4)
+    rows = [{"prompt": document.text, "completion": f" {query}"} for document, query in zip(documents, queries, strict=True)]
+    fine_tune(model, tokenizer, rows, [], epochs=1, batch_size=scale.batch, learning_rate=1e-4, lora_dropout=0.0, **LORA, **common)
+
+
+def reward_model(output: Path, documents: list[Document], queries: list[str], scale: Scale, common: dict[str, Any], put: Put) -> None:
+    """`train_reward_model`: two queries a document, the better first."""
+    _, tokenizer = load_generator(str(output / "llama"), device="cpu")
+    model = load_reward_model(str(output / "llama"), tokenizer, device=device_name())
+    put(model, 4)
+    pairs = [
+        PreferencePair(doc_id=document.doc_id, chosen=query, rejected=other, kind="valid_over_invalid")
+        for document, query, other in zip(documents, queries, reversed(queries), strict=True)
+        if query != other
+    ]
+    texts = {document.doc_id: document.text for document in documents}
+    shape: dict[str, Any] = {"template": DEFAULT_TEMPLATE, "maximum_document_tokens": 256, "center_coefficient": 0.01}
+    settings: dict[str, Any] = {"epochs": 1, "batch_size": scale.batch, "learning_rate": 1e-4, "lora_dropout": 0.0}
+    train_reward_model(model, tokenizer, pairs, texts, **shape, **settings, **LORA, **common)
+
+
+def ppo(output: Path, documents: list[Document], queries: list[str], scale: Scale, common: dict[str, Any], put: Put) -> None:
+    """`train_ppo`: rollouts count as time, and the tokens that are learnt from as tokens."""
+    del queries
+    model, tokenizer = load_generator(str(output / "llama"), device=device_name(), bf16=common["bf16"])
+    put(model, 4)
+    prompts = [Prompt(document.text, document.text, 0.0) for document in documents]
+    common["scratch"].mkdir(parents=True, exist_ok=True)
+    trainer = PPO(
+        model=model,
+        tokenizer=tokenizer,
+        reward=lambda _, written: [float(len(text)) for text in written],
+        batch_size=2 * scale.batch,
+        minibatch_size=scale.batch,
+        epochs=2,
+        learning_rate=1e-4,
+        maximum_new_tokens=32 if scale is REAL else 4,
+        **LORA,
+    )
+    trainer.train(prompts, steps=max(scale.steps // 4, 2), order="random", scratch=common["scratch"])
+
+
+def retriever(kind: str) -> Callable[..., None]:
+    """`train_retriever` of a kind: in-batch and three sampled negatives."""
+
+    def stage(output: Path, documents: list[Document], queries: list[str], scale: Scale, common: dict[str, Any], put: Put) -> None:
+        shape: dict[str, Any] = {"layers": None, "dimensions": 128 if scale is REAL else 16, "query_tokens": 32, "document_tokens": 256}
+        more: dict[str, Any] = {"query_expansion": False, "markers": False, "seed": 1, "device": device_name()}
+        model = build_retriever(kind, encoder=str(output / "bert"), **shape, **more)  # type: ignore[arg-type]
+        put(model[0], 6)
+        pairs = [(query, document.doc_id) for document, query in zip(documents, queries, strict=True)]
+        settings: dict[str, Any] = {
+            "learning_rate": 1e-5,
+            "warmup_share": 0.1,
+            "negatives": 3,
+            "evaluations": 1,
+            "dev_score": lambda _: [0.0],
+        }
+        scaled = {"scale": 1.0 if kind == "colbert" else 20.0, "steps": scale.steps, "batch_size": scale.batch}
+        train_retriever(model, pairs, documents, **settings, **scaled, **common)
+
+    return stage
+
+
+def reranker(output: Path, documents: list[Document], queries: list[str], scale: Scale, common: dict[str, Any], put: Put) -> None:
+    """`train_reranker`: groups of eight documents."""
+    model = Reranker(str(output / "bert"), PairFormat(kind="encoder", maximum_tokens=320), device=device_name(), seed=1)
+    put(model.scorer.auto_model, 6)
+    texts = [document.text for document in documents]
+    rows = [(query, [(texts[(i + j) % len(texts)], float(j == 0)) for j in range(8)]) for i, query in enumerate(queries)]
+    shape: dict[str, Any] = {"loss": "rank_net", "batch_size": max(scale.batch // 4, 1), "documents_per_query": 8}
+    settings: dict[str, Any] = {"learning_rate": 1e-5, "warmup_share": 0.1, "evaluations": 1, "dev_score": lambda _: [0.0]}
+    train_reranker(model, rows, steps=scale.steps, **shape, **settings, **common)
+
+
+STAGES: dict[str, Callable[..., None]] = {
+    "train_generator": fine_tuning,
+    "train_reward_model": reward_model,
+    "train_ppo": ppo,
+    "train_retriever, ColBERT": retriever("colbert"),
+    "train_retriever, dense": retriever("dense"),
+    "train_reranker": reranker,
+}
+
+
+def make_models(output: Path, scale: Scale) -> None:
+    """Random weights of both shapes, with the tokenizers of the built-in models."""
+    from transformers import AutoTokenizer, BertConfig, BertModel, LlamaConfig, LlamaForCausalLM
+
+    torch.manual_seed(1)
+    for name, source in (("llama", resolve_generator("builtin")), ("bert", resolve_encoder("builtin"))):
+        tokenizer = AutoTokenizer.from_pretrained(source)
+        size: dict[str, Any] = {"vocab_size": 32_768 if name == "llama" and scale is REAL else len(tokenizer)}
+        if name == "llama":
+            ends = {"eos_token_id": tokenizer.eos_token_id, "pad_token_id": tokenizer.pad_token_id, "bos_token_id": tokenizer.bos_token_id}
+            model: Any = LlamaForCausalLM(LlamaConfig(**scale.llama, **size, **ends))
+        else:
+            model = BertModel(BertConfig(**scale.bert, **size), add_pooling_layer=False)
+        model.save_pretrained(output / name)
+        tokenizer.save_pretrained(output / name)
+
+
+def make_texts(scale: Scale) -> tuple[list[Document], list[str]]:
+    """As many documents as the stages take, and a query of eight words of each."""
+    random = np.random.default_rng(1)
+    words = [f"{first}{second}" for first in ("sort", "plot", "read", "mean", "join") for second in ("ing", "er", "s", "able", "less")]
+    texts = [" ".join(random.choice(words, scale.words)) for _ in range(scale.steps * scale.batch)]
+    documents = [Document(doc_id=f"d{i}", text=text) for i, text in enumerate(texts)]
+    return documents, [" ".join(random.choice(text.split(), 8)) for text in texts]
+
+
+def measure_ceiling(device: str, size: int) -> float:
+    """TFLOP/s of the best of ten products of square matrices, in bfloat16 on a GPU."""
+    one = torch.randn(size, size, device=device, dtype=torch.bfloat16 if device == "cuda" else torch.float32)
+    seconds = []
+    for _ in range(10):
+        _wait()
+        started = time.perf_counter()
+        one @ one
+        _wait()
+        seconds.append(time.perf_counter() - started)
+    return 2 * size**3 / min(seconds) / 1e12
+
+
+def write_down(path: Path, text: str) -> None:
+    """Put the table between its marks."""
+    before, _, rest = path.read_text(encoding="utf8").partition(MARKS[0])
+    write_text(path, f"{before}{MARKS[0]}\n\n{text}\n\n{MARKS[1]}{rest.partition(MARKS[1])[2]}")
+
+
+def _wait() -> None:
+    if torch.cuda.is_available():
+        torch.cuda.synchronize()
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), *sys.argv[2:])
