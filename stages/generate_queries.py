@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from stages.opening import open_stage, run
 from stages.sections import PromptParams, SamplingParams
@@ -47,14 +47,8 @@ def main(argv: Sequence[str] | None = None) -> None:
             rows, counts = served_rows(documents, plan={**plan, **params.prompt.model_dump()}, sampling=sampling, **where)
             tracked.log(counts)
         else:
-            rows = sample_rows(
-                paths.weights,
-                documents,
-                plan={**plan, **params.prompt.model_dump()},
-                sampling={**sampling, "seed": f"{params.seed}:{paths.round}"},
-                journal=scratch / "batches.jsonl",
-                device=device_name(),
-            )
+            own: dict[str, Any] = {"sampling": {**sampling, "seed": f"{params.seed}:{paths.round}"}, "journal": scratch / "batches.jsonl"}
+            rows = sample_rows(paths.weights, documents, plan={**plan, **params.prompt.model_dump()}, **own, device=device_name())
         write_records(paths.queries, rows)
         tracked.log(summarise(rows))
 
