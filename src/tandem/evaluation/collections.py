@@ -11,7 +11,8 @@ from ir_measures import Qrel, ScoredDoc
 from tandem.evaluation.measures import per_query
 from tandem.formats.beir import read_qrels
 from tandem.formats.jsonl import read_records
-from tandem.records import Document, LabelledPair, Query, document_text
+from tandem.formats.texts import TextFile
+from tandem.records import LabelledPair, Query
 
 __all__ = ["GUARD", "SHOWN", "Judged", "Search", "measure_collections", "read_collections", "top_documents"]
 
@@ -38,7 +39,7 @@ def read_collections(corpus: Path, test: Path, dev: Path, guard: Path | None = N
         dev: labelled pairs, each a judgement.
         guard: folder of corpus.jsonl, queries.jsonl and qrels.tsv; None leaves it out.
     """
-    documents = _texts(corpus)
+    documents = TextFile(corpus)
     pairs = read_records(dev, LabelledPair)
     collections = {
         "test": Judged(documents, _queries(test), read_qrels(test / "qrels.tsv")),
@@ -49,7 +50,7 @@ def read_collections(corpus: Path, test: Path, dev: Path, guard: Path | None = N
         ),
     }
     if guard:
-        collections[GUARD] = Judged(_texts(guard / "corpus.jsonl"), _queries(guard), read_qrels(guard / "qrels.tsv"))
+        collections[GUARD] = Judged(TextFile(guard / "corpus.jsonl"), _queries(guard), read_qrels(guard / "qrels.tsv"))
     return collections
 
 
@@ -81,10 +82,6 @@ def top_documents(run: Sequence[ScoredDoc], number: int = SHOWN) -> dict[str, li
         query_id: [item.doc_id for item in sorted(own, key=lambda item: (-item.score, item.doc_id))[:number]]
         for query_id, own in by_query.items()
     }
-
-
-def _texts(path: Path) -> dict[str, str]:
-    return {document.doc_id: document_text(document) for document in read_records(path, Document)}
 
 
 def _queries(folder: Path) -> dict[str, str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import string
 from collections.abc import Mapping
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -139,13 +140,13 @@ def search(
     if not queries:
         return []
     doc_ids, query_ids = list(documents), list(queries)
-    texts = list(documents.values())
+    texts = iter(documents.values())
     wanted = model.encode_query(list(queries.values()), batch_size=batch_size, show_progress_bar=False)
     best_scores = torch.empty(len(query_ids), 0)
     best_rows = torch.empty(len(query_ids), 0, dtype=torch.long)
-    starts = range(0, len(texts), chunk_documents)
+    starts = range(0, len(doc_ids), chunk_documents)
     for start in tqdm(starts, desc="MaxSim", disable=not show_progress or len(starts) < 2, leave=False):
-        chunk = texts[start : start + chunk_documents]
+        chunk = list(islice(texts, chunk_documents))
         vectors = model.encode_document(chunk, batch_size=batch_size, show_progress_bar=False)
         scores = _score_by_length(wanted, vectors)
         rows = torch.arange(start, start + len(chunk)).expand(len(query_ids), -1)

@@ -1,0 +1,94 @@
+"""The texts of a corpus, read from its file as they are asked for: memory holds ids and places, not documents."""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import ItemsView, Iterator, Mapping, ValuesView
+from pathlib import Path
+
+import orjson
+from pydantic import ValidationError
+
+from tandem.formats.jsonl import InputError, explain
+from tandem.records import Document, document_text
+
+__all__ = ["TextFile"]
+
+
+class TextFile(Mapping[str, str]):
+    """Text by doc_id of a corpus in JSON lines, in the order of the file; every line is checked once, when it is opened.
+
+    A document costs its id and some 100 bytes of memory, whatever its length. The file must stay as it is.
+
+    Args:
+        path: of the corpus.
+
+    Raises:
+        InputError: the file is missing, a line is no document, or an id comes twice; names file, line, key and value.
+    """
+
+    def __init__(self, path: Path) -> None:
+        if not path.is_file():
+            raise InputError(f"{path}: no such file; `dvc repro` runs the stage that writes it")
+        self.path, self.places = path, array("Q")
+        self.rows: dict[str, int] = {}
+        place = 0
+        with path.open("rb") as lines:
+            for number, line in enumerate(lines, start=1):
+                if line.strip():
+                    doc_id = self._parse(line, number).doc_id
+                    if self.rows.setdefault(doc_id, len(self.places)) != len(self.places):
+                        raise InputError(f"{path}:{number}: doc_id: {doc_id!r} found a second time, ids are unique")
+                    self.places.append(place)
+                place += len(line)
+
+    def __len__(self) -> int:
+        """Documents."""
+        return len(self.rows)
+
+    def __iter__(self) -> Iterator[str]:
+        """Ids, in order."""
+        return iter(self.rows)
+
+    def __getitem__(self, doc_id: str) -> str:
+        """The text of a document."""
+        with self.path.open("rb") as lines:
+            lines.seek(self.places[self.rows[doc_id]])
+            return document_text(self._parse(lines.readline(), self.rows[doc_id] + 1))
+
+    def items(self) -> ItemsView[str, str]:
+        """Ids and texts, read through in one go."""
+        return _Items(self)
+
+    def values(self) -> ValuesView[str]:
+        """Texts, read through in one go."""
+        return _Values(self)
+
+    def stream(self) -> Iterator[Document]:
+        """Every document, once."""
+        with self.path.open("rb") as lines:
+            for number, line in enumerate(lines, start=1):
+                if line.strip():
+                    yield self._parse(line, number)
+
+    def _parse(self, line: bytes, number: int) -> Document:
+        try:
+            return Document.model_validate(orjson.loads(line))
+        except orjson.JSONDecodeError as error:
+            raise InputError(f"{self.path}:{number}: not a JSON object in UTF-8: {error}") from None
+        except ValidationError as error:
+            raise InputError(f"{self.path}:{number}: {explain(error)}") from None
+
+
+class _Items(ItemsView[str, str]):
+    _mapping: TextFile
+
+    def __iter__(self) -> Iterator[tuple[str, str]]:
+        return ((document.doc_id, document_text(document)) for document in self._mapping.stream())
+
+
+class _Values(ValuesView[str]):
+    _mapping: TextFile
+
+    def __iter__(self) -> Iterator[str]:
+        return (document_text(document) for document in self._mapping.stream())

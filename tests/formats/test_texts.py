@@ -1,0 +1,56 @@
+"""A corpus read from its file: the same texts in the same order as in memory, without them in memory."""
+
+from __future__ import annotations
+
+import tracemalloc
+from pathlib import Path
+
+import pytest
+
+from tandem.formats.jsonl import InputError, read_records, write_records
+from tandem.formats.texts import TextFile
+from tandem.records import Document, document_text
+
+
+def test_texts_are_those_of_the_records(tmp_path: Path) -> None:
+    path = tmp_path / "corpus.jsonl"
+    documents = [Document(doc_id=f"d{i}", title="Ä title" if i % 2 else "", text=f"text {i} " * (i + 1)) for i in range(20)]
+    write_records(path, documents)
+    path.write_bytes(path.read_bytes().replace(b"\n", b"\n\n", 3))  # empty lines are passed over
+    expected = {document.doc_id: document_text(document) for document in read_records(path, Document)}
+    texts = TextFile(path)
+    assert (list(texts), len(texts), "d3" in texts, "x" in texts) == (list(expected), 20, True, False)
+    assert list(texts.items()) == list(expected.items())
+    assert list(texts.values()) == list(expected.values())
+    assert [texts[doc_id] for doc_id in reversed(expected)] == list(expected.values())[::-1]
+    with pytest.raises(KeyError):
+        texts["x"]
+
+
+def test_long_texts_cost_no_memory(tmp_path: Path) -> None:
+    path = tmp_path / "corpus.jsonl"
+    write_records(path, (Document(doc_id=f"d{i}", text="word " * 4000) for i in range(1000)))  # 20 MB
+    tracemalloc.start()
+    texts = TextFile(path)
+    total = sum(len(text) for text in texts.values())
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert total == 1000 * 20_000
+    assert peak < 2 * 2**20
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("{", "corpus.jsonl:2: not a JSON object"),
+        ('{"doc_id": "b"}', "corpus.jsonl:2: text"),
+        ('{"doc_id": "a", "text": "x"}', "'a' found a second time"),
+    ],
+)
+def test_a_bad_line_is_named_before_anything_is_searched(tmp_path: Path, line: str, message: str) -> None:
+    path = tmp_path / "corpus.jsonl"
+    path.write_text(f'{{"doc_id": "a", "text": "x"}}\n{line}\n')
+    with pytest.raises(InputError, match=message):
+        TextFile(path)
+    with pytest.raises(InputError, match="no such file"):
+        TextFile(tmp_path / "none.jsonl")
