@@ -65,7 +65,7 @@ def measure(folder: Path, packages: list[str], document_tokens: int, options: di
         settings = {key: options[key] for key in ("batch_size", "top_k", "top_p", "maximum_new_tokens", "seed")}
         started = time.perf_counter()
         batches = sample_queries(model, tokenizer, prompts, temperature=temperature, **settings)
-        written = {query_id: text for batch in batches for query_id, text in batch}
+        written = {query_id: answer.text for batch in batches for query_id, answer in batch.items()}
         seconds = time.perf_counter() - started
         rows = mark_unusable(requests, written)
         found = round_trip(rows, collection.documents, search)

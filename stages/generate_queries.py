@@ -15,6 +15,9 @@ from tandem.generators.served import Server, served_rows
 from tandem.hardware import device_name
 from tandem.processes import is_main_process
 from tandem.records import Document
+from tandem.scratch import folder_identity
+
+CACHE = Path(".scratch/answers.jsonl")
 
 
 class Params(SamplingParams):
@@ -34,7 +37,7 @@ class Params(SamplingParams):
 def main(argv: Sequence[str] | None = None) -> None:
     """Read corpus and generator, write one row for each query."""
     reads, writes = "corpus weights", "queries"
-    with open_stage("generate_queries", Params, argv, reads=reads, writes=writes, words="round") as (paths, params, tracked, scratch):
+    with open_stage("generate_queries", Params, argv, reads=reads, writes=writes, words="round") as (paths, params, tracked, _):
         documents = read_records(paths.corpus, Document)
         plan = {"prefix": paths.round, **params.model_dump(include={"sampled_documents", "queries_per_document", "seed"})}
         sampling = params.model_dump(include=set(SamplingParams.model_fields) - {"queries_per_document"})
@@ -43,12 +46,14 @@ def main(argv: Sequence[str] | None = None) -> None:
         elif params.backend == "file":
             rows = import_queries(Path(params.file or ""), documents, **plan)
         elif params.backend == "openai":
-            where = {"generator": paths.weights.parts[-3], "server": params.served, "cache": Path(".scratch/answers.jsonl")}
+            where = {"generator": paths.weights.parts[-3], "server": params.served, "cache": CACHE}
             rows, counts = served_rows(documents, plan={**plan, **params.prompt.model_dump()}, sampling=sampling, **where)
             tracked.log(counts)
         else:
-            own: dict[str, Any] = {"sampling": {**sampling, "seed": f"{params.seed}:{paths.round}"}, "journal": scratch / "batches.jsonl"}
-            rows = sample_rows(paths.weights, documents, plan={**plan, **params.prompt.model_dump()}, **own, device=device_name())
+            own: dict[str, Any] = {"sampling": {**sampling, "seed": f"{params.seed}:{paths.round}"}, "cache": CACHE}
+            own |= {"identity": folder_identity(paths.weights), "device": device_name()}
+            rows, counts = sample_rows(paths.weights, documents, plan={**plan, **params.prompt.model_dump()}, **own)
+            tracked.log(counts)
         write_records(paths.queries, rows)
         tracked.log(summarise(rows))
 

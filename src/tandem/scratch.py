@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 
-__all__ = ["file_identity", "open_scratch"]
+__all__ = ["file_identity", "folder_identity", "open_scratch"]
 
 WHOLE = 64 * 2**20  # bytes of the largest file that is read for its identity
 
@@ -47,6 +47,12 @@ def file_identity(file: Path) -> str:
     """The MD5 digest of a file, as DVC has it; of a file of more than 64 MiB its size and time. Each state of a file is read once."""
     state = file.stat()
     return _identity(file.absolute(), state.st_size, state.st_mtime_ns)
+
+
+def folder_identity(folder: Path) -> str:
+    """What tells a folder's content from another's: the names and identities of its files."""
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    return hashlib.sha256("\n".join(f"{path.relative_to(folder)} {file_identity(path)}" for path in files).encode()).hexdigest()
 
 
 @cache

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from tandem.generators.base import load_generator
-from tandem.generators.decoding import decode, draw, end_tokens, shared_beginnings
+from tandem.generators.decoding import decode, draw, end_tokens, shared_beginnings, uniform_numbers
 
 LONG = "document : sort the rows of a table in ascending order of the values of one column . keywords : "
 
@@ -78,7 +78,8 @@ def test_draws_follow_the_distribution() -> None:
     """Probabilities .5 .3 .15 .05; standard error of a frequency over 40,000 draws is at most .0025."""
     probabilities = torch.tensor([0.15, 0.5, 0.05, 0.3])
     logits = probabilities.log().expand(40_000, -1)
-    seeded: dict[str, Any] = {"generator": torch.Generator().manual_seed(3)}
+    numbers = torch.rand(40_000, dtype=torch.float64, generator=torch.Generator().manual_seed(3))
+    seeded: dict[str, Any] = {"uniform": numbers}
     plain = draw(logits, temperature=1.0, top_k=0, top_p=1.0, **seeded)
     torch.testing.assert_close(frequencies(plain, 4), probabilities, atol=0.01, rtol=0)
     squared = draw(logits, temperature=0.5, top_k=0, top_p=1.0, **seeded)
@@ -87,5 +88,23 @@ def test_draws_follow_the_distribution() -> None:
     torch.testing.assert_close(frequencies(two, 4), torch.tensor([0, 0.625, 0, 0.375]), atol=0.01, rtol=0)
     nucleus = draw(logits, temperature=1.0, top_k=0, top_p=0.9, **seeded)  # .5 + .3 < .9, so the third is in, the fourth is not
     torch.testing.assert_close(frequencies(nucleus, 4), torch.tensor([0.15, 0.5, 0, 0.3]) / 0.95, atol=0.01, rtol=0)
-    assert draw(logits[:3], temperature=0, top_k=0, top_p=1.0, generator=None).tolist() == [1, 1, 1]
-    assert draw(logits[:3], temperature=1.0, top_k=0, top_p=0.1, generator=None).tolist() == [1, 1, 1]
+    assert draw(logits[:3], temperature=0, top_k=0, top_p=1.0).tolist() == [1, 1, 1]
+    assert draw(logits[:3], temperature=1.0, top_k=0, top_p=0.1).tolist() == [1, 1, 1]
+
+
+def test_a_row_s_draws_are_its_own(generator: tuple[Any, Any]) -> None:
+    """The same prompt and seed give the same response in any batch, and another seed another one."""
+    model, tokenizer = generator
+    prompts = tokenizer(["document : mean query :", "draw", LONG + "query :"])["input_ids"]
+    settings: dict[str, Any] = {
+        "temperature": 1.0,
+        "top_k": 20,
+        "top_p": 0.9,
+        "maximum_new_tokens": 8,
+        "pad_token_id": tokenizer.pad_token_id,
+    }
+    together = [strip(row, tokenizer.pad_token_id) for row in decode(model, prompts, seeds=[5, 6, 7], **settings).tolist()]
+    for prompt, seed, expected in zip(prompts, (5, 6, 7), together, strict=True):
+        assert strip(decode(model, [prompt], seeds=[seed], **settings)[0].tolist(), tokenizer.pad_token_id) == expected
+    assert decode(model, prompts[:1], seeds=[8], **settings)[0].tolist() != together[0]
+    assert torch.equal(uniform_numbers([3, 4], 5)[1], uniform_numbers([4], 9)[0, :5])

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import random
+import time
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -11,14 +13,14 @@ import pytest
 import torch
 
 from tandem.adapters import adapter_config
-from tandem.formats.journal import journalled
+from tandem.formats.jsonl import write_records
 from tandem.generators.base import load_generator, merge_adapter, resolve_generator
 from tandem.generators.keywords import content_words, document_frequencies, draw_keywords
 from tandem.generators.prompts import DEFAULT_TEMPLATE, clean_query, render_prompts, truncate_documents
 from tandem.generators.reward_model import fit_reward_model, load_reward_model, pair_accuracy, reward_function
-from tandem.generators.sampling import mark_unusable, plan_prompts, sample_queries, summarise
+from tandem.generators.sampling import mark_unusable, plan_prompts, plan_requests, sample_queries, sample_rows, summarise
 from tandem.generators.sft import fine_tune_on_pairs, supervised_rows
-from tandem.records import Document, LabelledPair, PreferencePair
+from tandem.records import Document, LabelledPair, PreferencePair, document_text
 
 LORA = {"lora_rank": 4, "lora_alpha": 8, "lora_dropout": 0.0}
 
@@ -69,37 +71,107 @@ def test_keywords_prefer_rare_words() -> None:
     assert content_words("The Parameters of a Fourier transform, array_like") == ["fourier", "transform"]
 
 
-def test_sampling_is_seeded_resumable_and_complete(tiny_generator: Path, corpus: list[Document], tmp_path: Path) -> None:
+PLAN: dict[str, Any] = {
+    "prefix": "r1",
+    "sampled_documents": 5,
+    "queries_per_document": 2,
+    "template": DEFAULT_TEMPLATE,
+    "document_tokens": 8,
+    "keywords": 2,
+    "seed": 1,
+}
+SAMPLING: dict[str, Any] = {"batch_size": 4, "temperature": 1.0, "top_p": 0.9, "top_k": 0, "maximum_new_tokens": 5, "seed": 7}
+
+
+def test_sampling_is_seeded_and_complete(tiny_generator: Path, corpus: list[Document]) -> None:
     model, tokenizer = load_generator(str(tiny_generator))
-    requests, prompts = plan_prompts(
-        corpus,
-        tokenizer,
-        prefix="r1",
-        sampled_documents=5,
-        queries_per_document=2,
-        template=DEFAULT_TEMPLATE,
-        document_tokens=8,
-        keywords=2,
-        seed=1,
-    )
+    requests, prompts = plan_prompts(corpus, tokenizer, **PLAN)
     assert len(requests) == 10
     assert len({doc_id for _, doc_id, _ in requests}) == 5
-    settings: dict[str, Any] = {"batch_size": 4, "temperature": 1.0, "top_p": 0.9, "maximum_new_tokens": 5, "seed": 7}
 
-    def produce(done: int) -> Any:
-        return sample_queries(model, tokenizer, prompts, **settings, skip_batches=done)
+    def sample(**changes: Any) -> dict[str, str]:
+        batches = sample_queries(model, tokenizer, prompts, **{**SAMPLING, **changes})
+        return {query_id: answer.text for batch in batches for query_id, answer in batch.items()}
 
-    whole = list(produce(0))
-    assert sorted(i for batch in whole for i, _ in batch) == sorted(prompts)
-    assert list(produce(0)) == whole
-    journal = tmp_path / "batches.jsonl"
-    first = journalled(journal, produce)
-    assert next(first) == whole[0]
-    first.close()
-    journal.write_bytes(journal.read_bytes() + b'[["r1-0", "cut o')  # what a kill leaves behind
-    assert list(journalled(journal, produce)) == whole
-    other = list(sample_queries(model, tokenizer, prompts, **{**settings, "seed": 8}))
-    assert other != whole
+    whole = sample()
+    assert set(whole) == set(prompts)
+    assert sample() == whole
+    assert sample(batch_size=3) == whole
+    assert {**sample(part=(0, 2)), **sample(part=(1, 2))} == whole
+    assert not set(sample(part=(0, 2))) & set(sample(part=(1, 2)))
+    assert sample(seed=8) != whole
+
+
+def sampled(weights: Path, documents: list[Document], cache: Path, **changes: Any) -> tuple[list[Any], dict[str, float]]:
+    return sample_rows(weights, documents, plan={**PLAN, **changes}, sampling=SAMPLING, cache=cache, identity="tiny", device="cpu")
+
+
+def test_a_grown_corpus_pays_for_what_is_new(tiny_generator: Path, corpus: list[Document], tmp_path: Path) -> None:
+    """Without keywords, whose weights are the corpus's; documents keep their draw, and their queries."""
+    own: dict[str, Any] = {"sampled_documents": 9, "keywords": 0}
+    before, counts = sampled(tiny_generator, corpus, tmp_path / "answers.jsonl", **own)
+    assert (counts["requests"], counts["cached"]) == (12, 0)
+    assert counts["prompt_tokens"] > counts["completion_tokens"] > 12
+    assert counts["tokens_per_second"] > 0
+    again, counts = sampled(tiny_generator, corpus, tmp_path / "answers.jsonl", **own)
+    assert again == before
+    assert (counts["requests"], counts["cached"]) == (0, 12)
+    new = Document(doc_id="a", text="merge the columns of two tables")
+    grown, counts = sampled(tiny_generator, [new, *corpus], tmp_path / "answers.jsonl", **own)
+    assert (counts["requests"], counts["cached"]) == (2, 12)
+    assert {(row.doc_id, row.text) for row in before} < {(row.doc_id, row.text) for row in grown}
+    fresh, _ = sampled(tiny_generator, [new, *corpus], tmp_path / "other.jsonl", **own)
+    assert fresh == grown
+
+
+def test_documents_are_drawn_by_their_own_ids(corpus: list[Document]) -> None:
+    plan: dict[str, Any] = {"prefix": "r1", "sampled_documents": 3, "queries_per_document": 1, "maximum_keywords": 2, "seed": 1}
+    frequencies = document_frequencies(document_text(document) for document in corpus)
+    chosen = {doc_id: words for _, doc_id, words in plan_requests(corpus, frequencies, **plan)}
+    backwards = {doc_id: words for _, doc_id, words in plan_requests(corpus[::-1], frequencies, **plan)}
+    assert chosen == backwards
+    fewer = plan_requests([document for document in corpus if document.doc_id in chosen], frequencies, **plan)
+    assert {doc_id: words for _, doc_id, words in fewer} == chosen
+    assert {doc_id for _, doc_id, _ in plan_requests(corpus, frequencies, **{**plan, "seed": 3})} != set(chosen)
+
+
+def write_rows(weights: Path, folder: Path) -> None:
+    documents = [Document(doc_id=f"d{i}", text=f"sort the rows of table {i} by the values of column {i % 7}") for i in range(60)]
+    rows, _ = sampled(weights, documents, folder / "answers.jsonl", sampled_documents=60)
+    write_records(folder / "rows.jsonl", rows)
+
+
+def test_a_kill_at_any_point_leaves_the_rows_of_a_whole_run(tiny_generator: Path, tmp_path: Path) -> None:
+    """kill -9 at five moments of generation, each on the remains of the last; then to the end: the same bytes, no batch made twice."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["tandem.generators.sampling"])
+
+    def start(folder: Path) -> Any:
+        folder.mkdir(exist_ok=True)
+        process = context.Process(target=write_rows, args=(tiny_generator, folder))
+        process.start()
+        return process
+
+    def batches(folder: Path) -> int:
+        path = folder / "answers.jsonl"
+        return path.read_bytes().count(b"\n") if path.exists() else 0
+
+    seen = []
+    for least in (1, 3, 4, 9, 15):
+        process = start(tmp_path / "killed")
+        while process.is_alive() and batches(tmp_path / "killed") < least:
+            time.sleep(0.0005)
+        process.kill()
+        process.join()
+        seen.append(batches(tmp_path / "killed"))
+    assert not (tmp_path / "killed/rows.jsonl").exists()
+    assert 0 < seen[0] < seen[-1] < 30
+    for name in ("whole", "killed"):
+        process = start(tmp_path / name)
+        process.join()
+        assert process.exitcode == 0
+    assert (tmp_path / "killed/rows.jsonl").read_bytes() == (tmp_path / "whole/rows.jsonl").read_bytes()
+    assert batches(tmp_path / "killed") == batches(tmp_path / "whole") == 30
 
 
 def test_unusable_rows_are_marked_and_kept() -> None:

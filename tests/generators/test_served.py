@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 
 from tandem.formats.jsonl import InputError
-from tandem.generators.served import AnswerCache, Server, Words, served_rows
+from tandem.generators.answers import AnswerCache
+from tandem.generators.served import Server, Words, served_rows
 from tandem.records import Document
 
 PLAN: dict[str, Any] = {

@@ -15,7 +15,7 @@ from torch import Tensor
 from transformers import DynamicCache
 from transformers.cache_utils import DynamicLayer
 
-__all__ = ["decode", "draw", "end_tokens", "shared_beginnings"]
+__all__ = ["decode", "draw", "end_tokens", "shared_beginnings", "uniform_numbers"]
 
 SHARED_SHARE = 0.5  # of two prompts' tokens: from here on their common beginning is computed once
 DROP_SHARE = 0.25  # of the rows: when so many have ended, they are dropped; dropping copies the cache
@@ -48,7 +48,7 @@ class _InPlaceLayer(DynamicLayer):
         self.keys, self.values = (buffer[:, :, :last] for buffer in self.buffers)
 
 
-def draw(logits: Tensor, *, temperature: float, top_k: int, top_p: float, generator: torch.Generator | None) -> Tensor:
+def draw(logits: Tensor, *, temperature: float, top_k: int, top_p: float, uniform: Tensor | None = None) -> Tensor:
     """One token a row from the tempered distribution, cut to its ``top_k`` likeliest tokens and to its nucleus.
 
     Args:
@@ -56,7 +56,7 @@ def draw(logits: Tensor, *, temperature: float, top_k: int, top_p: float, genera
         temperature: 0 takes the likeliest token.
         top_k: 0 keeps all tokens.
         top_p: the smallest set of likeliest tokens whose mass reaches it stays; 1 keeps all. The mass is taken after ``top_k``.
-        generator: of the draws.
+        uniform: (rows,), a number from 0 to 1 that decides each row; None draws them.
 
     Returns:
         Token ids, (rows,).
@@ -75,8 +75,9 @@ def draw(logits: Tensor, *, temperature: float, top_k: int, top_p: float, genera
     # Inverse transform in double precision: one uniform number a row. torch.multinomial draws one for each token of the vocabulary,
     # which takes longer than the model's own forward pass here.
     mass = probabilities.double().cumsum(-1)
-    uniform = torch.rand(len(mass), 1, dtype=mass.dtype, device=mass.device, generator=generator)
-    chosen = torch.searchsorted(mass, uniform * mass[:, -1:], right=True).clamp(max=number - 1)
+    if uniform is None:
+        uniform = torch.rand(len(mass), dtype=mass.dtype, device=mass.device)
+    chosen = torch.searchsorted(mass, uniform.unsqueeze(1) * mass[:, -1:], right=True).clamp(max=number - 1)
     return (chosen if tokens is None else tokens.gather(-1, chosen)).squeeze(-1)
 
 
@@ -90,7 +91,7 @@ def decode(
     top_p: float = 1.0,
     maximum_new_tokens: int,
     pad_token_id: int,
-    generator: torch.Generator | None = None,
+    seeds: Sequence[int] | None = None,
 ) -> Tensor:
     """Sample a response to each prompt, up to an end token of the model's generation config.
 
@@ -104,7 +105,7 @@ def decode(
         top_p: see :func:`draw`.
         maximum_new_tokens: of a response.
         pad_token_id: fills responses up.
-        generator: of the draws, on the model's device.
+        seeds: of each prompt's draws, which then depend on nothing else in the batch; None takes torch's own random state.
 
     Returns:
         Responses with their end token, (rows, new tokens), padded on the right.
@@ -116,9 +117,11 @@ def decode(
     positions = (mask.cumsum(1) - 1).clamp(min=0)[:, -ids.shape[1] :]
     active = torch.arange(rows, device=device)
     finished = torch.zeros_like(active, dtype=torch.bool)
+    uniforms = None if seeds is None else uniform_numbers(seeds, maximum_new_tokens).to(device)
     for step in range(maximum_new_tokens):
         output = model(input_ids=ids, attention_mask=mask, position_ids=positions, past_key_values=cache, use_cache=True, logits_to_keep=1)
-        token = draw(output.logits[:, -1], temperature=temperature, top_k=top_k, top_p=top_p, generator=generator)
+        uniform = None if uniforms is None else uniforms[active, step]
+        token = draw(output.logits[:, -1], temperature=temperature, top_k=top_k, top_p=top_p, uniform=uniform)
         responses[active, step] = token.masked_fill(finished, pad_token_id)
         finished = finished | torch.isin(token, ends)
         if bool(finished.all()):
@@ -131,6 +134,12 @@ def decode(
             active, mask, positions, token, finished = (t[stay] for t in (active, mask, positions, token, finished))
         ids = token.unsqueeze(1)
     return responses
+
+
+def uniform_numbers(seeds: Sequence[int], number: int) -> Tensor:
+    """Numbers from 0 to 1 in double precision, (seeds, number), each row by its seed, the same on every device."""
+    generator = torch.Generator()
+    return torch.stack([torch.rand(number, dtype=torch.float64, generator=generator.manual_seed(seed)) for seed in seeds])
 
 
 def shared_beginnings(prompts: Sequence[Sequence[int]]) -> list[tuple[int, int]]:

@@ -1,22 +1,22 @@
-"""Sampling queries from a generator: batches of like length, one seed a batch, nothing kept in memory but a batch."""
+"""Sampling queries from a generator: batches of like length, a seed for each query, finished batches kept by content."""
 
 from __future__ import annotations
 
+import hashlib
 import random
-import zlib
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import torch
 from tqdm import tqdm
 
-from tandem.formats.journal import journalled
+from tandem.generators.answers import Answer, AnswerCache, count_answers, number_requests, request_keys, seed_of
 from tandem.generators.base import load_generator
 from tandem.generators.decoding import decode
 from tandem.generators.keywords import content_words, document_frequencies, draw_keywords
 from tandem.generators.prompts import clean_query, render_prompts
-from tandem.processes import gather, meet, process_count, process_number
+from tandem.processes import gather, meet, process_count, process_number, wait_for_all
 from tandem.queries import query_key
 from tandem.records import Document, PseudoQuery, document_text
 
@@ -38,6 +38,9 @@ def plan_requests(
 ) -> list[Request]:
     """Which documents get queries, how many, and with which keywords.
 
+    A document is drawn, and its keywords are, by its own id: a corpus that grows keeps most of its requests. Rounds write for the same
+    documents, with other keywords.
+
     Args:
         documents: the corpus; any of them may be drawn, whatever the judgements say.
         frequencies: document frequencies of content words.
@@ -48,12 +51,11 @@ def plan_requests(
         seed: of the draws.
         among: draw from these doc_ids only; None draws from all.
     """
-    rng = random.Random(f"requests:{seed}")
     eligible = [i for i, document in enumerate(documents) if among is None or document.doc_id in among]
-    chosen = rng.sample(eligible, min(sampled_documents, len(eligible)))
-    rng = random.Random(f"keywords:{seed}:{prefix}")  # the rounds write for the same documents, with other keywords
+    chosen = sorted(eligible, key=lambda i: _digest(f"requests:{seed}:{documents[i].doc_id}"))[:sampled_documents]
     requests: list[Request] = []
     for i in sorted(chosen):
+        rng = random.Random(f"keywords:{seed}:{prefix}:{documents[i].doc_id}")
         words = content_words(document_text(documents[i]))
         for _ in range(queries_per_document):
             number = rng.randint(1, maximum_keywords) if maximum_keywords else 0
@@ -61,6 +63,10 @@ def plan_requests(
             rng.shuffle(keywords)
             requests.append((f"{prefix}-{len(requests)}", documents[i].doc_id, ", ".join(keywords)))
     return requests
+
+
+def _digest(content: str) -> bytes:
+    return hashlib.sha256(content.encode()).digest()
 
 
 def plan_prompts(
@@ -110,13 +116,13 @@ def sample_queries(
     top_k: int = 0,
     maximum_new_tokens: int,
     seed: int | str,
-    skip_batches: int = 0,
+    numbers: Mapping[str, int] | None = None,
     part: tuple[int, int] = (0, 1),
-) -> Iterator[list[tuple[str, str]]]:
+) -> Iterator[dict[str, Answer]]:
     """Sample one completion for each prompt.
 
-    Prompts are sorted by length, those of one document side by side; a batch's random state depends on the seed and the batch's number
-    alone, so a run that skips finished batches writes what it would have written.
+    Prompts are sorted by length, those of one document side by side. A query's draws depend on the seed, its prompt and how often that was
+    asked before, not on the batch: with other prompts beside it, only rounding differs.
 
     Args:
         model: a causal language model.
@@ -129,39 +135,50 @@ def sample_queries(
         top_k: the likeliest tokens to sample from; 0 is all of them.
         maximum_new_tokens: of a completion.
         seed: see above.
-        skip_batches: finished ones, of this part.
+        numbers: how often each query's prompt was asked before; None counts within ``prompts``.
         part: (i, n) samples every n-th batch from the i-th on: one of n processes.
 
     Yields:
-        Batches of (query_id, completion as it was written).
+        Batches of completions as they were written, by query_id.
     """
     model.eval()
+    numbers = number_requests(prompts) if numbers is None else numbers
     groups = {query_id: (documents or {}).get(query_id, query_id) for query_id in prompts}
     longest: dict[str, int] = {}
     for query_id, prompt in prompts.items():
         longest[groups[query_id]] = max(longest.get(groups[query_id], 0), len(prompt))
     order = sorted(prompts, key=lambda query_id: (longest[groups[query_id]], groups[query_id], query_id))
     for number, start in enumerate(tqdm(range(0, len(order), batch_size), desc="generating", unit="batch", mininterval=1.0)):
-        if number % part[1] != part[0] or number // part[1] < skip_batches:
+        if number % part[1] != part[0]:
             continue
         ids = order[start : start + batch_size]
+        tokens = tokenizer([prompts[i] for i in ids])["input_ids"]
         output = decode(
             model,
-            tokenizer([prompts[i] for i in ids])["input_ids"],
+            tokens,
             temperature=temperature,
             top_k=top_k,
             top_p=top_p,
             maximum_new_tokens=maximum_new_tokens,
             pad_token_id=tokenizer.pad_token_id,
-            generator=torch.Generator(model.device).manual_seed(zlib.crc32(f"{seed}:{number}".encode())),
+            seeds=[seed_of(f"{seed}:{numbers[i]}:{prompts[i]}") for i in ids],
         )
-        yield list(zip(ids, tokenizer.batch_decode(output, skip_special_tokens=True), strict=True))
+        written = (output != tokenizer.pad_token_id).sum(1).tolist()
+        texts = tokenizer.batch_decode(output, skip_special_tokens=True)
+        yield {i: Answer(text, len(own), count) for i, text, own, count in zip(ids, texts, tokens, written, strict=True)}
 
 
 def sample_rows(
-    weights: Path, documents: Sequence[Document], *, plan: Mapping[str, Any], sampling: Mapping[str, Any], journal: Path, device: str
-) -> list[PseudoQuery]:
-    """Load a generator, sample its queries and mark the unusable ones; finished batches survive a kill in the journal.
+    weights: Path,
+    documents: Sequence[Document],
+    *,
+    plan: Mapping[str, Any],
+    sampling: Mapping[str, Any],
+    cache: Path,
+    identity: str,
+    device: str,
+) -> tuple[list[PseudoQuery], dict[str, float]]:
+    """Load a generator, sample the queries that the cache does not have, and mark the unusable ones.
 
     Several processes take turns at the batches and each come to all rows, the same as one process would.
 
@@ -170,17 +187,28 @@ def sample_rows(
         documents: the corpus.
         plan: of :func:`plan_prompts`.
         sampling: of :func:`sample_queries`.
-        journal: file of finished batches; further processes have one each beside it.
+        cache: file of answers, shared by all rounds and runs.
+        identity: what tells these weights from others.
         device: to run on.
+
+    Returns:
+        The rows, and what they cost: ``requests`` made, ``cached``, ``prompt_tokens``, ``completion_tokens``, ``tokens_per_second``.
     """
     meet()
-    part = process_number(), process_count()
-    journal = journal.with_stem(f"{journal.stem}-{part[0]}") if part[0] else journal
     model, tokenizer = load_generator(str(weights), device=device)
     requests, prompts = plan_prompts(documents, tokenizer, **plan)
+    settings = {key: sampling[key] for key in ("temperature", "top_p", "top_k", "maximum_new_tokens")}
+    keys, answers = request_keys(prompts, [identity], settings=settings, seed=sampling["seed"]), AnswerCache(cache)
+    missing = {query_id: prompt for query_id, prompt in prompts.items() if keys[query_id] not in answers.answers}
+    wait_for_all()  # nobody writes before all have read
     own = {query_id: doc_id for query_id, doc_id, _ in requests}
-    batches = journalled(journal, lambda done: sample_queries(model, tokenizer, prompts, own, **sampling, skip_batches=done, part=part))
-    return mark_unusable(requests, dict(gather([item for batch in batches for item in batch])))
+    started, part = time.perf_counter(), (process_number(), process_count())
+    for batch in sample_queries(model, tokenizer, missing, own, **sampling, numbers=number_requests(prompts), part=part):
+        answers.keep({keys[query_id]: answer for query_id, answer in batch.items()})
+    answers.answers.update(gather([(key, answers.answers[key]) for key in map(keys.get, missing) if key in answers.answers]))
+    seconds = time.perf_counter() - started
+    counts = count_answers([answers.answers[keys[i]] for i in missing], cached=len(prompts) - len(missing), seconds=seconds)
+    return mark_unusable(requests, {query_id: answers.answers[key].text for query_id, key in keys.items()}), counts
 
 
 def mark_unusable(requests: Sequence[Request], completions: Mapping[str, str]) -> list[PseudoQuery]:

@@ -1,31 +1,27 @@
 """Queries from a model behind an OpenAI-compatible server (vLLM, llama.cpp, a hosted one): concurrent, cached by content, counted.
 
-A request's key is the digest of everything that decides its answer: model, prompt, sampling and seed. An answer is written down as soon as
-it comes, so a killed run pays again only for the requests that were under way, and a corpus that has grown only for what is new.
+A killed run pays again only for the requests that were under way, and a corpus that has grown only for what is new.
 """
 
 from __future__ import annotations
 
-import hashlib
 import os
 import re
 import time
-import zlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import orjson
 from pydantic import BaseModel, ConfigDict, Field
 from tqdm import tqdm
 
 from tandem.formats.jsonl import InputError
-from tandem.generators.sampling import Request, mark_unusable, plan_prompts
+from tandem.generators.answers import Answer, AnswerCache, count_answers, request_keys, seed_of
+from tandem.generators.sampling import mark_unusable, plan_prompts
 from tandem.records import Document, PseudoQuery
 
-__all__ = ["AnswerCache", "Server", "Words", "served_rows"]
+__all__ = ["Server", "Words", "served_rows"]
 
 WORD = re.compile(r"\S+")
 
@@ -65,41 +61,6 @@ class Words:
         return {"offset_mapping": [[found.span() for found in WORD.finditer(text)] for text in texts]}
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """A completion with its tokens."""
-
-    text: str
-    prompt_tokens: int
-    completion_tokens: int
-
-
-class AnswerCache:
-    """Answers by the content of their request, in a file of one JSON line each; a last line that a kill cut off is passed over."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self.answers: dict[str, Answer] = dict(self._read()) if path.exists() else {}
-        self.torn = path.exists() and path.read_bytes()[-1:] not in (b"", b"\n")
-
-    def _read(self) -> Iterator[tuple[str, Answer]]:
-        for line in self.path.read_bytes().splitlines():
-            try:
-                key, *answer = orjson.loads(line)
-            except (orjson.JSONDecodeError, ValueError):
-                continue
-            yield key, Answer(*answer)
-
-    def keep(self, key: str, answer: Answer) -> None:
-        """Write an answer down."""
-        self.answers[key] = answer
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        row = [key, answer.text, answer.prompt_tokens, answer.completion_tokens]
-        with self.path.open("ab") as file:
-            file.write((b"\n" if self.torn else b"") + orjson.dumps(row, option=orjson.OPT_APPEND_NEWLINE))
-        self.torn = False
-
-
 def served_rows(
     documents: Sequence[Document], *, generator: str, server: Server, plan: Mapping[str, Any], sampling: Mapping[str, Any], cache: Path
 ) -> tuple[list[PseudoQuery], dict[str, float]]:
@@ -123,52 +84,23 @@ def served_rows(
     client = _Client(server, generator)
     requests, prompts = plan_prompts(documents, Words(), **plan)
     settings = {key: sampling[key] for key in ("temperature", "top_p", "top_k", "maximum_new_tokens")}
-    wanted = _keys(requests, prompts, client.model, chat=server.chat, settings=settings, seed=plan["seed"])
+    wanted = request_keys(prompts, [client.model, server.chat], settings=settings, seed=plan["seed"])
     answers = AnswerCache(cache)
     missing = {key: query_id for query_id, key in wanted.items() if key not in answers.answers}
     started = time.perf_counter()
     with ThreadPoolExecutor(server.concurrent) as pool:
-        asked = {pool.submit(client.ask, prompts[query_id], settings, _seed(key)): key for key, query_id in missing.items()}
+        asked = {pool.submit(client.ask, prompts[query_id], settings, seed_of(key)): key for key, query_id in missing.items()}
         try:
             for done in tqdm(as_completed(asked), total=len(asked), desc="asking", unit="query", mininterval=1.0):
-                answers.keep(asked[done], done.result())
+                answers.keep({asked[done]: done.result()})
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
             raise
     seconds = time.perf_counter() - started
     found = [answers.answers[key] for key in missing]
-    counts = _counts(found, cached=len(wanted) - len(missing), seconds=seconds, server=server)
+    counts = count_answers(found, cached=len(wanted) - len(missing), seconds=seconds)
+    counts["cost"] = (counts["prompt_tokens"] * server.price_input + counts["completion_tokens"] * server.price_output) / 1e6
     return mark_unusable(requests, {query_id: answers.answers[key].text for query_id, key in wanted.items()}), counts
-
-
-def _counts(found: Sequence[Answer], *, cached: int, seconds: float, server: Server) -> dict[str, float]:
-    read, written = sum(answer.prompt_tokens for answer in found), sum(answer.completion_tokens for answer in found)
-    return {
-        "requests": len(found),
-        "cached": cached,
-        "prompt_tokens": read,
-        "completion_tokens": written,
-        "tokens_per_second": written / seconds if found else 0.0,
-        "cost": (read * server.price_input + written * server.price_output) / 1e6,
-    }
-
-
-def _keys(
-    requests: Sequence[Request], prompts: Mapping[str, str], model: str, *, chat: bool, settings: Mapping[str, Any], seed: int
-) -> dict[str, str]:
-    """The key of each request; the same prompt asked again is another request, by how often it was asked before."""
-    asked: dict[str, int] = {}
-    keys = {}
-    for query_id, _, _ in requests:
-        prompt = prompts[query_id]
-        content = [model, chat, prompt, dict(sorted(settings.items())), seed, asked.get(prompt, 0)]
-        asked[prompt] = asked.get(prompt, 0) + 1
-        keys[query_id] = hashlib.sha256(orjson.dumps(content)).hexdigest()[:32]
-    return keys
-
-
-def _seed(key: str) -> int:
-    return zlib.crc32(key.encode()) & 0x7FFFFFFF
 
 
 class _Client:
