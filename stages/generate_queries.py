@@ -26,7 +26,6 @@ class Params(SamplingParams):
     backend: Literal["model", "openai", "file"]
     """model samples from the round's generator; openai asks a server; file takes what another program wrote"""
     served: Server
-    """of backend openai"""
     file: str | None
     """of backend file: JSONL of {text, doc_id}"""
     sampled_documents: int
@@ -39,23 +38,22 @@ def main(argv: Sequence[str] | None = None) -> None:
     reads, writes = "corpus weights", "queries"
     with open_stage("generate_queries", Params, argv, reads=reads, writes=writes, words="round") as (paths, params, tracked, _):
         documents = read_records(paths.corpus, Document)
-        plan = {"prefix": paths.round, **params.model_dump(include={"sampled_documents", "queries_per_document", "seed"})}
+        plan: dict[str, Any] = {"prefix": paths.round, **params.model_dump(include={"sampled_documents", "queries_per_document", "seed"})}
         sampling = params.model_dump(include=set(SamplingParams.model_fields) - {"queries_per_document"})
+        whole, counts = {**plan, **params.prompt.model_dump()}, dict[str, float]()
         if params.backend != "model" and not is_main_process():
             rows = []  # one process asks the server, or reads the file
         elif params.backend == "file":
             rows = import_queries(Path(params.file or ""), documents, **plan)
         elif params.backend == "openai":
             where = {"generator": paths.weights.parts[-3], "server": params.served, "cache": CACHE}
-            rows, counts = served_rows(documents, plan={**plan, **params.prompt.model_dump()}, sampling=sampling, **where)
-            tracked.log(counts)
+            rows, counts = served_rows(documents, plan=whole, sampling=sampling, **where)
         else:
-            own: dict[str, Any] = {"sampling": {**sampling, "seed": f"{params.seed}:{paths.round}"}, "cache": CACHE}
-            own |= {"identity": folder_identity(paths.weights), "device": device_name()}
-            rows, counts = sample_rows(paths.weights, documents, plan={**plan, **params.prompt.model_dump()}, **own)
-            tracked.log(counts)
+            sampling["seed"] = f"{params.seed}:{paths.round}"
+            own: dict[str, Any] = {"sampling": sampling, "cache": CACHE, "identity": folder_identity(paths.weights)}
+            rows, counts = sample_rows(paths.weights, documents, plan=whole, device=device_name(), **own)
         write_records(paths.queries, rows)
-        tracked.log(summarise(rows))
+        tracked.log({**counts, **summarise(rows)})
 
 
 if __name__ == "__main__":
