@@ -13,6 +13,7 @@ import shutil
 import warnings
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Literal
 
 import torch
 from ir_measures import ScoredDoc
@@ -29,8 +30,8 @@ class PlaidSettings(BaseModel):
     """How PLAID trades size and time for recall; null takes colbert-ai's own rule for the depth."""
 
     model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
-    bits: int = Field(default=2, ge=1, le=8)
-    """of a dimension of a residual: 1, 2, 4 or 8"""
+    bits: Literal[1, 2, 4, 8] = 2
+    """of a dimension of a residual"""
     partitions: int | None = Field(default=None, ge=1)
     """centroids; null takes the power of two below 16 times the root of the number of token vectors"""
     iterations: int = Field(default=4, ge=1)
