@@ -12,8 +12,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -109,8 +108,8 @@ def main(output: Path, size: str = "real") -> None:
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
             torch.cuda.reset_peak_memory_stats()
-        with metered() as put:
-            stage(output, documents, queries, scale, {"scratch": output / f"scratch-{number}", "bf16": bf16, "seed": 1}, put)
+        put = Put()
+        stage(output, documents, queries, scale, {"scratch": output / f"scratch-{number}", "bf16": bf16, "seed": 1}, put)
         lines.append(put.meter.row(name, ceiling))
         print(lines[-1], flush=True)
     what = torch.cuda.get_device_name() if device == "cuda" else "a processor, at toy shapes"
@@ -128,12 +127,6 @@ class Put:
     def __call__(self, module: Any, operations: int) -> None:
         """Meter this module, whose parameters take so many operations a token each."""
         self.meter = Meter(module, operations)
-
-
-@contextmanager
-def metered() -> Iterator[Put]:
-    """A place for a stage's meter."""
-    yield Put()
 
 
 def fine_tuning(output: Path, documents: list[Document], queries: list[str], scale: Scale, common: dict[str, Any], put: Put) -> None:

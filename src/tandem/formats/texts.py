@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from array import array
 from collections.abc import ItemsView, Iterator, Mapping, ValuesView
 from pathlib import Path
 
@@ -18,7 +17,7 @@ __all__ = ["TextFile"]
 class TextFile(Mapping[str, str]):
     """Text by doc_id of a corpus in JSON lines, in the order of the file; every line is checked once, when it is opened.
 
-    A document costs its id and some 100 bytes of memory, whatever its length. The file must stay as it is.
+    A document costs its id and a few hundred bytes of memory, whatever its length. The file must stay as it is.
 
     Args:
         path: of the corpus.
@@ -30,31 +29,31 @@ class TextFile(Mapping[str, str]):
     def __init__(self, path: Path) -> None:
         if not path.is_file():
             raise InputError(f"{path}: no such file; `dvc repro` runs the stage that writes it")
-        self.path, self.places = path, array("Q")
-        self.rows: dict[str, int] = {}
-        place = 0
+        self.path, place = path, 0
+        self.places: dict[str, tuple[int, int]] = {}  # where its line begins, and its number
         with path.open("rb") as lines:
             for number, line in enumerate(lines, start=1):
                 if line.strip():
                     doc_id = self._parse(line, number).doc_id
-                    if self.rows.setdefault(doc_id, len(self.places)) != len(self.places):
+                    if doc_id in self.places:
                         raise InputError(f"{path}:{number}: doc_id: {doc_id!r} found a second time, ids are unique")
-                    self.places.append(place)
+                    self.places[doc_id] = place, number
                 place += len(line)
 
     def __len__(self) -> int:
         """Documents."""
-        return len(self.rows)
+        return len(self.places)
 
     def __iter__(self) -> Iterator[str]:
         """Ids, in order."""
-        return iter(self.rows)
+        return iter(self.places)
 
     def __getitem__(self, doc_id: str) -> str:
         """The text of a document."""
+        place, number = self.places[doc_id]
         with self.path.open("rb") as lines:
-            lines.seek(self.places[self.rows[doc_id]])
-            return document_text(self._parse(lines.readline(), self.rows[doc_id] + 1))
+            lines.seek(place)
+            return document_text(self._parse(lines.readline(), number))
 
     def items(self) -> ItemsView[str, str]:
         """Ids and texts, read through in one go."""

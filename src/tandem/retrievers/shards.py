@@ -1,7 +1,7 @@
 """Vectors of documents on disk: shards of a fixed number of documents, each written whole, read back as memory maps.
 
 A run that was killed goes on behind its last whole shard, and the bytes are those of a run that was not: a shard is encoded by itself.
-Memory holds one shard, whatever the corpus. Several processes each make every n-th shard.
+Memory holds one shard, whatever the corpus.
 """
 
 from __future__ import annotations
@@ -19,7 +19,6 @@ from ir_measures import ScoredDoc
 from sentence_transformers.util import maxsim
 from tqdm import tqdm
 
-from tandem.processes import is_main_process, process_count, process_number, wait_for_all
 from tandem.retrievers.retriever import vectors_of
 
 __all__ = ["Shard", "Shards", "encode_shards", "overlap", "search_shards"]
@@ -88,14 +87,11 @@ def encode_shards(model: Any, documents: Iterable[tuple[str, str]], folder: Path
         rows, number = iter(documents), 0
         with tqdm(desc="encoding", unit="document", mininterval=1.0) as bar:
             while part := list(islice(rows, shard_documents)):
-                if number % process_count() == process_number() and not (folder / f"{number:05d}.json").exists():
+                if not (folder / f"{number:05d}.json").exists():
                     _write(model, part, folder / f"{number:05d}")
                 bar.update(len(part))
                 number += 1
-        wait_for_all()
-        if is_main_process():
-            _finish(folder, number)
-        wait_for_all()
+        _finish(folder, number)
     return Shards(folder)
 
 
