@@ -23,9 +23,10 @@ import torch
 from tandem.encoders import resolve_encoder
 from tandem.formats.jsonl import write_text
 from tandem.generators.base import load_generator, resolve_generator
-from tandem.generators.ppo import PPO, Prompt
+from tandem.generators.ppo import PPO
 from tandem.generators.prompts import DEFAULT_TEMPLATE
 from tandem.generators.reward_model import load_reward_model, train_reward_model
+from tandem.generators.rollouts import Prompt
 from tandem.generators.sft import fine_tune
 from tandem.hardware import device_name, use_bf16
 from tandem.records import Document, PreferencePair
@@ -154,7 +155,7 @@ def reward_model(output: Path, documents: list[Document], queries: list[str], sc
 
 
 def ppo(output: Path, documents: list[Document], queries: list[str], scale: Scale, common: dict[str, Any], put: Put) -> None:
-    """`train_ppo`: rollouts count as time, and the tokens that are learnt from as tokens."""
+    """`improve_generator`: rollouts count as time, and the tokens that are learnt from as tokens."""
     del queries
     model, tokenizer = load_generator(str(output / "llama"), device=device_name(), bf16=common["bf16"])
     put(model, 4)
@@ -210,7 +211,7 @@ def reranker(output: Path, documents: list[Document], queries: list[str], scale:
 STAGES: dict[str, Callable[..., None]] = {
     "train_generator": fine_tuning,
     "train_reward_model": reward_model,
-    "train_ppo": ppo,
+    "improve_generator": ppo,
     "train_retriever, ColBERT": retriever("colbert"),
     "train_retriever, dense": retriever("dense"),
     "train_reranker": reranker,

@@ -34,6 +34,15 @@ QUERIES = {
 }
 
 
+def set_values(params: dict[str, Any], changes: dict[str, Any]) -> None:
+    """Put changes into values of params.yaml; what a nested section is not told to change stays."""
+    for key, value in changes.items():
+        if isinstance(value, dict) and isinstance(params.get(key), dict):
+            set_values(params[key], value)
+        else:
+            params[key] = value
+
+
 @pytest.fixture
 def corpus() -> list[Document]:
     return [Document(doc_id=doc_id, text=text) for doc_id, text in TEXTS.items()]

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import QUERIES, TEXTS
+from conftest import QUERIES, TEXTS, set_values
 from ruamel.yaml import YAML
 
 ROOT = Path(__file__).parents[1]
@@ -25,8 +25,8 @@ DATA = "--corpus corpus.jsonl --train train.jsonl --dev dev.jsonl"
 DEEPSPEED_THERE = pytest.mark.skipif(not DEEPSPEED.is_dir(), reason="`make test` installs DeepSpeed there")
 TORCHRUN = ["torch.distributed.run", "--nproc-per-node", "2", "--standalone"]
 FLAGS = {
-    "train_ppo": "--round g1 --corpus corpus.jsonl --generator generator --reward-model none --gate gate.json "
-    "--difficulty difficulty.jsonl --model model --curve curve.csv --record record.json",
+    "improve_generator": "--round g1 --corpus corpus.jsonl --generator generator --reward-model none --gate gate.json "
+    "--pairs pairs.jsonl --held-out held_out.jsonl --difficulty difficulty.jsonl --model model --curve curve.csv --record record.json",
     "generate_queries": "--round r1 --corpus corpus.jsonl --weights generator --queries queries.jsonl --record record.json",
     "train_reranker": "--name teacher --rows rows.jsonl --dev-rows dev_rows.jsonl --model model --curve curve.csv --record record.json",
     "train_generator": f"{DATA} --model model --curve curve.csv --record record.json",
@@ -94,9 +94,13 @@ def project(tiny_cross_encoder: Path, tiny_encoder: Path, tiny_generator: Path, 
         [{"query_id": n, "doc_id": n, "rank": 1, "score": 1.0, "gap": 0.0, "difficulty": i / 6} for i, n in enumerate(names)],
     )
     (tmp_path / "gate.json").write_text(json.dumps({"passed": False}))
-    params["train_ppo"].update(
-        rewards={"reward_model": 0.0, "round_trip": 1.0}, steps=3, batch_size=2, minibatch_size=2, maximum_new_tokens=6
-    )
+    improvement = {
+        "rewards": {"reward_model": 0.0, "round_trip": 1.0},
+        "ppo": {"steps": 3, "batch_size": 2, "minibatch_size": 2, "maximum_new_tokens": 6},
+        "group": {"steps": 3, "prompts_per_step": 1, "responses": 2, "updates": 1, "maximum_new_tokens": 6},
+        "dpo": {"epochs": 2},
+    }
+    set_values(params, {"improve_generator": improvement})
     params["generate_queries"].update(sampled_documents=6, queries_per_document=3, batch_size=4, maximum_new_tokens=6)
     params["train_reward_model"].update(epochs=2, minimum_pairs=2, lora={"rank": 4, "alpha": 8, "dropout": 0.0})
     return write(tmp_path, params)
@@ -121,11 +125,16 @@ def train(project: Path, stage: str, launcher: list[str], *, series: str = "loss
 
 
 def set_batch(stage: str, params: dict[str, Any], size: int) -> None:
-    (params["rerankers"]["teacher"] if stage == "train_reranker" else params[stage])["batch_size"] = size
+    own = {"train_reranker": params["rerankers"]["teacher"], "improve_generator": params["improve_generator"]["dpo"]}
+    own.get(stage, params[stage])["batch_size"] = size
 
 
 def late(params: dict[str, Any]) -> None:
     params["retriever"]["kind"] = "colbert"
+
+
+def preferences(params: dict[str, Any]) -> None:
+    params["improve_generator"]["algorithm"] = "dpo"
 
 
 def single(params: dict[str, Any]) -> None:
@@ -140,10 +149,11 @@ def single(params: dict[str, Any]) -> None:
         ("train_reranker", late),
         ("train_generator", late),
         ("train_reward_model", late),
+        ("improve_generator", preferences),
         ("train_retriever", late),
         ("train_retriever", single),
     ],
-    ids=["reranker", "sft", "reward_model", "colbert", "dense"],
+    ids=["reranker", "sft", "reward_model", "dpo", "colbert", "dense"],
 )
 def test_two_processes_learn_what_one_does(project: Path, stage: str, change: Callable[[dict[str, Any]], None]) -> None:
     from safetensors.torch import load
@@ -182,6 +192,16 @@ def test_two_processes_make_one_ppo_step(tiny_generator: Path, tmp_path: Path) -
 
 
 @pytest.mark.distributed
+@pytest.mark.parametrize("algorithm", ["rloo", "grpo"])
+def test_groups_under_two_processes(project: Path, algorithm: str) -> None:
+    """Each process writes responses of its own to prompts of its own; the documents go from easy to hard over both."""
+    params = YAML(typ="safe").load((project / "params.yaml").read_text())
+    params["improve_generator"]["algorithm"] = algorithm
+    difficulty, _ = train(write(project, params), "improve_generator", [*TORCHRUN, "-m"], series="difficulty")
+    assert difficulty == pytest.approx([0.5 / 6, 2.5 / 6, 4.5 / 6])
+
+
+@pytest.mark.distributed
 @pytest.mark.parametrize(
     "launcher",
     [
@@ -194,7 +214,7 @@ def test_two_processes_make_one_ppo_step(tiny_generator: Path, tmp_path: Path) -
 )
 def test_ppo_under_two_processes_writes_once(project: Path, launcher: list[str]) -> None:
     before = {path.name for path in project.iterdir()} | {"model", "curve.csv", "record.json", ".scratch"}
-    reward, _ = train(project, "train_ppo", launcher, series="reward")
+    reward, _ = train(project, "improve_generator", launcher, series="reward")
     assert len(reward) == 3
     assert {path.name for path in project.iterdir()} == before
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from conftest import set_values
 from ruamel.yaml import YAML
 
 ROOT = Path(__file__).parents[1]
@@ -31,7 +32,7 @@ SMALL: dict[str, Any] = {
     "train_retriever": {"steps": 8, "batch_size": 4, "evaluations": 4, "dev_documents": 20, "training_document_tokens": 48},
     "build_preferences": {"minimum_margin": 0.01},
     "train_reward_model": {"epochs": 1, "minimum_accuracy": 0.0, "minimum_pairs": 2},
-    "train_ppo": {"steps": 3, "batch_size": 8, "minibatch_size": 8, "epochs": 1, "maximum_new_tokens": 12},
+    "improve_generator": {"ppo": {"steps": 3, "batch_size": 8, "minibatch_size": 8, "epochs": 1, "maximum_new_tokens": 12}},
     "evaluate_generators": {"number": 20, "maximum_new_tokens": 12, "resamples": 200},
     "choose_champion": {"resamples": 200},
     "evaluate_reranked": {"first": 5, "resamples": 200},
@@ -66,8 +67,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         shutil.copy2(ROOT / name, folder / name)
     yaml = YAML()
     params = yaml.load((folder / "params.yaml").read_text())
-    for section, values in SMALL.items():
-        params[section].update(values)
+    set_values(params, SMALL)
     params["rerankers"]["relevance"].update(layers=1, steps=4)
     with (folder / "params.yaml").open("w") as file:
         yaml.dump(params, file)
@@ -105,7 +105,7 @@ def test_every_row_keeps_its_ranks_status_and_reason(project: Path) -> None:
 
 
 def test_ppo_started_at_its_reference_and_went_from_easy_to_hard(project: Path) -> None:
-    lines = (project / "plots/train_ppo-g2.csv").read_text().splitlines()
+    lines = (project / "plots/improve_generator-g2.csv").read_text().splitlines()
     columns = lines[0].split(",")
     rows = [dict(zip(columns, line.split(","), strict=True)) for line in lines[1:]]
     assert len(rows) == 3
@@ -168,7 +168,7 @@ def kill_when(project: Path, stage: str, seen: Any) -> None:
     [
         ("generate_queries@r1", "answers.jsonl"),
         ("train_retriever@r1", "train_retriever-r1/checkpoints/checkpoint-2/trainer_state.json"),
-        ("train_ppo@g2", "train_ppo-r1/ppo.pt"),
+        ("improve_generator@g2", "improve_generator-r1/ppo.pt"),
         # The others, as soon as their work has begun.
         ("prepare_corpus", "prepare_corpus/fingerprint"),
         ("evaluate_baselines", "evaluate_baselines/fingerprint"),
@@ -205,7 +205,7 @@ def test_a_third_round_and_a_control_run_alone(project: Path) -> None:
     ran = {line.split("'")[1] for line in output.splitlines() if line.startswith("Running stage")}
     late = {"evaluate_generators", "check_leaks", "choose_champion", "evaluate_reranked", "compare_rounds", "write_report", "sync_tracking"}
     assert ran - late == {stage for stage in ran if stage.endswith(("@r3", "@g3", "@s2"))}
-    assert {"train_ppo@g3", "train_retriever@r3", "train_retriever@s2"} <= ran
+    assert {"improve_generator@g3", "train_retriever@r3", "train_retriever@s2"} <= ran
     rows = read(project / "report/comparison.json")
     assert [row["system"] for row in rows if "+" not in row["system"]] == ["bm25", "dense", "colbert", "r0", "r1", "r2", "r3", "s2"]
     (control,) = read(project / "report/controls.json")

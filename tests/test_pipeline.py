@@ -146,7 +146,9 @@ def test_rounds_and_updates_fit(profile: Path) -> None:
 def test_files_keep_to_their_budget() -> None:
     """A stage has 60 lines; any other file has 300."""
     for path in (ROOT / "stages").glob("*.py"):
-        allowed = 300 if path.stem in {"arguments", "opening", "sections", "reranker_sections", "filter_sections"} else 60
+        allowed = (
+            300 if path.stem in {"arguments", "opening", "sections", "reranker_sections", "filter_sections", "improvement_sections"} else 60
+        )
         assert len(path.read_text().splitlines()) <= allowed, path
     for path in (ROOT / "src").rglob("*.py"):
         assert len(path.read_text().splitlines()) <= 300, path

@@ -21,7 +21,7 @@ __all__ = ["ALIAS", "ROLES", "move", "register", "versions"]
 ALIAS = "champion"
 ROLES = ("retriever", "reranker", "generator")
 FOLDERS = {"retriever": "rounds/{}/retriever", "generator": "generators/{}/model", "reranker": "models/{}"}
-TRAINERS = {"retriever": "train_retriever", "generator": "train_ppo", "reranker": "train_reranker"}
+TRAINERS = {"retriever": "train_retriever", "generator": "improve_generator", "reranker": "train_reranker"}
 VALUES = "gate.json"
 
 

@@ -11,7 +11,8 @@ import pytest
 import torch
 
 from tandem.generators.base import load_generator
-from tandem.generators.ppo import PPO, Prompt, curriculum
+from tandem.generators.ppo import PPO
+from tandem.generators.rollouts import Prompt, curriculum
 
 
 def wants_table(documents: Sequence[str], queries: Sequence[str]) -> list[float]:

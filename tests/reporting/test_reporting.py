@@ -33,7 +33,7 @@ def test_what_a_round_cost() -> None:
     records = [record("train_retriever", name) for name in ("r0", "r1", "r2")]
     records += [record("generate_queries", name) for name in ROUNDS]
     records += [record("filter_queries", name, generated=7) for name in ROUNDS]
-    records += [record("train_generator"), record("train_filter_encoder"), record("train_ppo", "r1", tag="train_ppo@g2")]
+    records += [record("train_generator"), record("train_filter_encoder"), record("improve_generator", "r1", tag="improve_generator@g2")]
     records += [record("evaluate_retriever", "r1"), record("compare_rounds")]  # measuring is no cost of training
     found = costs(records, ROUNDS, UPDATES)
     assert {name: own["minutes"] for name, own in found.items()} == {"r0": 1.0, "r1": 5.0, "r2": 9.0}
@@ -71,7 +71,7 @@ def test_bins_hold_every_query() -> None:
     [((0.1, 0.9), (0.4, 0.3), (0.5, 0.5), True), ((0.1, 0.9), (0.4, 0.5), (0.5, 0.4), True), ((0.1, 0.9), (0.4, 0.5), (0.5, 0.5), False)],
 )
 def test_a_reward_that_rises_while_quality_falls(reward: Any, round_trip: Any, dev: Any, alarm: bool) -> None:
-    ppo = record("train_ppo", "r1", tag="train_ppo@g2")
+    ppo = record("improve_generator", "r1", tag="improve_generator@g2")
     ppo["series"]["reward"] = [[i, reward[i // 5]] for i in range(10)]
     measured = [record("evaluate_retriever", name, **{"dev/ndcg_at_10": value}) for name, value in zip(ROUNDS, dev, strict=True)]
     generators = {name: {"top_10": value} for name, value in zip(("g1", "g2"), round_trip, strict=True)}

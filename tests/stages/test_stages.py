@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from conftest import set_values
 from dvc_file import stages
 from ruamel.yaml import YAML
 
@@ -23,7 +24,7 @@ ORDER = [
     *("prepare_ranking", "train_reranker"),
     *("mine_negatives_r0", "train_retriever_r0", "evaluate_retriever_r0"),
     *("generate_queries@r1", "filter_queries@r1", "select_queries@r1", "mine_negatives@r1", "train_retriever@r1", "evaluate_retriever@r1"),
-    *("score_difficulty@g2", "build_preferences@g2", "train_reward_model@g2", "train_ppo@g2"),
+    *("score_difficulty@g2", "build_preferences@g2", "train_reward_model@g2", "improve_generator@g2"),
     *("generate_queries@r2", "filter_queries@r2", "select_queries@r2", "mine_negatives@r2", "train_retriever@r2", "evaluate_retriever@r2"),
     *(
         f"{name}@s2"
@@ -43,7 +44,11 @@ SMALL: dict[str, Any] = {
     "select_queries": {"epochs": 2, "negatives": 4, "minimum_spearman": -1.0},
     "build_preferences": {"minimum_margin": 0.0},
     "train_reward_model": {"epochs": 1, "minimum_accuracy": 0.0, "minimum_pairs": 1},
-    "train_ppo": {"steps": 2, "batch_size": 4, "minibatch_size": 4, "epochs": 1, "maximum_new_tokens": 8},
+    "improve_generator": {
+        "ppo": {"steps": 2, "batch_size": 4, "minibatch_size": 4, "epochs": 1, "maximum_new_tokens": 8},
+        "group": {"steps": 2, "prompts_per_step": 2, "responses": 2, "updates": 2, "maximum_new_tokens": 8},
+        "dpo": {"batch_size": 4},
+    },
     "evaluate_generators": {"number": 6, "maximum_new_tokens": 8, "examples": 3, "resamples": 100},
     "check_leaks": {"allowed_share": 1.0},
     "choose_champion": {"resamples": 100},
@@ -73,13 +78,14 @@ def loop(
         params = yaml.load((ROOT / "params.yaml").read_text())
         params["prepare_guard"] = {"source": "beir", "path": str(collection), "near_duplicate_threshold": 0.99}
         params["prepare_corpus"] = {"source": "beir", "path": str(collection), "near_duplicate_threshold": 0.99}
-        for section, values in SMALL.items():
-            params[section].update(values)
+        set_values(params, SMALL)
         params["retriever"]["encoder"] = params["train_filter_encoder"]["encoder"] = str(tiny_encoder)
         params["train_generator"]["base"] = str(tiny_generator)
         params["rerankers"]["relevance"].update(base=str(tiny_cross_encoder), layers=1, steps=2)
         for section, values in changes.items():
-            params[section] = values if section in ("rounds", "updates") else {**params[section], **values}
+            if section in ("rounds", "updates"):
+                params[section] = {}
+            set_values(params, {section: values})
         with Path("params.yaml").open("w") as file:
             yaml.dump(params, file)
         everything = stages(Path("params.yaml"))
@@ -219,12 +225,23 @@ def test_filters_that_let_nothing_pass(loop: Callable[..., dict[str, dict[str, A
     assert table["r1"]["ndcg_at_10"] == table["r0"]["ndcg_at_10"]
 
 
+@pytest.mark.parametrize(("algorithm", "logged"), [("grpo", "undecided"), ("dpo", "held_out_accuracy")])
+def test_other_algorithms_improve_the_generator(loop: Callable[..., dict[str, dict[str, Any]]], algorithm: str, logged: str) -> None:
+    loop(improve_generator={"algorithm": algorithm, "group": {"learning_rate": 1e-2, "missing_end_penalty": 1.0}})
+    first, second = (Path(f"generators/{name}/model/weights/model.safetensors").read_bytes() for name in ("g1", "g2"))
+    assert first != second
+    record = json.loads(Path("records/r1/improve_generator-g2.json").read_text())
+    assert record["series"][logged]
+    assert record["metrics"]["reward"] is not None
+    assert Path("plots/improve_generator-g2.csv").read_text().startswith("accuracy" if algorithm == "dpo" else "difficulty")
+
+
 @pytest.mark.parametrize(("round_trip", "improves"), [(1.0, True), (0.0, False)])
 def test_a_shut_gate_stops_the_reward_model_alone(
     loop: Callable[..., dict[str, dict[str, Any]]], round_trip: float, improves: bool
 ) -> None:
-    ppo = {"rewards": {"reward_model": 1.0, "round_trip": round_trip}, "learning_rate": 1e-2}
+    ppo = {"rewards": {"reward_model": 1.0, "round_trip": round_trip}, "ppo": {"learning_rate": 1e-2}}
     with pytest.warns(UserWarning, match="did not pass its gate"):
-        loop(train_reward_model={"minimum_accuracy": 1.01}, train_ppo=ppo)
+        loop(train_reward_model={"minimum_accuracy": 1.01}, improve_generator=ppo)
     first, second = (Path(f"generators/{name}/model/weights/model.safetensors").read_bytes() for name in ("g1", "g2"))
     assert (first != second) is improves

@@ -9,7 +9,7 @@ prompts: rewards and advantages are standardised over all of them, gradients are
 from __future__ import annotations
 
 import zlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,20 +23,11 @@ from tandem.adapters import adapter_config
 from tandem.generators import ppo_math
 from tandem.generators.decoding import decode, end_tokens
 from tandem.generators.prompts import clean_query
+from tandem.generators.reward_model import Reward
+from tandem.generators.rollouts import Prompt, curriculum
 from tandem.processes import average_gradients, gather, mean_of_all, meet, process_count, process_number, sum_of_all
 
-__all__ = ["PPO", "Prompt", "Reward", "Rollout", "curriculum"]
-
-Reward = Callable[[Sequence[str], Sequence[str]], list[float]]
-
-
-@dataclass(frozen=True, slots=True)
-class Prompt:
-    """What a rollout starts from: the document for the reward, the prompt for the policy, the document's difficulty."""
-
-    document: str
-    text: str
-    difficulty: float
+__all__ = ["PPO", "Rollout"]
 
 
 @dataclass(slots=True)
@@ -52,29 +43,6 @@ class Rollout:
     advantages: Tensor
     returns: Tensor
     metrics: dict[str, float]
-
-
-def curriculum(prompts: Sequence[Prompt], *, batch_size: int, order: str, seed: int) -> Iterator[list[Prompt]]:
-    """Batches without end, in one pass after the other over the prompts.
-
-    Args:
-        prompts: of any order.
-        batch_size: prompts a batch; the last, smaller one of a pass is filled from the next pass.
-        order: ``easy_first`` (the paper's), ``hard_first`` or ``random``.
-        seed: of ``random``.
-    """
-    if order not in ("easy_first", "hard_first", "random"):
-        raise ValueError(f"train_ppo.order: {order!r} found, allowed: easy_first, hard_first, random")
-    generator = torch.Generator().manual_seed(seed)
-    waiting: list[Prompt] = []
-    while True:
-        while len(waiting) < batch_size:
-            if order == "random":
-                waiting += [prompts[i] for i in torch.randperm(len(prompts), generator=generator).tolist()]
-            else:
-                waiting += sorted(prompts, key=lambda p: p.difficulty, reverse=order == "hard_first")
-        yield waiting[:batch_size]
-        waiting = waiting[batch_size:]
 
 
 @dataclass
@@ -219,7 +187,7 @@ class PPO:
                 critic = ppo_math.value_loss(values, rollout.values[part], rollout.returns[part], mask, clip=self.value_clip)
                 loss = actor + self.value_coefficient * critic
                 if not torch.isfinite(loss):
-                    raise RuntimeError(f"PPO loss is {loss.item()}: lower train_ppo.learning_rate or check the reward")
+                    raise RuntimeError(f"PPO loss is {loss.item()}: lower improve_generator.ppo.learning_rate or check the reward")
                 self.optimizer.zero_grad(set_to_none=True)
                 (loss * _share_of_tokens(mask)).backward()
                 average_gradients(self.trained)

@@ -15,11 +15,13 @@ import torch
 from tandem.adapters import adapter_config
 from tandem.formats.checkpoints import latest_checkpoint
 from tandem.generators.base import load_generator, merge_adapter, resolve_generator, save_generator
-from tandem.generators.prompts import DEFAULT_TEMPLATE, completion_text, render_prompts
+from tandem.generators.prompts import completion_text, render_prompts
+from tandem.generators.trainers import epoch_settings, preference_rows
 from tandem.processes import gather_weights, process_count
 from tandem.records import PreferencePair
 
 __all__ = [
+    "Reward",
     "RewardFit",
     "fit_reward_model",
     "load_reward_model",
@@ -95,26 +97,20 @@ def train_reward_model(
     from datasets import Dataset
     from trl import RewardConfig, RewardTrainer
 
-    rows = _rows(pairs, tokenizer, documents, template, maximum_document_tokens)
-    steps = epochs * len(rows) / (batch_size * process_count())
+    rows = preference_rows(pairs, documents, tokenizer, template=template, maximum_document_tokens=maximum_document_tokens)
     settings = RewardConfig(
-        output_dir=str(scratch / "checkpoints"),
-        num_train_epochs=epochs,
-        per_device_train_batch_size=batch_size,
-        learning_rate=learning_rate,
-        lr_scheduler_type="cosine",
-        warmup_steps=round(steps / 10),
-        max_length=None,
+        **epoch_settings(
+            rows=len(rows),
+            epochs=epochs,
+            batch_size=batch_size,
+            learning_rate=learning_rate,
+            scratch=scratch,
+            cpu=model.device.type == "cpu",
+            bf16=bf16,
+            seed=seed,
+        ),
         center_rewards_coefficient=center_coefficient or None,
-        gradient_checkpointing=False,
-        logging_steps=max(round(steps / 30), 1),
-        save_strategy="epoch",
-        save_total_limit=1,
-        use_cpu=model.device.type == "cpu",
-        bf16=bf16,
-        dataloader_pin_memory=False,
-        seed=seed,
-        report_to=[],
+        logging_steps=max(round(epochs * len(rows) / (batch_size * process_count()) / 30), 1),
     )
     torch.manual_seed(seed)
     trainer = RewardTrainer(
@@ -181,26 +177,6 @@ def pair_accuracy(pairs: Sequence[PreferencePair], documents: Mapping[str, str],
 
 def _win(a: float, b: float) -> float:
     return 1.0 if a > b else 0.5 if a == b else 0.0
-
-
-def _rows(
-    pairs: Sequence[PreferencePair], tokenizer: Any, documents: Mapping[str, str], template: str, maximum_tokens: int
-) -> list[dict[str, str]]:
-    prompts = render_prompts(
-        [documents[pair.doc_id] for pair in pairs],
-        [""] * len(pairs),
-        tokenizer,
-        template=template or DEFAULT_TEMPLATE,
-        maximum_document_tokens=maximum_tokens,
-    )
-    return [
-        {
-            "prompt": prompt,
-            "chosen": completion_text(pair.chosen, tokenizer),
-            "rejected": completion_text(pair.rejected, tokenizer),
-        }
-        for prompt, pair in zip(prompts, pairs, strict=True)
-    ]
 
 
 def fit_reward_model(

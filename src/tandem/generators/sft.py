@@ -15,7 +15,8 @@ from tandem.formats.checkpoints import latest_checkpoint
 from tandem.generators.base import load_generator, merge_adapter, save_generator
 from tandem.generators.keywords import content_words, document_frequencies, draw_keywords
 from tandem.generators.prompts import completion_text, render_prompts
-from tandem.processes import gather_weights, process_count
+from tandem.generators.trainers import epoch_settings
+from tandem.processes import gather_weights
 from tandem.records import Document, LabelledPair, document_text
 
 __all__ = ["FineTuned", "fine_tune", "fine_tune_on_pairs", "supervised_rows"]
@@ -97,18 +98,23 @@ def fine_tune(
         seed: of order, dropout and the adapter's start.
     """
     from datasets import Dataset
-    from trl import SFTTrainer
+    from trl import SFTConfig, SFTTrainer
 
-    settings = _settings(
-        epochs=epochs,
-        batch_size=batch_size,
-        learning_rate=learning_rate,
-        rows=len(rows),
-        evaluate=bool(dev_rows),
-        folder=scratch / "checkpoints",
-        cpu=model.device.type == "cpu",
-        bf16=bf16,
-        seed=seed,
+    settings = SFTConfig(
+        **epoch_settings(
+            rows=len(rows),
+            epochs=epochs,
+            batch_size=batch_size,
+            learning_rate=learning_rate,
+            scratch=scratch,
+            cpu=model.device.type == "cpu",
+            bf16=bf16,
+            seed=seed,
+        ),
+        per_device_eval_batch_size=batch_size,
+        packing=False,
+        logging_steps=1,
+        eval_strategy="epoch" if dev_rows else "no",
     )
     torch.manual_seed(seed)
     trainer = SFTTrainer(
@@ -129,34 +135,6 @@ def fine_tune(
         [(row["step"], row["loss"]) for row in history if "loss" in row],
         [(row["step"], row["eval_loss"]) for row in history if "eval_loss" in row],
         difference,
-    )
-
-
-def _settings(
-    *, epochs: float, batch_size: int, learning_rate: float, rows: int, evaluate: bool, folder: Path, cpu: bool, bf16: bool, seed: int
-) -> Any:
-    from trl import SFTConfig
-
-    return SFTConfig(
-        output_dir=str(folder),
-        num_train_epochs=epochs,
-        per_device_train_batch_size=batch_size,
-        per_device_eval_batch_size=batch_size,
-        learning_rate=learning_rate,
-        lr_scheduler_type="cosine",
-        warmup_steps=round(epochs * rows / (batch_size * process_count()) / 10),
-        max_length=None,
-        packing=False,
-        gradient_checkpointing=False,
-        logging_steps=1,
-        eval_strategy="epoch" if evaluate else "no",
-        save_strategy="epoch",
-        save_total_limit=1,
-        use_cpu=cpu,
-        bf16=bf16,
-        dataloader_pin_memory=False,
-        seed=seed,
-        report_to=[],
     )
 
 

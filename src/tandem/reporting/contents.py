@@ -39,7 +39,7 @@ def costs(
     def of_generator(name: str) -> dict[str, float]:
         if name not in updates:
             return {"train_generator": spent(["train_generator"], "")}
-        learnt = ["score_difficulty", "build_preferences", "train_reward_model", "train_ppo"]
+        learnt = ["score_difficulty", "build_preferences", "train_reward_model", "improve_generator"]
         entry = updates[name]
         return {**of_generator(entry["base"]), **of_round(entry["round"]), name: spent(learnt, name)}
 
@@ -61,7 +61,7 @@ def costs(
 
 
 def _update_of(item: Record, updates: Mapping[str, Any]) -> str:
-    """The update that a record belongs to: DVC's stage name says it (``train_ppo@g2``)."""
+    """The update that a record belongs to: DVC's stage name says it (``improve_generator@g2``)."""
     name = str(item["tags"].get("dvc.stage", "")).partition("@")[2]
     return name if name in updates else ""
 
@@ -131,7 +131,7 @@ def reward_alarms(
         rounds: the pipeline's.
         updates: the pipeline's.
     """
-    rewards = {_update_of(r, updates): r["series"].get("reward", []) for r in records if r["stage"] == "train_ppo"}
+    rewards = {_update_of(r, updates): r["series"].get("reward", []) for r in records if r["stage"] == "improve_generator"}
     dev = {r["round"]: r["metrics"].get("dev/ndcg_at_10") for r in records if r["stage"] == "evaluate_retriever"}
 
     def quality(generator: str) -> float | None:

@@ -38,7 +38,7 @@ def gather(paths: Mapping[str, Path], *, examples: int, rounds: Names, updates: 
     ladder = [row | spent.get(row["system"], nothing) for row in _json(paths["comparison"])]
     queries = {name: read_records(paths["rounds"] / name / "selected.jsonl", PseudoQuery) for name in rounds}
     difficulty = {name: read_records(paths["generators"] / name / "difficulty.jsonl", Difficulty) for name in updates}
-    ppo = {r["tags"].get("dvc.stage", "").partition("@")[2] or "update": r for r in records if r["stage"] == "train_ppo"}
+    ppo = {r["tags"].get("dvc.stage", "").partition("@")[2] or "update": r for r in records if r["stage"] == "improve_generator"}
     written = {f"{name}, generated": rows for name, rows in queries.items()}
     kept = {f"{name}, kept": [row for row in rows if row.status == "kept"] for name, rows in queries.items()}
     real = read_records(paths["dev"], LabelledPair)

@@ -1,36 +1,35 @@
-"""Improve the generator with PPO on round trip and reward model, documents easy to hard; a shut gate leaves the model out."""
+"""Improve the generator: PPO, RLOO or GRPO on round trip and reward model, documents easy to hard, or DPO on preference pairs."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
+from stages.improvement_sections import ImprovementParams
 from stages.opening import open_stage, run
-from stages.ppo_sections import PPOParams, RewardWeights
 from stages.sections import PromptParams
 from tandem.feedback.difficulty import document_difficulty
 from tandem.filters.reward import round_trip_reward
 from tandem.formats.jsonl import read_records
 from tandem.formats.tables import write_table
-from tandem.generators.reinforce import improve_generator, mean_of_last
-from tandem.hardware import device_name
+from tandem.generators.improvement import improve_generator, mean_of_last
+from tandem.hardware import Precision, device_name, use_bf16
 from tandem.model_folders import save_model_folder, serving_code
-from tandem.records import Difficulty, Document, document_text
+from tandem.records import Difficulty, Document, PreferencePair, document_text
 from tandem.retrievers.bm25 import Index
 
 
-class Params(PPOParams):
-    """What PPO maximises; the rest is PPO's own."""
+class Params(ImprovementParams):
+    """What is maximised and how, and the prompt that it is done with."""
 
-    rewards: RewardWeights
     prompt: PromptParams
-    seed: int
+    precision: Precision
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Read generator, reward model, gate, corpus and difficulty; write the merged generator and the metrics of each step."""
-    reads, writes = "corpus generator reward_model gate difficulty", "model curve"
+    """Read generator, reward model, gate, pairs, corpus and difficulty; write the merged generator and the metrics of each step."""
+    reads, writes = "corpus generator reward_model gate pairs held_out difficulty", "model curve"
     with (
-        open_stage("train_ppo", Params, argv, reads=reads, writes=writes, words="round") as (paths, params, tracked, scratch),
+        open_stage("improve_generator", Params, argv, reads=reads, writes=writes, words="round") as (paths, params, tracked, scratch),
         save_model_folder(paths.model, serving_code("generator_model")) as weights,
     ):
         corpus = read_records(paths.corpus, Document)
@@ -39,19 +38,21 @@ def main(argv: Sequence[str] | None = None) -> None:
             paths.generator,
             paths.reward_model,
             paths.gate,
+            read_records(paths.pairs, PreferencePair),
+            read_records(paths.held_out, PreferencePair),
             texts,
             document_difficulty(read_records(paths.difficulty, Difficulty)),
             weights,
-            round_trip=round_trip_reward(corpus, Index(texts).search) if params.rewards.round_trip else None,
-            **params.model_dump(exclude={"prompt"}),
-            **params.prompt.model_dump(),
+            round_trip=round_trip_reward(corpus, Index(texts).search) if params.needs_round_trip() else None,
+            **params.model_dump(exclude={"precision"}),
             scratch=scratch,
             device=device_name(),
+            bf16=use_bf16(params.precision),
         )
         columns = sorted({key for row in history for key in row} | {"step"})
         write_table(paths.curve, history, columns)
         for key in columns:
-            tracked.log_series(key, [(int(row["step"]), row[key]) for row in history])
+            tracked.log_series(key, [(int(row["step"]), row[key]) for row in history if key in row])
         tracked.log(mean_of_last(history))
 
 

@@ -1,0 +1,81 @@
+"""What policy optimisation rolls out: prompts with their documents, in the order of their difficulty, and the reward of what comes back."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from tandem.generators.keywords import content_words, document_frequencies, draw_keywords
+from tandem.generators.prompts import render_prompts
+from tandem.generators.reward_model import Reward
+
+__all__ = ["Prompt", "curriculum", "plan_rollouts", "weighted_sum"]
+
+
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    """What a rollout starts from: the document for the reward, the prompt for the policy, the document's difficulty."""
+
+    document: str
+    text: str
+    difficulty: float
+
+
+def plan_rollouts(
+    documents: Mapping[str, str],
+    difficulty: Mapping[str, float],
+    tokenizer: Any,
+    *,
+    template: str,
+    maximum_document_tokens: int,
+    keywords: int,
+    seed: int,
+) -> list[Prompt]:
+    """One prompt for each document that has a difficulty, with keywords drawn as sampling draws them."""
+    rng = random.Random(f"rollouts:{seed}")
+    frequencies = document_frequencies(documents.values())
+    doc_ids = sorted(difficulty)
+    words = []
+    for doc_id in doc_ids:
+        number = rng.randint(1, keywords) if keywords else 0
+        words.append(", ".join(draw_keywords(content_words(documents[doc_id]), frequencies, number=number, rng=rng)))
+    texts = [documents[doc_id] for doc_id in doc_ids]
+    prompts = render_prompts(texts, words, tokenizer, template=template, maximum_document_tokens=maximum_document_tokens)
+    return [Prompt(text, prompt, difficulty[doc_id]) for text, prompt, doc_id in zip(texts, prompts, doc_ids, strict=True)]
+
+
+def curriculum(prompts: Sequence[Prompt], *, batch_size: int, order: str, seed: int) -> Iterator[list[Prompt]]:
+    """Batches without end, in one pass after the other over the prompts.
+
+    Args:
+        prompts: of any order.
+        batch_size: prompts a batch; the last, smaller one of a pass is filled from the next pass.
+        order: ``easy_first`` (the paper's), ``hard_first`` or ``random``.
+        seed: of ``random``.
+    """
+    if order not in ("easy_first", "hard_first", "random"):
+        raise ValueError(f"improve_generator.order: {order!r} found, allowed: easy_first, hard_first, random")
+    generator = torch.Generator().manual_seed(seed)
+    waiting: list[Prompt] = []
+    while True:
+        while len(waiting) < batch_size:
+            if order == "random":
+                waiting += [prompts[i] for i in torch.randperm(len(prompts), generator=generator).tolist()]
+            else:
+                waiting += sorted(prompts, key=lambda p: p.difficulty, reverse=order == "hard_first")
+        yield waiting[:batch_size]
+        waiting = waiting[batch_size:]
+
+
+def weighted_sum(parts: Sequence[tuple[float, Reward]]) -> Reward:
+    """One reward of several with their weights."""
+
+    def reward(documents: Sequence[str], queries: Sequence[str]) -> list[float]:
+        scores = [[weight * value for value in part(documents, queries)] for weight, part in parts]
+        return [sum(own) for own in zip(*scores, strict=True)]
+
+    return reward

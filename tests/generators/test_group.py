@@ -1,0 +1,103 @@
+"""RLOO and GRPO on a toy: learn a reward, visit easy documents first, penalise what does not end, resume exactly."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from tandem.generators.base import load_generator
+from tandem.generators.group import optimise_in_groups
+from tandem.generators.rollouts import Prompt
+
+
+def wants_table(documents: Sequence[str], queries: Sequence[str]) -> list[float]:
+    """1 where the query says 'table' (1 word of 60), so an untrained policy rarely earns it."""
+    assert len(documents) == len(queries)
+    return [float("table" in query.split()) for query in queries]
+
+
+def prompts(number: int = 8) -> list[Prompt]:
+    return [Prompt(f"document {i}", "Document: sort the rows\nKeywords: \nQuery:", i / number) for i in reversed(range(number))]
+
+
+def optimise(folder: Path, scratch: Path, algorithm: str, **changes: Any) -> tuple[Any, list[dict[str, float]]]:
+    model, tokenizer = load_generator(str(folder))
+    settings: dict[str, Any] = {
+        "order": "easy_first",
+        "steps": 4,
+        "prompts_per_step": 2,
+        "responses": 16,
+        "updates": 2,
+        "learning_rate": 1e-2,
+        "kl_coefficient": 0.0,
+        "clip": 0.2,
+        "temperature": 1.0,
+        "maximum_new_tokens": 6,
+        "missing_end_penalty": 0.0,
+        "maximum_gradient_norm": 1.0,
+        "lora_rank": 8,
+        "lora_alpha": 16,
+        "bf16": False,
+        "seed": 3,
+    }
+    values = {**settings, **changes}
+    return optimise_in_groups(model, tokenizer, prompts(), wants_table, algorithm=algorithm, scratch=scratch, **values)
+
+
+@pytest.mark.parametrize("algorithm", ["rloo", "grpo"])
+def test_learns_a_toy_reward(tiny_generator: Path, tmp_path: Path, algorithm: str) -> None:
+    _, history = optimise(tiny_generator, tmp_path, algorithm, steps=30)
+    assert len(history) == 30
+    assert history[0]["reward"] < 0.4
+    assert sum(row["reward"] for row in history[-5:]) / 5 > 0.8
+    assert all(0 <= row["undecided"] <= 1 and 0 <= row["ended"] <= 1 for row in history)
+
+
+@pytest.mark.parametrize(
+    ("order", "visited"), [("easy_first", [1, 5, 9, 13]), ("hard_first", [13, 9, 5, 1])], ids=["easy_first", "hard_first"]
+)
+def test_documents_are_visited_in_order(tiny_generator: Path, tmp_path: Path, order: str, visited: list[int]) -> None:
+    _, history = optimise(tiny_generator, tmp_path, "rloo", order=order, responses=2)
+    assert [row["difficulty"] * 16 for row in history] == pytest.approx(visited)
+    assert [row["step"] for row in history] == [1, 2, 3, 4]
+
+
+def test_a_response_that_does_not_end_earns_less(tiny_generator: Path, tmp_path: Path) -> None:
+    """The reward is 0 for all of them here, so what is learnt is to end."""
+    _, free = optimise(tiny_generator, tmp_path / "a", "rloo", steps=20, missing_end_penalty=0.0, maximum_new_tokens=4)
+    _, told = optimise(tiny_generator, tmp_path / "b", "rloo", steps=20, missing_end_penalty=5.0, maximum_new_tokens=4)
+    ended = [sum(row["ended"] for row in history[-5:]) / 5 for history in (free, told)]
+    assert ended[1] > max(0.8, ended[0] + 0.1)
+    assert told[0]["reward"] >= 0  # logged without the penalty
+
+
+def test_the_kl_holds_the_policy_back(tiny_generator: Path, tmp_path: Path) -> None:
+    _, history = optimise(tiny_generator, tmp_path, "rloo", kl_coefficient=0.1)
+    assert abs(history[0]["kl"]) < 1e-4
+    _, without = optimise(tiny_generator, tmp_path / "b", "rloo")
+    assert "kl" not in without[0]
+
+
+@pytest.mark.parametrize("algorithm", ["rloo", "grpo"])
+def test_resumed_equals_uninterrupted(tiny_generator: Path, tmp_path: Path, algorithm: str) -> None:
+    whole, rows = optimise(tiny_generator, tmp_path / "a", algorithm)
+
+    def dies(documents: Sequence[str], queries: Sequence[str]) -> list[float]:
+        calls.append(1)
+        if len(calls) == 3:
+            raise KeyboardInterrupt
+        return wants_table(documents, queries)
+
+    calls: list[int] = []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(optimise.__globals__, "wants_table", dies)
+        with pytest.raises(KeyboardInterrupt):
+            optimise(tiny_generator, tmp_path / "b", algorithm)
+    resumed, again = optimise(tiny_generator, tmp_path / "b", algorithm)
+    assert [row["reward"] for row in again] == [row["reward"] for row in rows]
+    first, second = ({name: p for name, p in model.named_parameters() if p.requires_grad} for model in (whole, resumed))
+    assert all(torch.equal(first[name], second[name]) for name in first)
