@@ -12,8 +12,9 @@ from stages.sections import PromptParams
 from tandem.evaluation.leaks import check_all, raise_leaks, to_markdown
 from tandem.formats.beir import read_qrels
 from tandem.formats.jsonl import read_records, write_json
+from tandem.formats.texts import CorpusFile
 from tandem.params import Section
-from tandem.records import Document, LabelledPair, PseudoQuery, Query
+from tandem.records import LabelledPair, PseudoQuery, Query
 
 
 class Params(Section):
@@ -34,7 +35,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     reads, writes = "corpus train dev test rounds", "findings"
     with open_stage("check_leaks", Params, argv, reads=reads, writes=writes) as (paths, params, tracked, _):
         findings = check_all(
-            read_records(paths.corpus, Document),
+            CorpusFile(paths.corpus),
             read_records(paths.train, LabelledPair),
             read_records(paths.dev, LabelledPair),
             {query.query_id: query.text for query in read_records(paths.test / "queries.jsonl", Query)},

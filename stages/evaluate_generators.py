@@ -11,9 +11,10 @@ from tandem.evaluation.generators import COLUMNS, compare_generators, describe_r
 from tandem.filters.round_trip import ranks_of_pairs
 from tandem.formats.jsonl import read_records, write_json, write_text
 from tandem.formats.tables import write_table
+from tandem.formats.texts import CorpusFile
 from tandem.generators.trial import write_trials
 from tandem.hardware import device_name
-from tandem.records import Document, LabelledPair, PseudoQuery, document_text
+from tandem.records import LabelledPair, PseudoQuery
 from tandem.retrievers.bm25 import Index
 
 
@@ -35,14 +36,14 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Read corpus, dev pairs, filtered queries and generators; write the table and the report."""
     reads, writes = "corpus dev rounds generators", "metrics table text values"
     with open_stage("evaluate_generators", Params, argv, reads=reads, writes=writes, words="base") as (paths, params, tracked, _):
-        corpus, real = read_records(paths.corpus, Document), read_records(paths.dev, LabelledPair)
+        corpus, real = CorpusFile(paths.corpus), read_records(paths.dev, LabelledPair)
         rounds = {name: read_records(paths.rounds / name / "queries.jsonl", PseudoQuery) for name in params.rounds}
         folders = {name: str(paths.generators / name / "model/weights") for name in ["g1", *params.updates]}
         sampling = params.model_dump(include={*SamplingParams.model_fields, "number", "seed", "prompt"})
         seen = {row.doc_id for rows in rounds.values() for row in rows}
         trials = write_trials({"base": paths.base, **folders}, corpus, seen=seen, device=device_name(), **sampling)
         parents = {"g1": "base", **{name: update["base"] for name, update in params.updates.items()}}
-        ranks = partial(ranks_of_pairs, corpus, search=Index({d.doc_id: document_text(d) for d in corpus}).search)
+        ranks = partial(ranks_of_pairs, corpus, search=Index(corpus.texts).search)
         rows, values = compare_generators(trials, real, ranks, parents=parents, resamples=params.resamples, seed=params.seed)
         write_json(paths.metrics, {row["generator"]: {key: row[key] for key in row if key != "generator"} for row in rows})
         write_json(paths.values, values)

@@ -9,9 +9,10 @@ from tandem.evaluation.fusion import choose_weight, interpolate
 from tandem.evaluation.measures import measure_runs
 from tandem.formats.beir import read_qrels
 from tandem.formats.jsonl import read_records, write_json
+from tandem.formats.texts import TextFile
 from tandem.hardware import Precision, device_name, use_bf16
 from tandem.params import Section
-from tandem.records import Document, LabelledPair, Query, document_text
+from tandem.records import LabelledPair, Query
 from tandem.rerankers.reranker import Reranker
 from tandem.retrievers.bm25 import Index
 
@@ -31,7 +32,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Read corpus, test set and model; write mean and per-query measures of BM25 and of the reranker over it."""
     reads, writes = "corpus dev test weights", "metrics per_query"
     with open_stage("evaluate_reranker", Params, argv, reads=reads, writes=writes, words="name") as (paths, params, tracked, _):
-        documents = {document.doc_id: document_text(document) for document in read_records(paths.corpus, Document)}
+        documents = TextFile(paths.corpus)
         queries = {query.query_id: query.text for query in read_records(paths.test / "queries.jsonl", Query)}
         dev = read_records(paths.dev, LabelledPair)
         own = {pair.query_id: pair.text for pair in dev}

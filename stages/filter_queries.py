@@ -10,8 +10,9 @@ from stages.opening import open_stage, run
 from tandem.filters.chain import Rule, filter_and_rate
 from tandem.formats.jsonl import read_records, write_json, write_records
 from tandem.formats.tables import write_table
+from tandem.formats.texts import CorpusFile
 from tandem.hardware import Precision, device_name, use_bf16
-from tandem.records import Document, LabelledPair, PseudoQuery
+from tandem.records import LabelledPair, PseudoQuery
 from tandem.rerankers.judge import load_judge
 from tandem.retrievers.filter_runs import FilterRuns
 
@@ -32,7 +33,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Read queries, corpus, dev pairs and the dense filter; write all rows with status, the funnel and the keep rates."""
     reads, writes = "corpus dev queries encoder vectors reranker", "filtered funnel metrics"
     with open_stage("filter_queries", Params, argv, reads=reads, writes=writes, words="round") as (paths, params, tracked, _):
-        corpus, device, wanted = read_records(paths.corpus, Document), device_name(), params.keep_relevant.model_dump()
+        corpus, device, wanted = CorpusFile(paths.corpus), device_name(), params.keep_relevant.model_dump()
         own = params.model_dump(include=set(FilterRunParams.model_fields))
         runs = FilterRuns(corpus, paths.encoder, paths.vectors, device=device, seed=params.seed, **own)
         judge = partial(load_judge, trained=paths.reranker, device=device, bf16=use_bf16(params.precision))

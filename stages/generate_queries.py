@@ -8,13 +8,13 @@ from typing import Any, Literal
 
 from stages.opening import open_stage, run
 from stages.sections import PromptParams, SamplingParams
-from tandem.formats.jsonl import read_records, write_records
+from tandem.formats.jsonl import write_records
+from tandem.formats.texts import CorpusFile
 from tandem.generators.imported import import_queries
 from tandem.generators.sampling import sample_rows, summarise
 from tandem.generators.served import Server, served_rows
 from tandem.hardware import device_name
 from tandem.processes import is_main_process
-from tandem.records import Document
 from tandem.scratch import folder_identity
 
 CACHE = Path(".scratch/answers.jsonl")
@@ -37,7 +37,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Read corpus and generator, write one row for each query."""
     reads, writes = "corpus weights", "queries"
     with open_stage("generate_queries", Params, argv, reads=reads, writes=writes, words="round") as (paths, params, tracked, _):
-        documents = read_records(paths.corpus, Document)
+        documents = CorpusFile(paths.corpus)
         plan: dict[str, Any] = {"prefix": paths.round, **params.model_dump(include={"sampled_documents", "queries_per_document", "seed"})}
         sampling = params.model_dump(include=set(SamplingParams.model_fields) - {"queries_per_document"})
         whole, counts = {**plan, **params.prompt.model_dump()}, dict[str, float]()

@@ -11,10 +11,11 @@ from tandem.feedback.difficulty import document_difficulty
 from tandem.filters.reward import round_trip_reward
 from tandem.formats.jsonl import read_records
 from tandem.formats.tables import write_table
+from tandem.formats.texts import CorpusFile
 from tandem.generators.improvement import improve_generator, mean_of_last
 from tandem.hardware import Precision, device_name, use_bf16
 from tandem.model_folders import save_model_folder, serving_code
-from tandem.records import Difficulty, Document, PreferencePair, document_text
+from tandem.records import Difficulty, PreferencePair
 from tandem.retrievers.bm25 import Index
 
 
@@ -32,18 +33,17 @@ def main(argv: Sequence[str] | None = None) -> None:
         open_stage("improve_generator", Params, argv, reads=reads, writes=writes, words="round") as (paths, params, tracked, scratch),
         save_model_folder(paths.model, serving_code("generator_model")) as weights,
     ):
-        corpus = read_records(paths.corpus, Document)
-        texts = {document.doc_id: document_text(document) for document in corpus}
+        corpus = CorpusFile(paths.corpus)
         history = improve_generator(
             paths.generator,
             paths.reward_model,
             paths.gate,
             read_records(paths.pairs, PreferencePair),
             read_records(paths.held_out, PreferencePair),
-            texts,
+            corpus.texts,
             document_difficulty(read_records(paths.difficulty, Difficulty)),
             weights,
-            round_trip=round_trip_reward(corpus, Index(texts).search) if params.needs_round_trip() else None,
+            round_trip=round_trip_reward(corpus, Index(corpus.texts).search) if params.needs_round_trip() else None,
             **params.model_dump(exclude={"precision"}),
             scratch=scratch,
             device=device_name(),

@@ -9,8 +9,9 @@ from stages.filter_sections import MiningParams, RelevanceParams
 from stages.opening import open_stage, run
 from stages.sections import RetrieverParams
 from tandem.formats.jsonl import read_records, write_records
+from tandem.formats.texts import CorpusFile
 from tandem.hardware import Precision, device_name, use_bf16
-from tandem.records import Document, LabelledPair, PseudoQuery
+from tandem.records import LabelledPair, PseudoQuery
 from tandem.rerankers.judge import load_judge
 from tandem.retrievers.filter_runs import FilterRuns
 from tandem.retrievers.hard_negatives import mine_rows
@@ -30,7 +31,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Read corpus, pairs and queries, write a row for each query text."""
     reads, writes = "corpus train previous_queries queries encoder vectors reranker", "negatives"
     with open_stage("mine_negatives", Params, argv, reads=reads, writes=writes, words="round") as (paths, params, tracked, _):
-        corpus, pairs = read_records(paths.corpus, Document), [(p.text, p.doc_id) for p in read_records(paths.train, LabelledPair)]
+        corpus, pairs = CorpusFile(paths.corpus), [(p.text, p.doc_id) for p in read_records(paths.train, LabelledPair)]
         for path in sorted({paths.previous_queries, paths.queries}):
             pairs += [(row.text, row.doc_id) for row in read_records(path, PseudoQuery) if row.status == "kept"]
         device, bf16 = device_name(), use_bf16(params.precision)

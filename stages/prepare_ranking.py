@@ -8,8 +8,9 @@ from typing import Any
 
 from stages.opening import open_stage, run
 from tandem.formats.jsonl import read_records, write_records
+from tandem.formats.texts import CorpusFile
 from tandem.params import Section
-from tandem.records import Document, LabelledPair, document_text, group_numbers
+from tandem.records import LabelledPair, group_numbers
 from tandem.rerankers.ranking_data import build_rows, queries_of, relevant_of
 from tandem.retrievers.bm25 import Index
 from tandem.retrievers.hard_negatives import mine_negatives
@@ -38,8 +39,8 @@ def main(argv: Sequence[str] | None = None) -> None:
         tracked,
         _scratch,
     ):
-        corpus = read_records(paths.corpus, Document)
-        texts, groups = {document.doc_id: document_text(document) for document in corpus}, group_numbers(corpus)
+        corpus = CorpusFile(paths.corpus)
+        texts, groups = corpus.texts, group_numbers(corpus)
         search = Index(texts).search
         train, dev = read_records(paths.train, LabelledPair), read_records(paths.dev, LabelledPair)
         mine = partial(mine_negatives, groups=groups, seed=params.seed)

@@ -8,9 +8,10 @@ from stages.opening import open_stage, run
 from tandem.feedback.difficulty import Mode, best_competitors, score_difficulty, summarise
 from tandem.filters.round_trip import document_ranks
 from tandem.formats.jsonl import read_records, write_records
+from tandem.formats.texts import CorpusFile
 from tandem.hardware import device_name
 from tandem.params import Section
-from tandem.records import Document, PseudoQuery, document_text, group_numbers
+from tandem.records import PseudoQuery, group_numbers
 from tandem.retrievers.retriever import count_tokens, load_retriever, search
 
 
@@ -28,12 +29,12 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Read queries, corpus and retriever, write one row for each kept query."""
     reads, writes = "corpus queries weights", "difficulty"
     with open_stage("score_difficulty", Params, argv, reads=reads, writes=writes, words="round") as (paths, params, tracked, _):
-        corpus = read_records(paths.corpus, Document)
-        texts, groups = {d.doc_id: document_text(d) for d in corpus}, group_numbers(corpus)
+        corpus = CorpusFile(paths.corpus)
         kept = [row for row in read_records(paths.queries, PseudoQuery) if row.status == "kept"]
         queries, targets = {row.query_id: row.text for row in kept}, {row.query_id: row.doc_id for row in kept}
         model = load_retriever(paths.weights, device=device_name())
-        ranked = search(model, texts, queries, depth=params.depth, chunk_documents=params.chunk_documents)
+        ranked = search(model, corpus.texts, queries, depth=params.depth, chunk_documents=params.chunk_documents)
+        groups = group_numbers(corpus)
         rows = score_difficulty(
             targets,
             document_ranks(targets, ranked, groups),

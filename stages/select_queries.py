@@ -10,9 +10,10 @@ from pydantic import Field
 from stages.opening import open_stage, run
 from tandem.filters.informative import Mode, informative_queries
 from tandem.formats.jsonl import read_records, write_json, write_records
+from tandem.formats.texts import CorpusFile
 from tandem.hardware import device_name
 from tandem.params import Section
-from tandem.records import Document, PseudoQuery
+from tandem.records import PseudoQuery
 from tandem.retrievers.query_loss import QueryLoss
 from tandem.retrievers.retriever import load_retriever
 
@@ -47,8 +48,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     reads, writes = "corpus queries weights", "selected metrics"
     with open_stage("select_queries", Params, argv, reads=reads, writes=writes, words="round") as (paths, params, tracked, _):
         model = load_retriever(paths.weights, device=device_name()) if params.mode not in ("off", "random") else None
-        settings = params.model_dump(include={"negatives", "temperature", "seed"})
-        loss = QueryLoss(model, read_records(paths.corpus, Document), **settings)
+        loss = QueryLoss(model, CorpusFile(paths.corpus), **params.model_dump(include={"negatives", "temperature", "seed"}))
         own = params.model_dump(exclude={"negatives", "temperature"})
         rows, measures = informative_queries(read_records(paths.queries, PseudoQuery), loss.losses, loss.vectors, **own)
         write_records(paths.selected, rows)

@@ -9,8 +9,9 @@ from stages.sections import ContrastiveParams
 from tandem.evaluation.measures import ndcg_at_10
 from tandem.formats.arrays import write_array
 from tandem.formats.jsonl import read_records
+from tandem.formats.texts import CorpusFile
 from tandem.hardware import device_name, use_bf16
-from tandem.records import Document, LabelledPair
+from tandem.records import LabelledPair
 from tandem.retrievers.bi_encoder import train_bi_encoder
 
 
@@ -29,7 +30,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     reads, writes = "corpus train dev", "model vectors"
     with open_stage("train_filter_encoder", Params, argv, reads=reads, writes=writes) as (paths, params, tracked, scratch):
         trained, vectors = train_bi_encoder(
-            read_records(paths.corpus, Document),
+            CorpusFile(paths.corpus),
             read_records(paths.train, LabelledPair),
             read_records(paths.dev, LabelledPair),
             paths.model,

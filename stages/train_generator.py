@@ -9,11 +9,12 @@ from stages.sections import PromptParams
 from tandem.adapters import Lora
 from tandem.formats.jsonl import read_records
 from tandem.formats.tables import write_curve
+from tandem.formats.texts import CorpusFile
 from tandem.generators.sft import fine_tune_on_pairs
 from tandem.hardware import Precision, device_name, use_bf16
 from tandem.model_folders import save_model_folder, serving_code
 from tandem.params import Section
-from tandem.records import Document, LabelledPair
+from tandem.records import LabelledPair
 
 
 class Params(Section):
@@ -38,7 +39,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         save_model_folder(paths.model, serving_code("generator_model")) as weights,
     ):
         fitted = fine_tune_on_pairs(
-            read_records(paths.corpus, Document),
+            CorpusFile(paths.corpus),
             read_records(paths.train, LabelledPair),
             read_records(paths.dev, LabelledPair),
             weights,

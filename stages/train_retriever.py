@@ -10,9 +10,10 @@ from stages.sections import RetrieverParams
 from tandem.evaluation.measures import ndcg_at_10
 from tandem.formats.jsonl import read_records
 from tandem.formats.tables import write_curve
+from tandem.formats.texts import CorpusFile
 from tandem.hardware import device_name, use_bf16
 from tandem.model_folders import save_model_folder, serving_code
-from tandem.records import Document, LabelledPair, PseudoQuery, RankingRow
+from tandem.records import LabelledPair, PseudoQuery, RankingRow
 from tandem.retrievers.rounds import train_round
 
 
@@ -31,7 +32,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         save_model_folder(paths.model, serving_code("retriever_model")) as weights,
     ):
         trained, sizes = train_round(
-            read_records(paths.corpus, Document),
+            CorpusFile(paths.corpus),
             read_records(paths.train, LabelledPair),
             read_records(paths.dev, LabelledPair),
             [read_records(path, PseudoQuery) for path in sorted({paths.previous_queries, paths.queries})],

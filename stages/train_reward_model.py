@@ -9,10 +9,11 @@ from stages.sections import PromptParams
 from tandem.adapters import Lora
 from tandem.formats.jsonl import read_records, write_json
 from tandem.formats.tables import write_curve
+from tandem.formats.texts import TextFile
 from tandem.generators.reward_model import fit_reward_model
 from tandem.hardware import Precision, device_name, use_bf16
 from tandem.params import Section
-from tandem.records import Document, PreferencePair, document_text
+from tandem.records import PreferencePair
 
 
 class Params(Section):
@@ -24,9 +25,8 @@ class Params(Section):
     center_coefficient: float
     """keeps scores centred"""
     minimum_accuracy: float
-    """on held-out pairs; below it PPO leaves the generator as it is"""
     minimum_pairs: int
-    """training pairs below which there is nothing to learn from"""
+    """on held-out pairs, and how many training pairs; below either the reward model does not count"""
     lora: Lora
     prompt: PromptParams
     precision: Precision
@@ -41,7 +41,7 @@ def main(argv: Sequence[str] | None = None) -> None:
             paths.generator,
             read_records(paths.pairs, PreferencePair),
             read_records(paths.held_out, PreferencePair),
-            {document.doc_id: document_text(document) for document in read_records(paths.corpus, Document)},
+            TextFile(paths.corpus),
             paths.model,
             **params.model_dump(exclude={"lora", "prompt", "precision"}),
             **{f"lora_{key}": value for key, value in params.lora.model_dump().items()},

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tandem.formats.jsonl import InputError, read_records, write_records
-from tandem.formats.texts import TextFile
+from tandem.formats.texts import CorpusFile, TextFile, texts_of
 from tandem.records import Document, document_text
 
 
@@ -54,3 +54,17 @@ def test_a_bad_line_is_named_before_anything_is_searched(tmp_path: Path, line: s
         TextFile(path)
     with pytest.raises(InputError, match="no such file"):
         TextFile(tmp_path / "none.jsonl")
+
+
+def test_a_corpus_file_is_the_list_of_its_documents(tmp_path: Path, corpus: list[Document]) -> None:
+    write_records(tmp_path / "corpus.jsonl", corpus)
+    file = CorpusFile(tmp_path / "corpus.jsonl")
+    assert list(file) == [file[i] for i in range(len(file))] == corpus
+    assert file[1:3] == corpus[1:3]
+    assert file[-1] == corpus[-1]
+    assert list(reversed(file)) == corpus[::-1]
+    with pytest.raises(IndexError):
+        file[len(corpus)]
+    texts = texts_of(file)
+    assert texts is file.texts
+    assert dict(texts) == texts_of(corpus)

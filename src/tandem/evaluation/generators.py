@@ -94,7 +94,8 @@ def describe_rounds(rounds: Mapping[str, Sequence[PseudoQuery]], documents: Sequ
         examples: rows a round, drawn by seed from all of them.
         seed: of the draw.
     """
-    beginnings = {document.doc_id: document.text[:80] for document in documents}
+    shown = {row.doc_id for rows in rounds.values() for row in rows}
+    beginnings = {document.doc_id: document.text[:80] for document in documents if document.doc_id in shown}
     parts = []
     for name, rows in rounds.items():
         reasons = Counter(row.reason or "kept" for row in rows)

@@ -10,7 +10,8 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from tandem.filters.relevance import apply_relevance, relevance_cut, write_relevance
 from tandem.filters.round_trip import apply_rule, apply_shape_rule, document_ranks, funnel
-from tandem.records import Document, LabelledPair, PseudoQuery, document_text, group_numbers
+from tandem.formats.texts import texts_of
+from tandem.records import Document, LabelledPair, PseudoQuery, group_numbers
 
 __all__ = ["Rule", "filter_and_rate", "filter_rows", "keep_rate"]
 
@@ -66,7 +67,7 @@ def filter_rows(
         rows = [row.model_copy(update={"status": "kept"}) if row.status == "generated" else row for row in rows]
     cut = 0.0
     if judge is not None:
-        rows = write_relevance(rows, {document.doc_id: document_text(document) for document in corpus}, judge)
+        rows = write_relevance(rows, texts_of(corpus), judge)
         cut = relevance_cut(rows, threshold=threshold, top_share=top_share)
         rows = apply_relevance(rows, cut)
     names = [*SHAPE_REASONS, *(rule.run for rule in rules), *([] if judge is None else ["relevance"])]

@@ -1,9 +1,10 @@
-"""The texts of a corpus, read from its file as they are asked for: memory holds ids and places, not documents."""
+"""A corpus read from its file as it is asked for: memory holds ids and places, not documents."""
 
 from __future__ import annotations
 
-from collections.abc import ItemsView, Iterator, Mapping, ValuesView
+from collections.abc import ItemsView, Iterator, Mapping, Sequence, ValuesView
 from pathlib import Path
+from typing import overload
 
 import orjson
 from pydantic import ValidationError
@@ -11,7 +12,7 @@ from pydantic import ValidationError
 from tandem.formats.jsonl import InputError, explain
 from tandem.records import Document, document_text
 
-__all__ = ["TextFile"]
+__all__ = ["CorpusFile", "TextFile", "texts_of"]
 
 
 class TextFile(Mapping[str, str]):
@@ -50,10 +51,14 @@ class TextFile(Mapping[str, str]):
 
     def __getitem__(self, doc_id: str) -> str:
         """The text of a document."""
+        return document_text(self.document(doc_id))
+
+    def document(self, doc_id: str) -> Document:
+        """The whole document."""
         place, number = self.places[doc_id]
         with self.path.open("rb") as lines:
             lines.seek(place)
-            return document_text(self._parse(lines.readline(), number))
+            return self._parse(lines.readline(), number)
 
     def items(self) -> ItemsView[str, str]:
         """Ids and texts, read through in one go."""
@@ -91,3 +96,39 @@ class _Values(ValuesView[str]):
 
     def __iter__(self) -> Iterator[str]:
         return (document_text(document) for document in self._mapping.stream())
+
+
+class CorpusFile(Sequence[Document]):
+    """The documents of a corpus in JSON lines, in the order of the file, each read when it is asked for.
+
+    Args:
+        path: of the corpus; see :class:`TextFile` for its errors.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.texts = TextFile(path)
+        self._doc_ids = list(self.texts)
+
+    def __len__(self) -> int:
+        """Documents."""
+        return len(self._doc_ids)
+
+    def __iter__(self) -> Iterator[Document]:
+        """Every document, read through in one go."""
+        return self.texts.stream()
+
+    @overload
+    def __getitem__(self, index: int) -> Document: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[Document]: ...
+    def __getitem__(self, index: int | slice) -> Document | list[Document]:
+        """One document, or some."""
+        found = self._doc_ids[index]
+        return self.texts.document(found) if isinstance(found, str) else [self.texts.document(doc_id) for doc_id in found]
+
+
+def texts_of(documents: Sequence[Document]) -> Mapping[str, str]:
+    """Text by doc_id, of a file as it is asked for, of any other documents at once."""
+    if isinstance(documents, CorpusFile):
+        return documents.texts
+    return {document.doc_id: document_text(document) for document in documents}

@@ -11,6 +11,7 @@ from typing import Any
 
 from tqdm import tqdm
 
+from tandem.formats.texts import texts_of
 from tandem.generators.answers import Answer, AnswerCache, count_answers, number_requests, request_keys, seed_of
 from tandem.generators.base import load_generator
 from tandem.generators.decoding import decode
@@ -51,17 +52,18 @@ def plan_requests(
         seed: of the draws.
         among: draw from these doc_ids only; None draws from all.
     """
-    eligible = [i for i, document in enumerate(documents) if among is None or document.doc_id in among]
-    chosen = sorted(eligible, key=lambda i: _digest(f"requests:{seed}:{documents[i].doc_id}"))[:sampled_documents]
+    doc_ids = [document.doc_id for document in documents]
+    eligible = [i for i, doc_id in enumerate(doc_ids) if among is None or doc_id in among]
+    chosen = sorted(eligible, key=lambda i: _digest(f"requests:{seed}:{doc_ids[i]}"))[:sampled_documents]
     requests: list[Request] = []
     for i in sorted(chosen):
-        rng = random.Random(f"keywords:{seed}:{prefix}:{documents[i].doc_id}")
+        rng = random.Random(f"keywords:{seed}:{prefix}:{doc_ids[i]}")
         words = content_words(document_text(documents[i]))
         for _ in range(queries_per_document):
             number = rng.randint(1, maximum_keywords) if maximum_keywords else 0
             keywords = draw_keywords(words, frequencies, number=number, rng=rng)
             rng.shuffle(keywords)
-            requests.append((f"{prefix}-{len(requests)}", documents[i].doc_id, ", ".join(keywords)))
+            requests.append((f"{prefix}-{len(requests)}", doc_ids[i], ", ".join(keywords)))
     return requests
 
 
@@ -83,7 +85,7 @@ def plan_prompts(
     among: set[str] | None = None,
 ) -> tuple[list[Request], dict[str, str]]:
     """The requests of :func:`plan_requests` and the prompt of each, by query_id."""
-    texts = {document.doc_id: document_text(document) for document in documents}
+    texts = texts_of(documents)
     requests = plan_requests(
         documents,
         document_frequencies(texts.values()),

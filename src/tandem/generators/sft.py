@@ -12,12 +12,13 @@ import torch
 
 from tandem.adapters import adapter_config
 from tandem.formats.checkpoints import latest_checkpoint
+from tandem.formats.texts import texts_of
 from tandem.generators.base import load_generator, merge_adapter, save_generator
 from tandem.generators.keywords import content_words, document_frequencies, draw_keywords
 from tandem.generators.prompts import completion_text, render_prompts
 from tandem.generators.trainers import epoch_settings
 from tandem.processes import gather_weights
-from tandem.records import Document, LabelledPair, document_text
+from tandem.records import Document, LabelledPair
 
 __all__ = ["FineTuned", "fine_tune", "fine_tune_on_pairs", "supervised_rows"]
 
@@ -168,7 +169,7 @@ def fine_tune_on_pairs(
         settings: of :func:`fine_tune`.
     """
     model, tokenizer = load_generator(base, device=device)
-    texts = {document.doc_id: document_text(document) for document in documents}
+    texts = texts_of(documents)
     frequencies = document_frequencies(texts.values())
     train_rows, dev_rows = (
         supervised_rows(

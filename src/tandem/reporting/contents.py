@@ -79,7 +79,8 @@ def drift(sets: Mapping[str, Sequence[PseudoQuery] | Sequence[LabelledPair]], do
         ``queries``, ``number``, ``mean_words`` and ``deviation_words``, ``distinct_share``, ``overlap`` (mean share of a query's words that
         its document has) and ``first_words`` (the commonest three with their shares).
     """
-    words = {document.doc_id: frozenset(WORD.findall(document_text(document).lower())) for document in documents}
+    asked = {row.doc_id for own in sets.values() for row in own}
+    words = {d.doc_id: frozenset(WORD.findall(document_text(d).lower())) for d in documents if d.doc_id in asked}
     rows = []
     for name, own in sets.items():
         texts = [(row.text, row.doc_id) for row in own if row.text]

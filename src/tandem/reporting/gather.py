@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +10,8 @@ import orjson
 
 from tandem.formats.beir import read_qrels
 from tandem.formats.jsonl import read_records
-from tandem.records import Difficulty, Document, LabelledPair, PseudoQuery, Query, document_text
+from tandem.formats.texts import CorpusFile, texts_of
+from tandem.records import Difficulty, Document, LabelledPair, PseudoQuery, Query
 from tandem.reporting.contents import changes, costs, drift, funnel, histogram, reward_alarms, stage_times
 
 __all__ = ["gather", "round_rows"]
@@ -31,7 +32,7 @@ def gather(paths: Mapping[str, Path], *, examples: int, rounds: Names, updates: 
         baseline: what it is against; where that is no round, queries that changed most are told from round 0 on.
     """
     records = [_json(path) for path in sorted(paths["records"].rglob("*.json"))]
-    documents = read_records(paths["corpus"], Document)
+    documents = CorpusFile(paths["corpus"])
     champions = _json(paths["champions"]) | {"reranker": _json(paths["reranker"])}
     spent = costs(records, rounds, updates)
     nothing = {"minutes": None, "queries": None}
@@ -73,7 +74,7 @@ def round_rows(found: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 
 def _changed(
-    paths: Mapping[str, Path], documents: list[Document], names: tuple[str, str], measure: str, examples: int
+    paths: Mapping[str, Path], documents: Sequence[Document], names: tuple[str, str], measure: str, examples: int
 ) -> dict[str, list[dict[str, Any]]]:
     relevant: dict[str, set[str]] = {}
     for qrel in read_qrels(paths["test"] / "qrels.tsv"):
@@ -81,13 +82,15 @@ def _changed(
             relevant.setdefault(qrel.query_id, set()).add(qrel.doc_id)
     before, after = (_json(paths["evaluation"] / f"test/{name}.json")[measure] for name in names)
     first, second = (_json(paths["evaluation"] / f"top/{name}.json") for name in names)
+    texts = texts_of(documents)
+    listed = {doc_id for top in (first, second) for own in top.values() for doc_id in own} & texts.keys()
     return changes(
         before,
         after,
         (first, second),
         {query.query_id: query.text for query in read_records(paths["test"] / "queries.jsonl", Query)},
         relevant,
-        {document.doc_id: " ".join(document_text(document).split())[:90] for document in documents},
+        {doc_id: " ".join(texts[doc_id].split())[:90] for doc_id in listed},
         number=examples,
     )
 

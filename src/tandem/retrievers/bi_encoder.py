@@ -6,7 +6,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from tandem.records import Document, LabelledPair, document_text
+from tandem.formats.texts import texts_of
+from tandem.records import Document, LabelledPair
 from tandem.retrievers.dense import encode_corpus, load_dense, save_dense, search
 from tandem.retrievers.selection import choose_dev
 from tandem.retrievers.training import train_retriever
@@ -49,7 +50,7 @@ def train_bi_encoder(
     Returns:
         What training did, and the vectors of the corpus, (documents, dimensions).
     """
-    texts = {document.doc_id: document_text(document) for document in documents}
+    texts = texts_of(documents)
     dev = choose_dev(labelled_dev, [], texts, dev_documents=dev_documents, seed=seed)
     model = load_dense(encoder, layers=layers, maximum_tokens=maximum_tokens, device=device)
     trained = train_retriever(

@@ -30,7 +30,7 @@ class Index:
     def __init__(self, documents: Mapping[str, str], *, k1: float = 0.9, b: float = 0.4, stop_words: str = "english") -> None:
         self.doc_ids, self.stop = list(documents), stop_words or None
         self.index = bm25s.BM25(k1=k1, b=b, method="lucene")
-        self.index.index(bm25s.tokenize(list(documents.values()), stopwords=self.stop, show_progress=False), show_progress=False)
+        self.index.index(bm25s.tokenize(documents.values(), stopwords=self.stop, show_progress=False), show_progress=False)
 
     def search(self, queries: Mapping[str, str], *, depth: int = 100) -> list[ScoredDoc]:
         """Rank the corpus for each query, given as text by query_id; documents that share no word with a query are left out."""

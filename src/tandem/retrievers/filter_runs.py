@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 from ir_measures import ScoredDoc
 
-from tandem.records import Document, document_text
+from tandem.formats.texts import texts_of
+from tandem.records import Document
 from tandem.retrievers import bm25
 
 __all__ = ["FilterRuns"]
@@ -48,7 +49,7 @@ class FilterRuns:
         seed: int,
     ) -> None:
         self.initial = initial
-        self.documents = {document.doc_id: document_text(document) for document in corpus}
+        self.documents = texts_of(corpus)
         self.encoder, self.vectors, self.device = encoder, vectors, device
         self.depth, self.candidates, self.seed = min(depth, len(corpus)), candidates, seed
         self.lexical: dict[str, Any] = {"k1": bm25_k1, "b": bm25_b, "stop_words": bm25_stop_words}

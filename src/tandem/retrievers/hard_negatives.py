@@ -8,8 +8,9 @@ from typing import Any
 
 from ir_measures import ScoredDoc
 
+from tandem.formats.texts import texts_of
 from tandem.queries import query_key
-from tandem.records import Document, RankingRow, document_text, group_numbers
+from tandem.records import Document, RankingRow, group_numbers
 
 __all__ = ["mine_negatives", "mine_rows"]
 
@@ -43,7 +44,7 @@ def mine_rows(
     Returns:
         One row a query text, and the counts of :func:`mine_negatives`.
     """
-    texts = {document.doc_id: document_text(document) for document in documents}
+    texts = texts_of(documents)
     queries: dict[str, str] = {}
     relevant: dict[str, set[str]] = {}
     for text, doc_id in pairs:

@@ -10,7 +10,8 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from tandem.records import Document, PseudoQuery, document_text, group_numbers
+from tandem.formats.texts import texts_of
+from tandem.records import Document, PseudoQuery, group_numbers
 from tandem.retrievers.bm25 import Index
 from tandem.retrievers.retriever import vectors_of
 
@@ -37,7 +38,7 @@ class QueryLoss:
 
     def __init__(self, model: Any, corpus: Sequence[Document], *, negatives: int, temperature: float, seed: int) -> None:
         self.model, self.negatives, self.temperature, self.seed = model, negatives, temperature, seed
-        self.texts, self.groups = {document.doc_id: document_text(document) for document in corpus}, group_numbers(corpus)
+        self.texts, self.groups = texts_of(corpus), group_numbers(corpus)
         self.doc_ids = list(self.texts)
         self.known: dict[str, Tensor] = {}
 

@@ -6,7 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from tandem.records import Document, LabelledPair, PseudoQuery, document_text
+from tandem.formats.texts import texts_of
+from tandem.records import Document, LabelledPair, PseudoQuery
 from tandem.retrievers.retriever import build_retriever, save_retriever, search
 from tandem.retrievers.selection import choose_dev, choose_pairs
 from tandem.retrievers.training import train_retriever
@@ -63,7 +64,7 @@ def train_round(
         labelled_copies=labelled_copies,
         seed=seed,
     )
-    texts = {document.doc_id: document_text(document) for document in documents}
+    texts = texts_of(documents)
     dev = choose_dev(labelled_dev, held_out, texts, dev_documents=dev_documents, seed=seed)
     model = build_retriever(**initial, seed=seed, device=device)
     trained = train_retriever(

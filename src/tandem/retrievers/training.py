@@ -15,8 +15,9 @@ from sentence_transformers import (
     SentenceTransformerTrainingArguments,
 )
 
+from tandem.formats.texts import texts_of
 from tandem.processes import process_count
-from tandem.records import Document, RankingRow, document_text, group_numbers
+from tandem.records import Document, RankingRow, group_numbers
 from tandem.retrievers.examples import build_training_set
 from tandem.retrievers.losses import MaskedContrastiveLoss, colbert_scores, dense_scores
 from tandem.training import DevEvaluator, DevScore, Trained, summarise, train_and_select, trainer_settings
@@ -71,7 +72,7 @@ def train_retriever(
         return Trained([], [(0, summarise(dev_score(model))[0])], 0)
     training_set = build_training_set(
         pairs,
-        {document.doc_id: document_text(document) for document in documents},
+        texts_of(documents),
         group_numbers(documents),
         rows=steps * batch_size * process_count(),
         negatives=negatives,
