@@ -6,6 +6,7 @@ import multiprocessing
 import shutil
 import time
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -141,6 +142,20 @@ def test_plaid_finds_what_exact_search_finds(late: object, documents: dict[str, 
     again, _ = search_indexed(late, documents, queries, depth=10, settings=wide, folder=tmp_path, seed=1)
     assert again == run
     assert (tmp_path / "plaid/metadata.json").stat().st_mtime_ns == before  # what is whole stays
+
+
+@pytest.mark.parity
+def test_centroids_are_those_that_colbert_finds() -> None:
+    from colbert.indexing.codecs.residual import ResidualCodec
+
+    from tandem.retrievers.plaid_indexer import nearest_centroids
+
+    torch.manual_seed(1)
+    centroids, vectors = (torch.nn.functional.normalize(torch.randn(n, 16), dim=-1) for n in (50, 1000))
+    theirs = ResidualCodec.compress_into_codes(SimpleNamespace(centroids=centroids, use_gpu=False), vectors, "cpu")
+    ours = nearest_centroids(centroids)(vectors, "cpu")
+    assert ours.dtype == theirs.dtype
+    assert torch.equal(ours, theirs)
 
 
 def encode_many(encoder: Path, folder: Path) -> None:
