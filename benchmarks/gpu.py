@@ -23,6 +23,8 @@ import torch
 from tandem.encoders import resolve_encoder
 from tandem.formats.jsonl import write_text
 from tandem.generators.base import load_generator, resolve_generator
+from tandem.generators.dpo import optimise_preferences
+from tandem.generators.group import optimise_in_groups
 from tandem.generators.ppo import PPO
 from tandem.generators.prompts import DEFAULT_TEMPLATE
 from tandem.generators.reward_model import load_reward_model, train_reward_model
@@ -38,6 +40,7 @@ from tandem.retrievers.training import train_retriever
 
 MARKS = ("<!-- gpu: begin -->", "<!-- gpu: end -->")
 LORA = {"lora_rank": 16, "lora_alpha": 32}
+PROMPT: dict[str, Any] = {"template": DEFAULT_TEMPLATE, "maximum_document_tokens": 256}
 
 
 @dataclass(frozen=True)
@@ -143,19 +146,33 @@ def reward_model(output: Path, documents: list[Document], queries: list[str], sc
     _, tokenizer = load_generator(str(output / "llama"), device="cpu")
     model = load_reward_model(str(output / "llama"), tokenizer, device=device_name())
     put(model, 4)
+    pairs, texts = preferences(documents, queries)
+    settings: dict[str, Any] = {**PROMPT, "epochs": 1, "batch_size": scale.batch, "learning_rate": 1e-4}
+    train_reward_model(model, tokenizer, pairs, texts, center_coefficient=0.01, lora_dropout=0.0, **settings, **LORA, **common)
+
+
+def dpo(output: Path, documents: list[Document], queries: list[str], scale: Scale, common: dict[str, Any], put: Put) -> None:
+    """`improve_generator` by DPO: two queries a document, the better first."""
+    model, tokenizer = load_generator(str(output / "llama"), device=device_name())
+    put(model, 4)
+    pairs, texts = preferences(documents, queries)
+    settings: dict[str, Any] = {**PROMPT, "epochs": 1, "batch_size": scale.batch, "learning_rate": 1e-5}
+    loss: dict[str, Any] = {"loss": "sigmoid", "beta": 0.1, "label_smoothing": 0.0, "fine_tuning_weight": 0.0}
+    optimise_preferences(model, tokenizer, pairs, [], texts, **settings, **loss, **LORA, **common)
+
+
+def preferences(documents: list[Document], queries: list[str]) -> tuple[list[PreferencePair], dict[str, str]]:
+    """A document's query before another's, and the text of each document."""
     pairs = [
         PreferencePair(doc_id=document.doc_id, chosen=query, rejected=other, kind="valid_over_invalid")
         for document, query, other in zip(documents, queries, reversed(queries), strict=True)
         if query != other
     ]
-    texts = {document.doc_id: document.text for document in documents}
-    shape: dict[str, Any] = {"template": DEFAULT_TEMPLATE, "maximum_document_tokens": 256, "center_coefficient": 0.01}
-    settings: dict[str, Any] = {"epochs": 1, "batch_size": scale.batch, "learning_rate": 1e-4, "lora_dropout": 0.0}
-    train_reward_model(model, tokenizer, pairs, texts, **shape, **settings, **LORA, **common)
+    return pairs, {document.doc_id: document.text for document in documents}
 
 
 def ppo(output: Path, documents: list[Document], queries: list[str], scale: Scale, common: dict[str, Any], put: Put) -> None:
-    """`improve_generator`: rollouts count as time, and the tokens that are learnt from as tokens."""
+    """`improve_generator` by PPO: rollouts count as time, and the tokens that are learnt from as tokens."""
     del queries
     model, tokenizer = load_generator(str(output / "llama"), device=device_name(), bf16=common["bf16"])
     put(model, 4)
@@ -173,6 +190,34 @@ def ppo(output: Path, documents: list[Document], queries: list[str], scale: Scal
         **LORA,
     )
     trainer.train(prompts, steps=max(scale.steps // 4, 2), order="random", scratch=common["scratch"])
+
+
+def grpo(output: Path, documents: list[Document], queries: list[str], scale: Scale, common: dict[str, Any], put: Put) -> None:
+    """`improve_generator` by GRPO: four responses to a prompt; what counts is as for PPO."""
+    del queries
+    model, tokenizer = load_generator(str(output / "llama"), device=device_name())
+    put(model, 4)
+    optimise_in_groups(
+        model,
+        tokenizer,
+        [Prompt(document.text, document.text, 0.0) for document in documents],
+        lambda _, written: [float(len(text)) for text in written],
+        algorithm="grpo",
+        order="random",
+        steps=max(scale.steps // 4, 2),
+        prompts_per_step=max(scale.batch // 4, 1),
+        responses=4,
+        updates=2,
+        learning_rate=1e-4,
+        kl_coefficient=0.05,
+        clip=0.2,
+        temperature=1.0,
+        maximum_new_tokens=32 if scale is REAL else 4,
+        missing_end_penalty=0.0,
+        maximum_gradient_norm=1.0,
+        **LORA,
+        **common,
+    )
 
 
 def retriever(kind: str) -> Callable[..., None]:
@@ -211,7 +256,9 @@ def reranker(output: Path, documents: list[Document], queries: list[str], scale:
 STAGES: dict[str, Callable[..., None]] = {
     "train_generator": fine_tuning,
     "train_reward_model": reward_model,
-    "improve_generator": ppo,
+    "improve_generator, PPO": ppo,
+    "improve_generator, GRPO": grpo,
+    "improve_generator, DPO": dpo,
     "train_retriever, ColBERT": retriever("colbert"),
     "train_retriever, dense": retriever("dense"),
     "train_reranker": reranker,

@@ -18,6 +18,6 @@ def test_the_gpu_benchmark_meters_every_stage(tmp_path: Path) -> None:
     command = [sys.executable, str(ROOT / "benchmarks/gpu.py"), str(tmp_path), "tiny"]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=280, check=False)
     assert done.returncode == 0, done.stderr[-3000:]
-    rows = [line.split("|") for line in done.stdout.splitlines() if line.startswith("| train_")]
-    assert len({row[1] for row in rows}) == 6
+    rows = [line.split("|") for line in done.stdout.splitlines() if line.startswith(("| train_", "| improve_"))]
+    assert len({row[1] for row in rows}) == 8
     assert all(int(row[3].replace(",", "")) > 0 for row in rows)
