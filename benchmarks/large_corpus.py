@@ -81,15 +81,16 @@ def filter_by_bm25(output: Path, _: int) -> dict[str, float]:
     return {"build_seconds": built, "queries_per_second": QUERIES / seconds, "kept": kept}
 
 
-def indexed(kind: str, index: str) -> Callable[[Path, int], dict[str, float]]:
-    """A step that encodes with a retriever of a kind, where that is not done, and searches an index."""
+def indexed(kind: str, index: str, **own: float) -> Callable[[Path, int], dict[str, float]]:
+    """A step that searches an index with a retriever of a kind; vectors and index are made where they are not there yet."""
 
     def step(output: Path, _: int) -> dict[str, float]:
         from tandem.retrievers.indexes import IndexSettings, search_indexed
         from tandem.retrievers.retriever import build_retriever
 
         model = build_retriever(kind, encoder="builtin", markers=False, seed=SEED, device="cpu", **SHAPE)  # type: ignore[arg-type]
-        settings = IndexSettings(kind=index, shard_documents=10_000, check_queries=QUERIES)  # type: ignore[arg-type]
+        engine = {"plaid" if index == "plaid" else "faiss": own}
+        settings = IndexSettings(kind=index, shard_documents=10_000, check_queries=QUERIES, **engine)  # type: ignore[arg-type]
         _, measures = search_indexed(
             model, documents(output), queries(output), depth=DEPTH, settings=settings, folder=output / kind, seed=SEED
         )
@@ -103,9 +104,11 @@ STEPS: dict[str, Callable[[Path, int], dict[str, float]]] = {
     "bm25": filter_by_bm25,
     "colbert, exact": indexed("colbert", "shards"),
     "colbert, plaid": indexed("colbert", "plaid"),
+    "colbert, plaid, wider": indexed("colbert", "plaid", cells=8, threshold=0.2, candidates=8192),
     "dense, exact": indexed("dense", "shards"),
     "dense, hnsw": indexed("dense", "hnsw"),
     "dense, ivf_pq": indexed("dense", "ivf_pq"),
+    "dense, ivf_pq, wider": indexed("dense", "ivf_pq", probes=256, sub_vectors=192),
 }
 COLUMNS = ("encode_seconds", "build_seconds", "queries_per_second", "recall_at_10", "recall_at_100", "kept", "peak_gib")
 
