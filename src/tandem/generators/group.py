@@ -1,8 +1,8 @@
 """Policy optimisation by comparing responses to the same prompt, without a critic: RLOO and GRPO (TRL).
 
-A response's advantage is its reward less the mean of the other responses to its prompt (RLOO, Ahmadian et al. 2024, equation 8), or
-standardised within its prompt's responses (GRPO, Shao et al. 2024, section 4.1). RLOO takes the KL to the reference off the reward, GRPO
-adds it to the loss.
+A response's advantage is its reward less the mean of the other responses to its prompt, ``R_i - sum_(j != i) R_j / (k - 1)`` (RLOO,
+Ahmadian et al. 2024), or standardised within its prompt's responses (GRPO, Shao et al. 2024, section 4.1). RLOO takes the KL to the
+reference off the reward, GRPO adds it to the loss.
 """
 
 from __future__ import annotations
