@@ -67,7 +67,7 @@ def test_documents_are_visited_in_order(tiny_generator: Path, tmp_path: Path, or
 
 
 def test_a_response_that_does_not_end_earns_less(tiny_generator: Path, tmp_path: Path) -> None:
-    """The reward is 0 for all of them here, so what is learnt is to end."""
+    """The penalty outweighs the reward, so what is learnt is to end."""
     _, free = optimise(tiny_generator, tmp_path / "a", "rloo", steps=20, missing_end_penalty=0.0, maximum_new_tokens=4)
     _, told = optimise(tiny_generator, tmp_path / "b", "rloo", steps=20, missing_end_penalty=5.0, maximum_new_tokens=4)
     ended = [sum(row["ended"] for row in history[-5:]) / 5 for history in (free, told)]
@@ -75,7 +75,7 @@ def test_a_response_that_does_not_end_earns_less(tiny_generator: Path, tmp_path:
     assert told[0]["reward"] >= 0  # logged without the penalty
 
 
-def test_the_kl_holds_the_policy_back(tiny_generator: Path, tmp_path: Path) -> None:
+def test_the_kl_starts_at_zero_and_is_not_computed_without_a_coefficient(tiny_generator: Path, tmp_path: Path) -> None:
     _, history = optimise(tiny_generator, tmp_path, "rloo", kl_coefficient=0.1)
     assert abs(history[0]["kl"]) < 1e-4
     _, without = optimise(tiny_generator, tmp_path / "b", "rloo")
