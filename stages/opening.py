@@ -49,7 +49,8 @@ def open_stage(
     params = load_params(paths.params, name, schema)
     round_id = getattr(paths, "round", "")
     inputs = [getattr(paths, flag) for flag in reads.split()]
-    work, main = f"{name}-{round_id}" if round_id else name, is_main_process()
+    own = (getattr(paths, word) for word in words.split() if word in ("round", "name"))  # what tells a stage's instances apart
+    work, main = "-".join((name, *own)), is_main_process()
     with tempfile.TemporaryDirectory() as aside:
         for flag in () if main else (*writes.split(), "record"):
             setattr(paths, flag, Path(aside) / flag / getattr(paths, flag).name)

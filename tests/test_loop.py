@@ -174,7 +174,7 @@ def kill_when(project: Path, stage: str, seen: Any) -> None:
         ("evaluate_baselines", "evaluate_baselines/fingerprint"),
         ("train_filter_encoder", "train_filter_encoder/fingerprint"),
         ("train_generator", "train_generator/fingerprint"),
-        ("train_reranker", "train_reranker/fingerprint"),
+        ("train_reranker", "train_reranker-relevance/fingerprint"),
         ("filter_queries@r1", "filter_queries-r1/fingerprint"),
         ("select_queries@r1", "select_queries-r1/fingerprint"),
         ("mine_negatives@r1", "mine_negatives-r1/fingerprint"),

@@ -159,7 +159,7 @@ def test_a_working_life(project: Path) -> None:
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
-    fingerprint = project / ".scratch/train_reranker/fingerprint"
+    fingerprint = project / ".scratch/train_reranker-relevance/fingerprint"
     while not fingerprint.exists() and dvc.poll() is None:
         time.sleep(0.02)
     assert dvc.poll() is None

@@ -87,3 +87,23 @@ def test_a_query_on_both_sides_is_an_error() -> None:
     with pytest.raises(ValueError, match="dev queries are training queries too"):
         call("train_reranker@student_alone")
     assert not Path("models/student_alone").exists()
+
+
+@pytest.mark.usefixtures("project")
+def test_unfinished_work_belongs_to_one_reranker(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two rerankers of the same rows and values never find each other's checkpoints: killed, each leaves its own."""
+    for name in ORDER[:3]:
+        call(name)
+
+    def die(*_: Any, **settings: Any) -> None:
+        (settings["scratch"] / "checkpoints").mkdir()
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("stages.train_reranker.train_reranker", die)
+    for name in ("train_reranker@teacher", "train_reranker@student_alone"):
+        with pytest.raises(KeyboardInterrupt):
+            call(name)
+    assert sorted(path.parent.name for path in Path(".scratch").glob("*/checkpoints")) == [
+        "train_reranker-student_alone",
+        "train_reranker-teacher",
+    ]
