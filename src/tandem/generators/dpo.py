@@ -13,9 +13,7 @@ from typing import Any
 import torch
 
 from tandem.adapters import adapter_config
-from tandem.formats.checkpoints import latest_checkpoint
-from tandem.generators.trainers import epoch_settings, preference_rows
-from tandem.processes import gather_weights
+from tandem.generators.trainers import epoch_settings, preference_rows, train_whole
 from tandem.records import PreferencePair
 
 __all__ = ["optimise_preferences"]
@@ -106,8 +104,7 @@ def optimise_preferences(
         processing_class=tokenizer,
         peft_config=adapter_config(rank=lora_rank, alpha=lora_alpha, dropout=0.0),
     )
-    trainer.train(resume_from_checkpoint=latest_checkpoint(scratch / "checkpoints"))
-    gather_weights(trainer)
+    train_whole(trainer, scratch)
     by_step: dict[int, dict[str, float]] = {}
     for logged in trainer.state.log_history:
         row = by_step.setdefault(logged["step"], {"step": float(logged["step"])})

@@ -15,13 +15,12 @@ from typing import Any
 import torch
 
 from tandem.adapters import adapter_config
-from tandem.formats.checkpoints import latest_checkpoint
 from tandem.generators.decoding import end_tokens
 from tandem.generators.prompts import clean_query
 from tandem.generators.reward_model import Reward
 from tandem.generators.rollouts import Prompt, curriculum
-from tandem.generators.trainers import common_settings
-from tandem.processes import gather_weights, process_count
+from tandem.generators.trainers import common_settings, train_whole
+from tandem.processes import process_count
 
 __all__ = ["optimise_in_groups"]
 
@@ -128,8 +127,7 @@ def optimise_in_groups(
     }
     grpo = algorithm == "grpo"
     trainer = GRPOTrainer(args=GRPOConfig(**settings), **parts) if grpo else RLOOTrainer(args=RLOOConfig(**settings), **parts)
-    trainer.train(resume_from_checkpoint=latest_checkpoint(scratch / "checkpoints"))
-    gather_weights(trainer)
+    train_whole(trainer, scratch)
     return trainer.model, _history(trainer.state.log_history, updates)
 
 

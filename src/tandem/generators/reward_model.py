@@ -13,11 +13,10 @@ from typing import Any
 import torch
 
 from tandem.adapters import adapter_config
-from tandem.formats.checkpoints import latest_checkpoint
 from tandem.generators.base import load_generator, merge_adapter, resolve_generator, save_generator
 from tandem.generators.prompts import completion_text, render_prompts
-from tandem.generators.trainers import epoch_settings, preference_rows
-from tandem.processes import gather_weights, process_count
+from tandem.generators.trainers import epoch_settings, preference_rows, train_whole
+from tandem.processes import process_count
 from tandem.records import PreferencePair
 
 __all__ = [
@@ -120,8 +119,7 @@ def train_reward_model(
         processing_class=tokenizer,
         peft_config=adapter_config(rank=lora_rank, alpha=lora_alpha, dropout=lora_dropout, task="SEQ_CLS"),
     )
-    trainer.train(resume_from_checkpoint=latest_checkpoint(scratch / "checkpoints"))
-    gather_weights(trainer)
+    train_whole(trainer, scratch)
     example = tokenizer([rows[0]["prompt"] + rows[0]["chosen"]], return_tensors="pt").to(model.device)
     merged, difference = merge_adapter(trainer.model, {key: example[key] for key in ("input_ids", "attention_mask")})
     history = trainer.state.log_history

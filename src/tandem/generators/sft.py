@@ -11,13 +11,11 @@ from typing import Any
 import torch
 
 from tandem.adapters import adapter_config
-from tandem.formats.checkpoints import latest_checkpoint
 from tandem.formats.texts import texts_of
 from tandem.generators.base import load_generator, merge_adapter, save_generator
 from tandem.generators.keywords import content_words, document_frequencies, draw_keywords
 from tandem.generators.prompts import completion_text, render_prompts
-from tandem.generators.trainers import epoch_settings
-from tandem.processes import gather_weights
+from tandem.generators.trainers import epoch_settings, train_whole
 from tandem.records import Document, LabelledPair
 
 __all__ = ["FineTuned", "fine_tune", "fine_tune_on_pairs", "supervised_rows"]
@@ -126,8 +124,7 @@ def fine_tune(
         processing_class=tokenizer,
         peft_config=adapter_config(rank=lora_rank, alpha=lora_alpha, dropout=lora_dropout),
     )
-    trainer.train(resume_from_checkpoint=latest_checkpoint(scratch / "checkpoints"))
-    gather_weights(trainer)
+    train_whole(trainer, scratch)
     history = trainer.state.log_history
     example = tokenizer([rows[0]["prompt"]], return_tensors="pt").to(model.device)
     merged, difference = merge_adapter(trainer.model, {key: example[key] for key in ("input_ids", "attention_mask")})

@@ -1,4 +1,4 @@
-"""What TRL's trainers of generators share: rows of preference pairs, and arguments: one checkpoint kept, quiet and reproducible."""
+"""What TRL's trainers of generators share: rows of preference pairs, arguments (one checkpoint kept, quiet, reproducible), and the run."""
 
 from __future__ import annotations
 
@@ -6,11 +6,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from tandem.formats.checkpoints import latest_checkpoint
 from tandem.generators.prompts import completion_text, render_prompts
-from tandem.processes import process_count
+from tandem.processes import gather_weights, process_count
 from tandem.records import PreferencePair
 
-__all__ = ["common_settings", "epoch_settings", "preference_rows"]
+__all__ = ["common_settings", "epoch_settings", "preference_rows", "train_whole"]
 
 
 def preference_rows(
@@ -72,3 +73,9 @@ def epoch_settings(*, rows: int, epochs: float, batch_size: int, **settings: Any
         "max_length": None,
         "save_strategy": "epoch",
     }
+
+
+def train_whole(trainer: Any, scratch: Path) -> None:
+    """Run a trainer, from its checkpoint in ``scratch`` if there is one; its model ends with all weights in every process."""
+    trainer.train(resume_from_checkpoint=latest_checkpoint(scratch / "checkpoints"))
+    gather_weights(trainer)

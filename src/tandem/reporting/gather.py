@@ -39,7 +39,7 @@ def gather(paths: Mapping[str, Path], *, examples: int, rounds: Names, updates: 
     ladder = [row | spent.get(row["system"], nothing) for row in _json(paths["comparison"])]
     queries = {name: read_records(paths["rounds"] / name / "selected.jsonl", PseudoQuery) for name in rounds}
     difficulty = {name: read_records(paths["generators"] / name / "difficulty.jsonl", Difficulty) for name in updates}
-    ppo = {r["tags"].get("dvc.stage", "").partition("@")[2] or "update": r for r in records if r["stage"] == "improve_generator"}
+    improvements = {r["tags"].get("dvc.stage", "").partition("@")[2] or "update": r for r in records if r["stage"] == "improve_generator"}
     written = {f"{name}, generated": rows for name, rows in queries.items()}
     kept = {f"{name}, kept": [row for row in rows if row.status == "kept"] for name, rows in queries.items()}
     real = read_records(paths["dev"], LabelledPair)
@@ -57,7 +57,7 @@ def gather(paths: Mapping[str, Path], *, examples: int, rounds: Names, updates: 
         "keep_rates": _keep_rates(records),
         "drift": drift({"real (dev)": real, **written, **kept}, documents),
         "difficulty": {name: histogram(rows) for name, rows in difficulty.items() if rows},
-        "rewards": {name: item["series"].get("reward", []) for name, item in ppo.items()},
+        "rewards": {name: item["series"].get("reward", []) for name, item in improvements.items()},
         "alarms": reward_alarms(records, _json(paths["generator_rows"]), rounds, updates),
         "before": before,
         "after": after,

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import mlflow
+import pandas as pd
 from mlflow.pyfunc import PythonModel, PythonModelContext
 
 
@@ -21,8 +23,8 @@ class QueryGenerator(PythonModel):
         self.tokenizer = AutoTokenizer.from_pretrained(weights, padding_side="left")
         self.model = AutoModelForCausalLM.from_pretrained(weights)
 
-    # No type hints: MLflow would infer a signature from them, and with Any in it warn at every load.
-    def predict(self, context, model_input, params=None):  # type: ignore[no-untyped-def]
+    # MLflow reads the hints: a frame it leaves unchecked, without hints it warns at every load.
+    def predict(self, context: PythonModelContext, model_input: pd.DataFrame, params: dict[str, Any] | None = None) -> list[str]:
         """A completion of each prompt."""
         batch = self.tokenizer(list(model_input["prompt"]), return_tensors="pt", padding=True)
         output = self.model.generate(**batch, max_new_tokens=32, do_sample=False)

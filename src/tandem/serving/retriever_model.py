@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import mlflow
+import pandas as pd
 from mlflow.pyfunc import PythonModel, PythonModelContext
 
 
@@ -20,8 +22,8 @@ class RetrieverScorer(PythonModel):
             raise FileNotFoundError(f"{weights}: no weights; `dvc pull` fetches them, `dvc repro` makes them")
         self.model = load_retriever(weights)
 
-    # No type hints: MLflow would infer a signature from them, and with Any in it warn at every load.
-    def predict(self, context, model_input, params=None):  # type: ignore[no-untyped-def]
+    # MLflow reads the hints: a frame it leaves unchecked, without hints it warns at every load.
+    def predict(self, context: PythonModelContext, model_input: pd.DataFrame, params: dict[str, Any] | None = None) -> list[float]:
         """The score of each row."""
         queries = self.model.encode_query(list(model_input["query"]), show_progress_bar=False)
         documents = self.model.encode_document(list(model_input["document"]), show_progress_bar=False)
