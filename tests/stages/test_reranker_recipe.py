@@ -15,7 +15,8 @@ from ruamel.yaml import YAML
 ROOT = Path(__file__).parents[2]
 RECIPE = ROOT / "recipes/reranker"
 ORDER = [
-    *("prepare_corpus", "sample_pairs", "prepare_ranking", "train_reranker@teacher", "score_with_teacher"),
+    *("prepare_corpus", "sample_pairs", "prepare_ranking", "prepare_candidates"),
+    *("train_reranker@teacher", "score_with_teacher"),
     *("train_reranker@student", "train_reranker@student_alone"),
     *("evaluate_reranker@teacher", "evaluate_reranker@student", "evaluate_reranker@student_alone", "compare_rerankers"),
 ]
@@ -28,10 +29,15 @@ def project(collection: Path, tiny_cross_encoder: Path, tiny_generator: Path, tm
     folder.mkdir()
     monkeypatch.chdir(folder)
     monkeypatch.delenv("DVC_ROOT", raising=False)
+    documents = rows(str(collection / "corpus.jsonl"))
+    for i, document in enumerate(documents[:10]):
+        document["title"] = f"{document['text'].split()[0]} number {i}"
+    (collection / "corpus.jsonl").write_text("".join(json.dumps(document) + "\n" for document in documents))
     yaml = YAML()
     params = yaml.load((RECIPE / "params.yaml").read_text())
     params["prepare_corpus"] = {"source": "beir", "path": str(collection), "near_duplicate_threshold": 0.99}
     params["prepare_ranking"].update({"last": 10, "number": 4, "dev_candidates": 6})
+    params["prepare_candidates"].update({"last": 12, "number": 4, "titles": 3})
     small = {"steps": 6, "batch_size": 2, "documents_per_query": 3, "form": {"kind": "encoder", "maximum_tokens": 64}}
     for own in params["rerankers"].values():
         own.update({"base": str(tiny_cross_encoder), **small})
@@ -57,7 +63,6 @@ def rows(path: str) -> list[dict[str, Any]]:
 
 
 @pytest.mark.usefixtures("project")
-@pytest.mark.filterwarnings("ignore:.*Add type hints.*:UserWarning")  # MLflow's advice; with hints it warns of Any
 def test_the_recipe() -> None:
     assert set(ORDER) == set(stages(Path("params.yaml"), RECIPE / "dvc.yaml"))
     for name in ORDER:
@@ -65,7 +70,7 @@ def test_the_recipe() -> None:
     table = {row["system"]: row for row in json.loads(Path("report/comparison.json").read_text())}
     assert list(table) == ["bm25", *(f"{name}{mixed}" for name in ("teacher", "student", "student_alone") for mixed in ("", "+bm25"))]
     assert table["teacher"]["recall_at_100"] == table["bm25"]["recall_at_100"]
-    given, taught = rows("ranking/train.jsonl"), rows("ranking/taught.jsonl")
+    given, taught = rows("ranking/candidates.jsonl"), rows("ranking/taught.jsonl")
     assert [sorted(row["pos"]) for row in taught] == [sorted(row["pos"] + row["neg"]) for row in given]
     assert all(0 < score < 1 for row in taught for score in row["pos_scores"])
     assert 0 <= json.loads(Path("metrics/distillation.json").read_text())["teacher_auc"] <= 1
@@ -77,6 +82,30 @@ def test_the_recipe() -> None:
     pair = (given[0]["query"], given[0]["pos"][0])
     served = mlflow.pyfunc.load_model("models/teacher").predict(pandas.DataFrame([pair], columns=["query", "document"]))
     assert served == pytest.approx(Reranker("models/teacher/weights").compute_score([pair]), abs=1e-4)
+
+
+@pytest.mark.usefixtures("project")
+def test_a_teacher_scores_labelled_queries_and_titles() -> None:
+    """Titles are drawn by seed, and none of them is a query that is measured on."""
+    for name in ORDER[:4]:
+        call(name)
+    labelled, given = {row["text"] for row in rows("data/pairs/train.jsonl")}, rows("ranking/candidates.jsonl")
+    titles = {row["title"]: row["text"] for row in rows("data/corpus.jsonl") if row["title"]}
+    assert len(titles) == 10
+    by_title = [row for row in given if row["query"] in titles]
+    assert {row["query"] for row in given} == labelled | {row["query"] for row in by_title}
+    assert len(by_title) == 3
+    assert all(row["pos"] == [f"{row['query']}\n{titles[row['query']]}"] and len(row["neg"]) == 4 for row in by_title)
+    dev = rows("data/pairs/dev.jsonl")[0]["text"]
+    assert dev not in {row["query"] for row in given}
+
+    before = Path("ranking/candidates.jsonl").read_bytes()
+    call("prepare_candidates")
+    assert Path("ranking/candidates.jsonl").read_bytes() == before
+    lines = rows("data/corpus.jsonl")
+    Path("data/corpus.jsonl").write_text("".join(json.dumps({**line, "title": line["title"] and dev}) + "\n" for line in lines))
+    call("prepare_candidates")
+    assert {row["query"] for row in rows("ranking/candidates.jsonl")} == labelled
 
 
 @pytest.mark.usefixtures("project")

@@ -1,0 +1,51 @@
+"""What a teacher scores: labelled queries, and titles of documents, which need no label, with candidates of BM25."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from typing import Any
+
+from pydantic import Field
+
+from stages.opening import open_stage, run
+from tandem.formats.jsonl import read_records, write_records
+from tandem.formats.texts import CorpusFile
+from tandem.params import Section
+from tandem.queries import query_key
+from tandem.records import LabelledPair, group_numbers
+from tandem.rerankers.ranking_data import build_rows, queries_of, relevant_of
+from tandem.retrievers.bm25 import Index
+from tandem.retrievers.hard_negatives import mine_negatives
+
+
+class Params(Section):
+    """Which queries, and how many documents of each."""
+
+    last: int = Field(ge=1)
+    """candidates are drawn from the first so many of BM25's documents, the query's own aside: as deep as the student will rerank"""
+    number: int = Field(ge=1)
+    """candidates a query, at most"""
+    titles: int = Field(ge=0)
+    """documents whose titles are queries too"""
+    seed: int
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Read corpus and pairs, write one row a query: its own documents, and candidates that nobody has judged."""
+    with open_stage("prepare_candidates", Params, argv, reads="corpus train dev", writes="rows") as (paths, params, tracked, _):
+        corpus = CorpusFile(paths.corpus)
+        pairs = read_records(paths.train, LabelledPair)
+        known = {"", *(query_key(pair.text) for pair in (*pairs, *read_records(paths.dev, LabelledPair)))}
+        titled = [(document.doc_id, document.title) for document in corpus if query_key(document.title) not in known]
+        drawn = random.Random(f"titles:{params.seed}").sample(titled, min(params.titles, len(titled)))
+        pairs += [LabelledPair(query_id=f"title:{doc_id}", text=title, doc_id=doc_id) for doc_id, title in drawn]
+        found = Index(corpus.texts).search(queries_of(pairs), depth=params.last + 50)  # its own documents are among them
+        window: dict[str, Any] = {"first": 1, "last": params.last, "number": params.number, "relative_margin": None}
+        candidates, _ = mine_negatives(relevant_of(pairs), found, group_numbers(corpus), **window, seed=params.seed)
+        write_records(paths.rows, build_rows(pairs, candidates, corpus.texts))
+        tracked.log({"queries": len(candidates), "titles": len(drawn), "pairs": sum(map(len, candidates.values()))})
+
+
+if __name__ == "__main__":
+    run(main)
