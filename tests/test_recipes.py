@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import os
 import re
 from pathlib import Path
 from typing import Any
@@ -11,7 +10,7 @@ from typing import Any
 import pytest
 from dvc_file import outputs, stages
 from ruamel.yaml import YAML
-from test_pipeline import closure_of, module_of
+from test_pipeline import module_of
 
 from tandem.params import load_params
 
@@ -23,12 +22,6 @@ STAGES = [
     for name, stage in YAML(typ="safe").load((recipe / "dvc.yaml").read_text())["stages"].items()
 ]
 every_stage = pytest.mark.parametrize(("recipe", "name", "stage"), STAGES, ids=lambda value: value if isinstance(value, str) else "")
-
-
-@every_stage
-def test_code_dependencies_are_the_imports(recipe: Path, name: str, stage: dict[str, Any]) -> None:
-    declared = {os.path.normpath(recipe.relative_to(ROOT) / dep) for dep in stage["deps"] if dep.endswith(".py")}
-    assert declared == closure_of(module_of(stage)), name
 
 
 @every_stage
