@@ -14,11 +14,12 @@ from ruamel.yaml import YAML
 
 from stages import dependencies
 from tandem.params import Section, load_params
+from tandem.profiles import list_profiles, render_profile
 
 ROOT = Path(__file__).parents[1]
 PIPELINE: dict[str, Any] = YAML(typ="safe").load((ROOT / "dvc.yaml").read_text())["stages"]
 STAGES = {name: stage.get("do", stage) for name, stage in PIPELINE.items()}
-PROFILES = [ROOT / "params.yaml", *sorted((ROOT / "profiles").glob("*.yaml"))]
+PROFILES = [None, *list_profiles(ROOT / "configs/profiles")]
 # Those that measure, the one that looks for leaks, and the page that shows what was measured.
 MEASURING = {"evaluate_baselines", "evaluate_retriever", "evaluate_retriever_r0", "evaluate_reranked"}
 READERS_OF_THE_TEST_SET = {*MEASURING, "check_leaks", "write_report"}
@@ -94,22 +95,30 @@ def test_outputs_have_one_writer() -> None:
                 seen.add(path)
 
 
-@pytest.mark.parametrize("profile", PROFILES, ids=lambda path: path.stem)
-def test_every_profile_loads_through_every_schema(profile: Path) -> None:
+def rendered(profile: str | None, folder: Path) -> Path:
+    path = folder / "params.yaml"
+    path.write_text(render_profile((ROOT / "params.yaml").read_text(), ROOT / "configs/profiles", profile))
+    return path
+
+
+@pytest.mark.parametrize("profile", PROFILES)
+def test_every_profile_loads_through_every_schema(profile: str | None, tmp_path: Path) -> None:
+    path = rendered(profile, tmp_path)
     for name, stage in STAGES.items():
         if name == "sync_tracking":
             continue
         module = module_of(stage)
         schema: type[Section] = importlib.import_module(module).Params
-        load_params(profile, module.removeprefix("stages."), schema)
-    content = YAML(typ="safe").load(profile.read_text())
+        load_params(path, module.removeprefix("stages."), schema)
+    content = YAML(typ="safe").load(path.read_text())
     assert set(content) == set(YAML(typ="safe").load((ROOT / "params.yaml").read_text()))
 
 
-@pytest.mark.parametrize("profile", PROFILES, ids=lambda path: path.stem)
-def test_rounds_and_updates_fit(profile: Path) -> None:
+@pytest.mark.parametrize("profile", PROFILES)
+def test_rounds_and_updates_fit(profile: str | None, tmp_path: Path) -> None:
     """Every round comes after the one it names, and every generator is the fine-tuned one or made by an update before it."""
-    content = YAML(typ="safe").load(profile.read_text())
+    path = rendered(profile, tmp_path)
+    content = YAML(typ="safe").load(path.read_text())
     rounds, generators = ["r0"], ["g1"]
     for name, update in content["updates"].items():
         assert update["base"] in generators

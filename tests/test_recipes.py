@@ -13,6 +13,7 @@ from ruamel.yaml import YAML
 from test_pipeline import module_of
 
 from tandem.params import load_params
+from tandem.profiles import list_profiles, render_profile
 
 ROOT = Path(__file__).parents[1]
 RECIPES = sorted(path.parent for path in (ROOT / "recipes").glob("*/dvc.yaml"))
@@ -25,12 +26,14 @@ every_stage = pytest.mark.parametrize(("recipe", "name", "stage"), STAGES, ids=l
 
 
 @every_stage
-def test_values_fit_the_schema(recipe: Path, name: str, stage: dict[str, Any]) -> None:
+def test_values_fit_the_schema(recipe: Path, name: str, stage: dict[str, Any], tmp_path: Path) -> None:
     module = module_of(stage)
     section = module.removeprefix("stages.")
     schema = importlib.import_module(module).Params
     content = YAML(typ="safe").load((recipe / "params.yaml").read_text())
-    for path in [recipe / "params.yaml", *sorted((recipe / "profiles").glob("*.yaml"))]:
+    path = tmp_path / "params.yaml"
+    for profile in [None, *list_profiles(recipe / "profiles")]:
+        path.write_text(render_profile((recipe / "params.yaml").read_text(), recipe / "profiles", profile))
         load_params(path, section, schema)
         assert set(YAML(typ="safe").load(path.read_text())) == set(content)
     shared = {key for key in schema.model_fields if key in content and key not in content[section]}

@@ -53,7 +53,7 @@ def load_params(path: Path, section: str, schema: type[S]) -> S:
 
 def _read(path: Path) -> dict[str, Any]:
     if not path.is_file():
-        raise ParamsError(f"{path}: no such file; a complete one lies under profiles/")
+        raise ParamsError(f"{path}: no such file; `tandem init` writes one")
     try:
         content = YAML(typ="safe").load(path.read_text(encoding="utf8"))
     except YAMLError as error:

@@ -1,0 +1,201 @@
+"""Profiles: what another scale changes in params.yaml, put over it with ``tandem init --profile NAME``; nothing is copied.
+
+An overlay is a YAML file of the sections and keys that differ. Maps are merged key by key; lists are replaced, and so are ``rounds``,
+``updates``, ``prepare_corpus`` and ``prepare_guard``, which belong together as a whole; null takes a reranker out. ``extends: NAME`` puts
+another overlay under it. What comes out is a complete params.yaml with its comments, and the whole truth of a run.
+"""
+
+from __future__ import annotations
+
+import io
+import re
+import subprocess
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
+
+from tandem.params import ParamsError
+
+__all__ = ["base_params", "has_uncommitted_changes", "list_profiles", "parse_changes", "render_profile"]
+
+WHOLE = ("rounds", "updates", "prepare_corpus", "prepare_guard")  # replaced: what belongs together
+OPEN = ("form", "index")  # maps of settings with defaults: what a params.yaml leaves out may be added
+NAMED = "rerankers"  # models by name: null takes one out
+HEADER = "# Profile: "
+SECTION = re.compile(r"^(\w+):", re.MULTILINE)
+
+
+def list_profiles(folder: Path) -> dict[str, str]:
+    """The first comment line of each overlay in a folder, by its name."""
+    return {path.stem: path.read_text(encoding="utf8").splitlines()[0].lstrip("# ") for path in sorted(folder.glob("*.yaml"))}
+
+
+def base_params(path: Path) -> str:
+    """The text that overlays are put over: the file as it is, or where that is a rendered profile, its newest committed state that is none.
+
+    Raises:
+        ParamsError: the file is missing, or a rendered profile with no earlier state in git.
+    """
+    if not path.is_file():
+        raise ParamsError(f"{path}: no such file; run this in a checkout of Tandem (`git checkout {path.name}` brings it back)")
+    text = path.read_text(encoding="utf8")
+    if not text.startswith(HEADER):
+        return text
+    for commit in _git(path.parent, "log", "--format=%H", "--", path.name).split():
+        earlier = _git(path.parent, "show", f"{commit}:./{path.name}")
+        if earlier and not earlier.startswith(HEADER):
+            return earlier
+    raise ParamsError(f"{path}: is a profile already, and git has no state of it that is none; name the quickstart's with --base FILE")
+
+
+def has_uncommitted_changes(path: Path) -> bool:
+    """Whether a file differs from its last committed state; False where git does not know it."""
+    return bool(_git(path.parent, "diff", "--name-only", "HEAD", "--", path.name).strip())
+
+
+def parse_changes(words: Sequence[str]) -> dict[str, Any]:
+    """``key=value`` words as a nested map; values are read as YAML.
+
+    Raises:
+        ParamsError: a word has no equals sign, or its value is not YAML.
+    """
+    changes: dict[str, Any] = {}
+    for word in words:
+        key, equals, value = word.partition("=")
+        if not equals or not key:
+            raise ParamsError(f"--set {word}: key=value is expected, such as --set prepare_corpus.path=documents.jsonl")
+        inner = changes
+        *path, last = key.split(".")
+        for name in path:
+            inner = inner.setdefault(name, {})
+        inner[last] = _load(value, f"--set {key}") if value else ""
+    return changes
+
+
+def render_profile(base: str, folder: Path, name: str | None, changes: Mapping[str, Any] | None = None) -> str:
+    """A complete params.yaml: a base with an overlay and single changes over it.
+
+    Args:
+        base: text of the params.yaml that overlays are put over.
+        folder: of overlays.
+        name: of the overlay; None puts none over it.
+        changes: from :func:`parse_changes`; merged key by key, in replaced sections too.
+
+    Raises:
+        ParamsError: no such overlay, an overlay that is no map of maps, or a key that the base does not have.
+    """
+    blocks = dict(_blocks(base))
+    overlays = list(_chain(folder, name)) if name else []
+    for path in overlays:
+        text = path.read_text(encoding="utf8")
+        for section, (_, body) in _blocks(text):
+            if section in ("", "extends"):
+                continue
+            if section not in blocks:
+                raise ParamsError(f"{path}: {section}: no such section; there are: {', '.join(key for key in blocks if key)}")
+            head, before = blocks[section]
+            overlay = _load(body, str(path))
+            if section not in WHOLE and not isinstance(overlay[section], dict) and isinstance(_load(before, "")[section], dict):
+                raise ParamsError(f"{path}: {section}: a map of keys is expected, found {overlay[section]!r}")
+            blocks[section] = (head, body if section in WHOLE else _merged(before, overlay, str(path)))
+    for section, value in (changes or {}).items():
+        if section not in blocks:
+            raise ParamsError(f"--set {section}: no such key; there are: {', '.join(key for key in blocks if key)}")
+        blocks[section] = (blocks[section][0], _merged(blocks[section][1], {section: value}, "--set", adds=section in WHOLE))
+    if overlays:
+        head = f"{HEADER}{name}, over the quickstart's values (`tandem init --profile {name}`).\n"
+        blocks[""] = ("", head + _blocks_head(overlays[-1].read_text(encoding="utf8")))
+    return "".join(head + body for head, body in blocks.values())
+
+
+def _chain(folder: Path, name: str, above: tuple[str, ...] = ()) -> Iterator[Path]:
+    """Overlays from the one that is extended to the one that is asked for."""
+    path = folder / f"{name}.yaml"
+    if not path.is_file():
+        raise ParamsError(f"{path}: no such profile; there are: {', '.join(list_profiles(folder))}")
+    overlay = _load(path.read_text(encoding="utf8"), str(path)) or {}
+    parent = overlay.get("extends") if isinstance(overlay, dict) else None
+    if parent is not None:
+        allowed = [other for other in list_profiles(folder) if other not in (name, *above)]
+        if parent not in allowed:
+            raise ParamsError(f"{path}: extends: {parent!r} found, allowed: {', '.join(allowed)}")
+        yield from _chain(folder, parent, (name, *above))
+    yield path
+
+
+def _blocks(text: str) -> Iterator[tuple[str, tuple[str, str]]]:
+    """Top-level keys in order, each with the comments above it and its own lines; first, under "", what heads the file."""
+    matches, head = list(SECTION.finditer(text)), _blocks_head(text)
+    yield "", ("", head)
+    above = len(head)
+    for match, following in zip(matches, [*matches[1:], None], strict=True):
+        end = _end_of_body(text, match.start(), following.start() if following else len(text))
+        yield match.group(1), (text[above : match.start()], text[match.start() : end])
+        above = end
+
+
+def _blocks_head(text: str) -> str:
+    """The comment lines that a file begins with, up to the first line that is none."""
+    lines = []
+    for line in text.splitlines(keepends=True):
+        if not line.startswith("#"):
+            break
+        lines.append(line)
+    return "".join(lines)
+
+
+def _end_of_body(text: str, start: int, end: int) -> int:
+    """Where a block's own lines end: blank lines and comments in the first column after them belong to what follows."""
+    lines = text[start:end].splitlines(keepends=True)
+    while len(lines) > 1 and (not lines[-1].strip() or lines[-1].startswith("#")):
+        lines.pop()
+    return start + sum(map(len, lines))
+
+
+def _merged(body: str, overlay: Mapping[str, Any], source: str, *, adds: bool = False) -> str:
+    yaml = _yaml()
+    content = yaml.load(body)
+    _merge(content, overlay, source, adds=adds)
+    out = io.StringIO()
+    yaml.dump(content, out)
+    return out.getvalue()
+
+
+def _merge(target: Any, overlay: Mapping[str, Any], source: str, path: tuple[str, ...] = (), *, adds: bool = False) -> None:
+    for key, value in overlay.items():
+        here = (*path, str(key))
+        before = target.get(key)
+        if key not in target and not adds and not {*path} & {*OPEN}:
+            raise ParamsError(f"{source}: {'.'.join(here)}: no such key; allowed here: {', '.join(map(str, target))}")
+        if value is None and path == (NAMED,):
+            del target[key]
+        elif isinstance(value, Mapping) and isinstance(before, dict) and before:
+            _merge(before, value, source, here, adds=adds)
+        else:
+            target[key] = value
+
+
+def _load(text: str, source: str) -> Any:
+    try:
+        return _yaml().load(text)
+    except YAMLError as error:
+        raise ParamsError(f"{source}: not YAML: {' '.join(str(error).split())[:300]}") from None
+
+
+def _yaml() -> YAML:
+    yaml = YAML()
+    yaml.preserve_quotes = True
+    yaml.width = 140
+    yaml.indent(mapping=2, sequence=4, offset=2)
+    yaml.representer.add_representer(type(None), lambda dumper, _: dumper.represent_scalar("tag:yaml.org,2002:null", "null"))
+    return yaml
+
+
+def _git(folder: Path, *arguments: str) -> str:
+    try:
+        return subprocess.run(["git", *arguments], cwd=folder, capture_output=True, text=True, check=False).stdout
+    except FileNotFoundError:
+        return ""

@@ -1,0 +1,181 @@
+"""Overlays over params.yaml: what is merged, what is replaced, what stays, and what is refused."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+import pytest
+from ruamel.yaml import YAML
+from typer.testing import CliRunner
+
+from tandem.cli import app
+from tandem.params import ParamsError
+from tandem.profiles import HEADER, base_params, list_profiles, parse_changes, render_profile
+
+ROOT = Path(__file__).parents[1]
+BASE = """# The quickstart's values.
+
+seed: 13                       # of everything random
+
+# Rounds of the loop.
+rounds:
+  r1: {prev: r0, generator: g1}
+  r2: {prev: r1, generator: g2}
+
+prepare_corpus:
+  source: python_api           # where documents come from
+  packages: [numpy]
+
+rerankers:
+  relevance: {layers: 2, steps: 16}
+  other: {layers: 4, steps: 8}
+
+filter_queries:
+  rules:
+    - {run: bm25, k: 20}
+  minimum_words: 2             # of a query
+  form: {kind: encoder}
+
+train:
+  rate: 2.0e-4                 # peak
+  text: "a\\n{b}"
+"""
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    overlays = tmp_path / "profiles"
+    overlays.mkdir()
+    (overlays / "large.yaml").write_text("# Large ones.\nrounds:\n  r1: {prev: r0, generator: g1}\ntrain:\n  rate: 1.0e-3\n")
+    (overlays / "own.yaml").write_text(
+        "# Own ones.\nextends: large\nprepare_corpus:\n  source: files   # mine\n  path: here\nrerankers:\n"
+        "  relevance: {steps: 24}\n  other: null\n"
+        "filter_queries:\n  rules:\n    - {run: dense, k: 5}\n  form: {maximum_tokens: 9}\n"
+    )
+    return overlays
+
+
+def test_without_a_profile_nothing_changes(folder: Path) -> None:
+    assert render_profile(BASE, folder, None) == BASE
+
+
+def test_an_overlay_merges_maps_and_replaces_what_belongs_together(folder: Path) -> None:
+    text = render_profile(BASE, folder, "own", parse_changes(["prepare_corpus.pairs=p.csv", "seed=7"]))
+    content = YAML(typ="safe").load(text)
+    assert content == {
+        "seed": 7,
+        "rounds": {"r1": {"prev": "r0", "generator": "g1"}},
+        "prepare_corpus": {"source": "files", "path": "here", "pairs": "p.csv"},
+        "rerankers": {"relevance": {"layers": 2, "steps": 24}},
+        "filter_queries": {"rules": [{"run": "dense", "k": 5}], "minimum_words": 2, "form": {"kind": "encoder", "maximum_tokens": 9}},
+        "train": {"rate": 1.0e-3, "text": "a\n{b}"},
+    }
+    assert text.startswith(f"{HEADER}own, over the quickstart's values")
+    assert "# Own ones." in text.splitlines()[1]
+    assert "# Large ones." not in text
+    for comment in ("# of everything random", "# Rounds of the loop.", "# of a query", "# peak", "# mine"):
+        assert comment in text
+
+
+@pytest.mark.parametrize(
+    ("overlay", "message"),
+    [
+        ("train:\n  rat: 1\n", "x.yaml: train.rat: no such key; allowed here: rate, text"),
+        ("trane:\n  rate: 1\n", "x.yaml: trane: no such section; there are: seed, rounds"),
+        ("extends: nosuch\n", "x.yaml: extends: 'nosuch' found, allowed: large, own"),
+        ("extends: x\n", "x.yaml: extends: 'x' found, allowed: large, own"),
+        ("train: [1\n", "x.yaml: not YAML"),
+        ("train: 3\n", "x.yaml: train: a map of keys is expected, found 3"),
+    ],
+)
+def test_a_wrong_overlay_is_refused_in_a_line(folder: Path, overlay: str, message: str) -> None:
+    (folder / "x.yaml").write_text(f"# X.\n{overlay}")
+    with pytest.raises(ParamsError) as error:
+        render_profile(BASE, folder, "x")
+    assert message in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_a_circle_of_overlays_is_refused(folder: Path) -> None:
+    (folder / "large.yaml").write_text("# Large ones.\nextends: own\n")
+    with pytest.raises(ParamsError, match=r"large.yaml: extends: 'own' found"):
+        render_profile(BASE, folder, "own")
+
+
+@pytest.mark.parametrize(
+    ("word", "message"), [("seed", "key=value is expected"), ("train.x=1", "train.x: no such key"), ("y=1", "y: no such key")]
+)
+def test_a_wrong_change_is_refused_in_a_line(folder: Path, word: str, message: str) -> None:
+    with pytest.raises(ParamsError, match=message):
+        render_profile(BASE, folder, None, parse_changes([word]))
+
+
+def test_a_rendered_profile_is_never_the_base(tmp_path: Path, folder: Path) -> None:
+    path = tmp_path / "params.yaml"
+    path.write_text(render_profile(BASE, folder, "own"))
+    with pytest.raises(ParamsError, match="is a profile already"):
+        base_params(path)
+    path.write_text(BASE)
+    git = ["git", "-c", "user.name=t", "-c", "user.email=t@example.org"]
+    subprocess.run([*git, "init", "--quiet"], cwd=tmp_path, check=True)
+    subprocess.run([*git, "add", "params.yaml"], cwd=tmp_path, check=True)
+    subprocess.run([*git, "commit", "--quiet", "-m", "base"], cwd=tmp_path, check=True)
+    path.write_text(render_profile(BASE, folder, "own"))
+    subprocess.run([*git, "commit", "--quiet", "-am", "profile"], cwd=tmp_path, check=True)
+    assert base_params(path) == BASE
+
+
+def test_init_writes_a_whole_file_and_never_drops_changes(tmp_path: Path, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "configs").mkdir()
+    folder.rename(tmp_path / "configs/profiles")
+    path = tmp_path / "params.yaml"
+    path.write_text(BASE)
+    for command in (
+        ["init", "--quiet"],
+        ["add", "params.yaml"],
+        ["-c", "user.name=t", "-c", "user.email=t@example.org", "commit", "--quiet", "-m", "x"],
+    ):
+        subprocess.run(["git", *command], cwd=tmp_path, check=True)
+    runner = CliRunner()
+    assert runner.invoke(app, ["init", "--profile", "own", "--set", "seed=3"]).exit_code == 0
+    written = path.read_text()
+    assert YAML(typ="safe").load(written)["seed"] == 3
+    refused = runner.invoke(app, ["init", "--profile", "large"])
+    assert "has changes that git does not have" in str(refused.exception)
+    assert path.read_text() == written
+    assert runner.invoke(app, ["init", "--profile", "large", "--force"]).exit_code == 0
+    assert (
+        YAML(typ="safe").load(path.read_text())["prepare_corpus"]["source"] == "python_api"
+    )  # over the quickstart's values, not over own's
+    assert "own" in runner.invoke(app, ["init", "--list"]).output
+
+
+@pytest.mark.parametrize("recipe", ["", "recipes/reranker"])
+def test_no_overlay_repeats_what_it_is_put_over(recipe: str) -> None:
+    """A value that is the base's own already is a copy that would drift."""
+    folder = ROOT / (f"{recipe}/profiles" if recipe else "configs/profiles")
+    base = (ROOT / recipe / "params.yaml").read_text()
+    yaml = YAML(typ="safe")
+    for name in list_profiles(folder):
+        overlay = yaml.load((folder / f"{name}.yaml").read_text())
+        under = yaml.load(render_profile(base, folder, overlay.pop("extends", None)))
+        for section, values in overlay.items():
+            assert values != under[section], (name, section)
+            if section not in ("rounds", "updates", "prepare_corpus", "prepare_guard"):
+                assert not [path for path in _leaves(values) if _at(under[section], path) == _at(values, path)], (name, section)
+
+
+def _leaves(value: object, path: tuple[str, ...] = ()) -> list[tuple[str, ...]]:
+    if isinstance(value, dict):
+        return [leaf for key, inner in value.items() for leaf in _leaves(inner, (*path, key))]
+    return [path]
+
+
+def _at(value: object, path: tuple[str, ...]) -> object:
+    for key in path:
+        if not isinstance(value, dict) or key not in value:
+            return KeyError
+        value = value[key]
+    return value
