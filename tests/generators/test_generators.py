@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 import torch
 
-from tandem.adapters import adapter_config
+from tandem.adapters import adapter_config, merge_adapter
 from tandem.formats.jsonl import write_records
-from tandem.generators.base import load_generator, merge_adapter, resolve_generator
+from tandem.generators.base import load_generator, resolve_generator
 from tandem.generators.keywords import content_words, document_frequencies, draw_keywords
 from tandem.generators.prompts import DEFAULT_TEMPLATE, clean_query, render_prompts, truncate_documents
 from tandem.generators.reward_model import fit_reward_model, load_reward_model, pair_accuracy, reward_function

@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-__all__ = ["load_generator", "merge_adapter", "resolve_generator", "save_generator"]
+__all__ = ["load_generator", "resolve_generator", "save_generator"]
 
 BUILTIN = Path(__file__).parent / "builtin"
 
@@ -52,33 +52,6 @@ def load_generator(name: str, *, device: str = "cpu", bf16: bool = False) -> tup
     ends = ends if isinstance(ends, list) else [ends] if ends is not None else []
     model.generation_config.eos_token_id = sorted({*ends, tokenizer.eos_token_id})
     return model.to(device), tokenizer
-
-
-def merge_adapter(model: Any, example: dict[str, torch.Tensor], *, tolerance: float = 1e-2) -> tuple[Any, float]:
-    """Merge a model's adapter into its weights and check that nothing changed.
-
-    Args:
-        model: a PeftModel.
-        example: inputs to compare the logits on.
-        tolerance: the largest difference of a logit that is let pass.
-
-    Returns:
-        The merged model and the largest difference.
-
-    Raises:
-        RuntimeError: the merged model answers differently, or the adapter is still at its start.
-    """
-    model.eval()
-    changed = any(bool(p.abs().sum() > 0) for name, p in model.named_parameters() if "lora_B" in name)
-    if not changed:
-        raise RuntimeError("the adapter is what it was before training: learning rate or number of steps is zero")
-    with torch.no_grad():
-        before = model(**example).logits.float()
-        merged = model.merge_and_unload()
-        difference = float((merged(**example).logits.float() - before).abs().max())
-    if not difference <= tolerance:
-        raise RuntimeError(f"merged and adapter logits differ by {difference:.3g}, {tolerance:g} is allowed")
-    return merged, difference
 
 
 def save_generator(model: Any, tokenizer: Any, folder: Path) -> None:

@@ -9,7 +9,8 @@ from typing import Any
 
 import orjson
 
-from tandem.generators.base import load_generator, merge_adapter, save_generator
+from tandem.adapters import merge_adapter
+from tandem.generators.base import load_generator, save_generator
 from tandem.generators.dpo import optimise_preferences
 from tandem.generators.group import optimise_in_groups
 from tandem.generators.ppo import PPO

@@ -12,8 +12,8 @@ from typing import Any
 
 import torch
 
-from tandem.adapters import adapter_config
-from tandem.generators.base import load_generator, merge_adapter, resolve_generator, save_generator
+from tandem.adapters import adapter_config, merge_adapter
+from tandem.generators.base import load_generator, resolve_generator, save_generator
 from tandem.generators.prompts import completion_text, render_prompts
 from tandem.generators.trainers import epoch_settings, preference_rows, train_whole
 from tandem.processes import process_count

@@ -10,9 +10,9 @@ from typing import Any
 
 import torch
 
-from tandem.adapters import adapter_config
+from tandem.adapters import adapter_config, merge_adapter
 from tandem.formats.texts import texts_of
-from tandem.generators.base import load_generator, merge_adapter, save_generator
+from tandem.generators.base import load_generator, save_generator
 from tandem.generators.keywords import content_words, document_frequencies, draw_keywords
 from tandem.generators.prompts import completion_text, render_prompts
 from tandem.generators.trainers import epoch_settings, train_whole

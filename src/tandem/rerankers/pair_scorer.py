@@ -12,7 +12,7 @@ from safetensors.torch import load_file, save_file
 from sentence_transformers.base.modules import InputModule
 from torch import nn
 
-from tandem.adapters import Lora, adapter_config
+from tandem.adapters import Lora, adapter_config, merge_adapter
 from tandem.encoders import keep_layers
 from tandem.rerankers.pair_format import PairFormat, encode_pairs
 from tandem.rerankers.similarity_head import SimilarityHead
@@ -22,6 +22,7 @@ __all__ = ["PairScorer", "load_scorer"]
 FORMAT_FILE = "pair_format.json"
 ADAPTER_FILE = "adapter.safetensors"
 LORA_FILE = "lora.json"
+NAMES = ("input_ids", "attention_mask", "token_type_ids")  # of a transformer's inputs
 TASKS = {"yes_no": "CAUSAL_LM", "similarity": "FEATURE_EXTRACTION"}
 
 
@@ -67,8 +68,7 @@ class PairScorer(InputModule):
 
     def forward(self, features: dict[str, Any], **_: Any) -> dict[str, Any]:
         """Add ``scores``, (pairs, 1): the raw logit, or the logit of yes less that of no."""
-        names = ("input_ids", "attention_mask", "token_type_ids")
-        given = {name: features[name] for name in names if name in features}
+        given = {name: features[name] for name in NAMES if name in features}
         if self.similarity is not None:
             hidden = self.auto_model(**given).last_hidden_state
             features["scores"] = self.similarity(hidden, given["attention_mask"], features["sides"])
@@ -94,7 +94,10 @@ class PairScorer(InputModule):
     def merge_adapter(self) -> None:
         """Put the adapter into the weights, where there is one."""
         if self.lora is not None:
-            self.auto_model, self.lora = self.auto_model.merge_and_unload(), None
+            # A run whose best checkpoint is its start leaves the adapter as it was.
+            example = self.preprocess([("a query", "a document that may answer it")])
+            given = {name: example[name] for name in NAMES if name in example}
+            self.auto_model, self.lora = merge_adapter(self.auto_model, given, trained=False)[0], None
 
     def save(self, output_path: str, *_: Any, **__: Any) -> None:
         """Write weights, tokenizer and format; with an adapter, that and the base's name instead of the weights."""

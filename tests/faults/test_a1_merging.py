@@ -1,0 +1,201 @@
+"""Every stage that trains an adapter, in both precisions: what is saved answers as the adapter did, in float32.
+
+The check once compared an adapter under the trainer's bfloat16 autocast with a merged model without it, and ended every run on a processor
+that has bfloat16.
+"""
+
+from __future__ import annotations
+
+import copy
+import itertools
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from accelerate.utils import extract_model_from_parallel
+from conftest import QUERIES, TEXTS
+from safetensors.torch import load_file
+
+from tandem import adapters
+from tandem.adapters import Lora
+from tandem.generators import improvement, reward_model, sft
+from tandem.generators.base import load_generator
+from tandem.generators.improvement import improve_generator
+from tandem.generators.prompts import DEFAULT_TEMPLATE
+from tandem.generators.reward_model import fit_reward_model, load_reward_model
+from tandem.generators.sft import fine_tune_on_pairs
+from tandem.records import Document, LabelledPair, PreferencePair
+from tandem.rerankers import pair_scorer
+from tandem.rerankers.pair_format import PairFormat
+from tandem.rerankers.reranker import Reranker
+from tandem.rerankers.training import train_reranker
+
+LORA = {"lora_rank": 4, "lora_alpha": 8}
+PAIRS = [
+    PreferencePair(doc_id=name, chosen=QUERIES[name], rejected=QUERIES[other], kind="valid_over_invalid")
+    for name in QUERIES
+    for other in list(QUERIES)[:2]
+    if other != name
+]
+both_precisions = pytest.mark.parametrize("bf16", [False, True], ids=["fp32", "bf16"])
+
+
+@pytest.fixture
+def adapter_outputs(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    """What the trained model answers in float32 just before its adapter is merged, on the inputs that merging is checked on."""
+    seen: dict[str, Any] = {}
+
+    def spy(model: Any, example: Any, **settings: Any) -> Any:
+        copied = extract_model_from_parallel(copy.deepcopy(model), keep_fp32_wrapper=False).float().eval()
+        with torch.no_grad():
+            output = copied(**example)
+        seen.update(example=example, values=output.logits if "logits" in output else output.last_hidden_state)
+        merged, seen["difference"] = adapters.merge_adapter(model, example, **settings)
+        return merged, seen["difference"]
+
+    for module in (sft, reward_model, improvement, pair_scorer):
+        monkeypatch.setattr(module, "merge_adapter", spy)
+    return seen
+
+
+def assert_saved(folder: Path, model: Any, seen: dict[str, Any], start: Any) -> None:
+    weights = load_file(folder / "model.safetensors")
+    assert {value.dtype for value in weights.values()} == {torch.float32}
+    with torch.no_grad():
+        values, before = (each.eval()(**seen["example"]) for each in (model, start))
+    values, before = (output.logits if "logits" in output else output.last_hidden_state for output in (values, before))
+    scale = max(1.0, float(seen["values"].abs().max()))
+    torch.testing.assert_close(values, seen["values"], atol=1e-4 * scale, rtol=0)
+    assert float((values - before).abs().max()) > 1e-3  # it has learnt something
+
+
+@both_precisions
+def test_sft(tiny_generator: Path, tmp_path: Path, adapter_outputs: dict[str, Any], bf16: bool) -> None:
+    fine_tune_on_pairs(
+        [Document(doc_id=name, text=text) for name, text in TEXTS.items()],
+        [LabelledPair(query_id=name, text=text, doc_id=name) for name, text in QUERIES.items()],
+        [],
+        tmp_path / "model",
+        base=str(tiny_generator),
+        template=DEFAULT_TEMPLATE,
+        document_tokens=16,
+        keywords=2,
+        device="cpu",
+        seed=1,
+        epochs=4,
+        batch_size=2,
+        learning_rate=1e-2,
+        **LORA,
+        lora_dropout=0.0,
+        scratch=tmp_path / "scratch",
+        bf16=bf16,
+    )
+    assert_saved(tmp_path / "model", load_generator(str(tmp_path / "model"))[0], adapter_outputs, load_generator(str(tiny_generator))[0])
+
+
+@both_precisions
+def test_reward_model(tiny_generator: Path, tmp_path: Path, adapter_outputs: dict[str, Any], bf16: bool) -> None:
+    settings: dict[str, Any] = {"epochs": 4, "batch_size": 4, "learning_rate": 1e-2, "center_coefficient": 0.01, "seed": 1}
+    _, gate = fit_reward_model(
+        tiny_generator,
+        PAIRS,
+        PAIRS[:3],
+        TEXTS,
+        tmp_path / "model",
+        template=DEFAULT_TEMPLATE,
+        document_tokens=16,
+        minimum_accuracy=0.0,
+        minimum_pairs=1,
+        device="cpu",
+        scratch=tmp_path / "scratch",
+        bf16=bf16,
+        **settings,
+        **LORA,
+        lora_dropout=0.0,
+    )
+    assert gate["passed"]
+    _, tokenizer = load_generator(str(tiny_generator))
+    torch.manual_seed(1)
+    start = load_reward_model(str(tiny_generator), tokenizer)
+    assert_saved(tmp_path / "model", load_reward_model(str(tmp_path / "model"), tokenizer), adapter_outputs, start)
+
+
+@both_precisions
+@pytest.mark.parametrize("algorithm", ["ppo", "rloo", "grpo", "dpo"])
+def test_improvements(tiny_generator: Path, tmp_path: Path, adapter_outputs: dict[str, Any], algorithm: str, bf16: bool) -> None:
+    (tmp_path / "gate.json").write_text(json.dumps({"passed": False}))
+    shared = {"learning_rate": 1e-2, "kl_coefficient": 0.05, "clip": 0.2, "temperature": 1.0, "maximum_new_tokens": 6}
+    improve_generator(
+        tiny_generator,
+        tmp_path / "none",
+        tmp_path / "gate.json",
+        PAIRS,
+        [],
+        TEXTS,
+        {name: i / 6 for i, name in enumerate(TEXTS)},
+        tmp_path / "model",
+        prompt={"template": DEFAULT_TEMPLATE, "document_tokens": 16, "keywords": 2},
+        algorithm=algorithm,
+        rewards={"round_trip": 1.0, "reward_model": 0.0},
+        round_trip=lambda _, queries: [float("table" in query) + len(query) / 100 for query in queries],
+        order="easy_first",
+        ppo={"steps": 2, "batch_size": 8, "minibatch_size": 4, "epochs": 1, **shared},
+        group={
+            "steps": 2,
+            "prompts_per_step": 2,
+            "responses": 4,
+            "updates": 2,
+            **shared,
+            "missing_end_penalty": 0.5,
+            "maximum_gradient_norm": 1.0,
+        },
+        dpo={
+            "epochs": 2,
+            "batch_size": 4,
+            "learning_rate": 1e-2,
+            "beta": 0.1,
+            "loss": "sigmoid",
+            "label_smoothing": 0.0,
+            "fine_tuning_weight": 0.0,
+        },
+        scratch=tmp_path,
+        device="cpu",
+        bf16=bf16,
+        seed=1,
+        **LORA,
+    )
+    assert_saved(tmp_path / "model", load_generator(str(tmp_path / "model"))[0], adapter_outputs, load_generator(str(tiny_generator))[0])
+
+
+@both_precisions
+@pytest.mark.parametrize("kind", ["yes_no", "head"])
+def test_llm_reranker(
+    tiny_generator: Path, tiny_tokenizer: Any, tmp_path: Path, adapter_outputs: dict[str, Any], kind: Any, bf16: bool
+) -> None:
+    form = PairFormat(kind=kind, maximum_tokens=48, maximum_query_tokens=16, yes="table", no="line")
+    reranker = Reranker(str(tiny_generator), form)
+    start = copy.deepcopy(reranker.scorer.auto_model)
+    better = itertools.count()  # so that the last checkpoint is chosen
+    rows = [(QUERIES[n], [(TEXTS[n], 1.0), *((TEXTS[other], 0.0) for other in TEXTS if other != n)]) for n in TEXTS]
+    train_reranker(
+        reranker,
+        rows,
+        loss="point_ce",
+        steps=6,
+        batch_size=2,
+        documents_per_query=3,
+        learning_rate=1e-2,
+        warmup_share=0.0,
+        evaluations=1,
+        lora=Lora(rank=4, alpha=8),
+        dev_score=lambda _: [float(next(better))],
+        scratch=tmp_path / "scratch",
+        bf16=bf16,
+        seed=1,
+    )
+    reranker.save(tmp_path / "model")
+    assert_saved(tmp_path / "model", Reranker(str(tmp_path / "model")).scorer.auto_model, adapter_outputs, start)
+    pairs = [(QUERIES["sort"], TEXTS["sort"]), (QUERIES["plot"], TEXTS["mean"])]
+    assert Reranker(str(tmp_path / "model")).compute_score(pairs) == pytest.approx(reranker.compute_score(pairs), abs=1e-5)
