@@ -7,23 +7,19 @@ from functools import partial
 from typing import Any
 
 from stages.opening import open_stage, run
-from stages.sections import RetrieverParams
+from stages.sections import LexicalParams, RetrieverParams
 from tandem.evaluation.collections import Search, measure_collections, read_collections
 from tandem.evaluation.measures import mean_measures
 from tandem.formats.jsonl import write_json
 from tandem.hardware import device_name
-from tandem.params import Section
 from tandem.retrievers import bm25, colbert, dense
 
 
-class Params(Section):
+class Params(LexicalParams):
     """Settings of the baselines that are not the retriever's own."""
 
     depth: int
     """results a query"""
-    bm25_k1: float
-    bm25_b: float
-    bm25_stop_words: str
     dense_maximum_tokens: int
     retriever: RetrieverParams
     seed: int
@@ -37,7 +33,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         shape, device = params.retriever, device_name()
         bi_encoder = dense.load_dense(shape.encoder, maximum_tokens=params.dense_maximum_tokens, device=device)
         late = colbert.build_colbert(**shape.model_dump(exclude={"kind"}), seed=params.seed, device=device)
-        lexical: dict[str, Any] = {"k1": params.bm25_k1, "b": params.bm25_b, "stop_words": params.bm25_stop_words}
+        lexical: dict[str, Any] = {"settings": params.bm25, "language": params.language}
         systems: dict[str, Search] = {
             "bm25": partial(bm25.search, depth=params.depth, **lexical),
             "dense": partial(dense.search, bi_encoder, depth=params.depth),

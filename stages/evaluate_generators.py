@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from functools import partial
 
 from stages.opening import open_stage, run
-from stages.sections import PromptParams, SamplingParams
+from stages.sections import LexicalParams, PromptedParams, SamplingParams
 from tandem.evaluation.generators import COLUMNS, compare_generators, describe_rounds, to_markdown
 from tandem.filters.round_trip import ranks_of_pairs
 from tandem.formats.jsonl import read_records, write_json, write_text
@@ -15,10 +15,9 @@ from tandem.formats.texts import CorpusFile
 from tandem.generators.trial import write_trials
 from tandem.hardware import device_name
 from tandem.records import LabelledPair, PseudoQuery
-from tandem.retrievers.bm25 import Index
 
 
-class Params(SamplingParams):
+class Params(SamplingParams, PromptedParams, LexicalParams):
     """How generators are compared."""
 
     number: int
@@ -26,7 +25,6 @@ class Params(SamplingParams):
     examples: int
     """of each round's queries, shown in full"""
     resamples: int
-    prompt: PromptParams
     rounds: dict[str, dict[str, str]]
     updates: dict[str, dict[str, str]]
     seed: int
@@ -39,11 +37,11 @@ def main(argv: Sequence[str] | None = None) -> None:
         corpus, real = CorpusFile(paths.corpus), read_records(paths.dev, LabelledPair)
         rounds = {name: read_records(paths.rounds / name / "queries.jsonl", PseudoQuery) for name in params.rounds}
         folders = {name: str(paths.generators / name / "model/weights") for name in ["g1", *params.updates]}
-        sampling = params.model_dump(include={*SamplingParams.model_fields, "number", "seed", "prompt"})
+        sampling = params.model_dump(include={*SamplingParams.model_fields, "number", "seed"}) | {"prompt": params.asked()}
         seen = {row.doc_id for rows in rounds.values() for row in rows}
         trials = write_trials({"base": paths.base, **folders}, corpus, seen=seen, device=device_name(), **sampling)
         parents = {"g1": "base", **{name: update["base"] for name, update in params.updates.items()}}
-        ranks = partial(ranks_of_pairs, corpus, search=Index(corpus.texts).search)
+        ranks = partial(ranks_of_pairs, corpus, search=params.index(corpus.texts).search)
         rows, values = compare_generators(trials, real, ranks, parents=parents, resamples=params.resamples, seed=params.seed)
         write_json(paths.metrics, {row["generator"]: {key: row[key] for key in row if key != "generator"} for row in rows})
         write_json(paths.values, values)

@@ -5,19 +5,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from stages.opening import open_stage, run
+from stages.sections import LexicalParams
 from tandem.evaluation.fusion import choose_weight, interpolate
 from tandem.evaluation.measures import measure_runs
 from tandem.formats.beir import read_qrels
 from tandem.formats.jsonl import read_records, write_json
 from tandem.formats.texts import TextFile
 from tandem.hardware import Precision, device_name, use_bf16
-from tandem.params import Section
 from tandem.records import LabelledPair, Query
 from tandem.rerankers.reranker import Reranker
-from tandem.retrievers.bm25 import Index
 
 
-class Params(Section):
+class Params(LexicalParams):
     """What is rescored."""
 
     depth: int
@@ -36,7 +35,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         queries = {query.query_id: query.text for query in read_records(paths.test / "queries.jsonl", Query)}
         dev = read_records(paths.dev, LabelledPair)
         own = {pair.query_id: pair.text for pair in dev}
-        index = Index(documents)
+        index = params.index(documents)
         found, dev_found = index.search(queries, depth=params.depth), index.search(own, depth=params.dev_depth)
         reranker = Reranker(str(paths.weights), device=device_name(), bf16=use_bf16(params.precision))
         rescored = reranker.rerank_run(found, queries, documents, depth=params.depth, batch_size=params.batch_size)

@@ -7,6 +7,7 @@ from functools import partial
 
 from stages.filter_sections import FilterRunParams, KeepRelevantParams, RelevanceParams
 from stages.opening import open_stage, run
+from stages.sections import LexicalParams
 from tandem.filters.chain import Rule, filter_and_rate
 from tandem.formats.jsonl import read_records, write_json, write_records
 from tandem.formats.tables import write_table
@@ -17,7 +18,7 @@ from tandem.rerankers.judge import load_judge
 from tandem.retrievers.filter_runs import FilterRuns
 
 
-class Params(FilterRunParams):
+class Params(FilterRunParams, LexicalParams):
     """The rules, in order; a row is rejected by the first that it fails, and gets every rank all the same."""
 
     rules: list[Rule]
@@ -35,7 +36,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     with open_stage("filter_queries", Params, argv, reads=reads, writes=writes, words="round") as (paths, params, tracked, _):
         corpus, device, wanted = CorpusFile(paths.corpus), device_name(), params.keep_relevant.model_dump()
         own = params.model_dump(include=set(FilterRunParams.model_fields))
-        runs = FilterRuns(corpus, paths.encoder, paths.vectors, device=device, seed=params.seed, **own)
+        own |= {"settings": params.bm25, "language": params.language, "seed": params.seed}
+        runs = FilterRuns(corpus, paths.encoder, paths.vectors, device=device, **own)
         judge = partial(load_judge, trained=paths.reranker, device=device, bf16=use_bf16(params.precision))
         rows, steps, rates = filter_and_rate(
             read_records(paths.queries, PseudoQuery),

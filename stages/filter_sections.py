@@ -20,9 +20,6 @@ class FilterRunParams(Section):
     """beyond the largest k"""
     candidates: int
     """of bm25_sampled: other documents a query"""
-    bm25_k1: float
-    bm25_b: float
-    bm25_stop_words: str
 
 
 class RelevanceParams(Section):

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from stages.opening import open_stage, run
-from stages.sections import PromptParams, SamplingParams
+from stages.sections import PromptedParams, SamplingParams
 from tandem.formats.jsonl import write_records
 from tandem.formats.texts import CorpusFile
 from tandem.generators.imported import import_queries
@@ -20,7 +20,7 @@ from tandem.scratch import folder_identity
 CACHE = Path(".scratch/answers.jsonl")
 
 
-class Params(SamplingParams):
+class Params(SamplingParams, PromptedParams):
     """How many documents get queries, and how these are sampled."""
 
     backend: Literal["model", "openai", "file"]
@@ -29,7 +29,6 @@ class Params(SamplingParams):
     file: str | None
     """of backend file: JSONL of {text, doc_id}"""
     sampled_documents: int
-    prompt: PromptParams
     seed: int
 
 
@@ -40,7 +39,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         documents = CorpusFile(paths.corpus)
         plan: dict[str, Any] = {"prefix": paths.round, **params.model_dump(include={"sampled_documents", "queries_per_document", "seed"})}
         sampling = params.model_dump(include=set(SamplingParams.model_fields) - {"queries_per_document"})
-        whole, counts = {**plan, **params.prompt.model_dump()}, dict[str, float]()
+        whole, counts = {**plan, **params.asked()}, dict[str, float]()
         if params.backend != "model" and not is_main_process():
             rows = []  # one process asks the server, or reads the file
         elif params.backend == "file":

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from stages.improvement_sections import ImprovementParams
 from stages.opening import open_stage, run
-from stages.sections import PromptParams
+from stages.sections import LexicalParams, PromptedParams
 from tandem.feedback.difficulty import document_difficulty
 from tandem.filters.reward import round_trip_reward
 from tandem.formats.jsonl import read_records
@@ -16,13 +16,11 @@ from tandem.generators.improvement import improve_generator, mean_of_last
 from tandem.hardware import Precision, device_name, use_bf16
 from tandem.model_folders import save_model_folder, serving_code
 from tandem.records import Difficulty, PreferencePair
-from tandem.retrievers.bm25 import Index
 
 
-class Params(ImprovementParams):
+class Params(ImprovementParams, PromptedParams, LexicalParams):
     """What is maximised and how, and the prompt that it is done with."""
 
-    prompt: PromptParams
     precision: Precision
 
 
@@ -43,8 +41,9 @@ def main(argv: Sequence[str] | None = None) -> None:
             corpus.texts,
             document_difficulty(read_records(paths.difficulty, Difficulty)),
             weights,
-            round_trip=round_trip_reward(corpus, Index(corpus.texts).search) if params.needs_round_trip() else None,
-            **params.model_dump(exclude={"precision"}),
+            round_trip=round_trip_reward(corpus, params.index(corpus.texts).search) if params.needs_round_trip() else None,
+            prompt=params.asked(),
+            **params.model_dump(exclude={"prompt", "precision", "bm25", "language"}),
             scratch=scratch,
             device=device_name(),
             bf16=use_bf16(params.precision),

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
+from typing import Any
 
 from stages.filter_sections import MiningParams, RelevanceParams
 from stages.opening import open_stage, run
-from stages.sections import RetrieverParams
+from stages.sections import LexicalParams, RetrieverParams
 from tandem.formats.jsonl import read_records, write_records
 from tandem.formats.texts import CorpusFile
 from tandem.hardware import Precision, device_name, use_bf16
@@ -18,7 +19,7 @@ from tandem.retrievers.hard_negatives import mine_rows
 from tandem.retrievers.retriever import build_retriever
 
 
-class Params(MiningParams):
+class Params(MiningParams, LexicalParams):
     """Mining, the judge and the retriever that a run may need."""
 
     relevance: RelevanceParams
@@ -36,7 +37,8 @@ def main(argv: Sequence[str] | None = None) -> None:
             pairs += [(row.text, row.doc_id) for row in read_records(path, PseudoQuery) if row.status == "kept"]
         device, bf16 = device_name(), use_bf16(params.precision)
         initial = partial(build_retriever, **params.retriever.model_dump(), seed=params.seed, device=device)
-        runs = FilterRuns(corpus, paths.encoder, paths.vectors, device=device, depth=params.last + 50, seed=params.seed, initial=initial)
+        own: dict[str, Any] = {"settings": params.bm25, "language": params.language, "depth": params.last + 50, "seed": params.seed}
+        runs = FilterRuns(corpus, paths.encoder, paths.vectors, device=device, initial=initial, **own)
         rows, counts = mine_rows(
             pairs if params.run != "off" else [],
             corpus,

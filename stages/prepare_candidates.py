@@ -9,17 +9,16 @@ from typing import Any
 from pydantic import Field
 
 from stages.opening import open_stage, run
+from stages.sections import LexicalParams
 from tandem.formats.jsonl import read_records, write_records
 from tandem.formats.texts import CorpusFile
-from tandem.params import Section
-from tandem.queries import query_key
 from tandem.records import LabelledPair, group_numbers
 from tandem.rerankers.ranking_data import build_rows, queries_of, relevant_of
-from tandem.retrievers.bm25 import Index
 from tandem.retrievers.hard_negatives import mine_negatives
+from tandem.text import normalize_query
 
 
-class Params(Section):
+class Params(LexicalParams):
     """Which queries, and how many documents of each."""
 
     last: int = Field(ge=1)
@@ -36,11 +35,12 @@ def main(argv: Sequence[str] | None = None) -> None:
     with open_stage("prepare_candidates", Params, argv, reads="corpus train dev", writes="rows") as (paths, params, tracked, _):
         corpus = CorpusFile(paths.corpus)
         pairs = read_records(paths.train, LabelledPair)
-        known = {"", *(query_key(pair.text) for pair in (*pairs, *read_records(paths.dev, LabelledPair)))}
-        titled = [(document.doc_id, document.title) for document in corpus if query_key(document.title) not in known]
+        known = {"", *(normalize_query(pair.text) for pair in (*pairs, *read_records(paths.dev, LabelledPair)))}
+        titled = [(document.doc_id, document.title) for document in corpus if normalize_query(document.title) not in known]
         drawn = random.Random(f"titles:{params.seed}").sample(titled, min(params.titles, len(titled)))
         pairs += [LabelledPair(query_id=f"title:{doc_id}", text=title, doc_id=doc_id) for doc_id, title in drawn]
-        found = Index(corpus.texts).search(queries_of(pairs), depth=params.last + 50)  # its own documents are among them
+        index = params.index(corpus.texts)
+        found = index.search(queries_of(pairs), depth=params.last + 50)  # its own documents are among them
         window: dict[str, Any] = {"first": 1, "last": params.last, "number": params.number, "relative_margin": None}
         candidates, _ = mine_negatives(relevant_of(pairs), found, group_numbers(corpus), **window, seed=params.seed)
         write_records(paths.rows, build_rows(pairs, candidates, corpus.texts))

@@ -7,16 +7,15 @@ from functools import partial
 from typing import Any
 
 from stages.opening import open_stage, run
+from stages.sections import LexicalParams
 from tandem.formats.jsonl import read_records, write_records
 from tandem.formats.texts import CorpusFile
-from tandem.params import Section
 from tandem.records import LabelledPair, group_numbers
 from tandem.rerankers.ranking_data import build_rows, queries_of, relevant_of
-from tandem.retrievers.bm25 import Index
 from tandem.retrievers.hard_negatives import mine_negatives
 
 
-class Params(Section):
+class Params(LexicalParams):
     """Which negatives."""
 
     first: int
@@ -41,10 +40,10 @@ def main(argv: Sequence[str] | None = None) -> None:
     ):
         corpus = CorpusFile(paths.corpus)
         texts, groups = corpus.texts, group_numbers(corpus)
-        search = Index(texts).search
+        search = params.index(texts).search
         train, dev = read_records(paths.train, LabelledPair), read_records(paths.dev, LabelledPair)
         mine = partial(mine_negatives, groups=groups, seed=params.seed)
-        window = params.model_dump(exclude={"dev_candidates", "seed"})
+        window = params.model_dump(include={"first", "last", "number", "relative_margin"})
         negatives, counts = mine(relevant_of(train), search(queries_of(train), depth=params.last + 50), **window)
         everything: dict[str, Any] = {"first": 1, "last": params.dev_candidates, "number": params.dev_candidates, "relative_margin": None}
         candidates, _ = mine(relevant_of(dev), search(queries_of(dev), depth=params.dev_candidates), **everything)

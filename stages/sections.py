@@ -2,12 +2,27 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from collections.abc import Mapping
+from typing import Any, Literal
 
 from tandem.hardware import Precision
 from tandem.params import Section
+from tandem.retrievers.bm25 import BM25Settings, Index
+from tandem.text import Language
 
-__all__ = ["ContrastiveParams", "PromptParams", "RetrieverParams", "SamplingParams"]
+__all__ = ["ContrastiveParams", "LexicalParams", "PromptParams", "PromptedParams", "RetrieverParams", "SamplingParams"]
+
+
+class LexicalParams(Section):
+    """How words are read and weighed, the same in every stage."""
+
+    bm25: BM25Settings
+    language: Language
+    """of documents and queries: its stop words and stems"""
+
+    def index(self, texts: Mapping[str, str]) -> Index:
+        """BM25 over a corpus, text by doc_id."""
+        return Index(texts, self.bm25, language=self.language)
 
 
 class PromptParams(Section):
@@ -19,6 +34,19 @@ class PromptParams(Section):
     """of the document; it is cut before the query ever is"""
     keywords: int
     """words of the document that a prompt offers, at most; 0 for none"""
+    ignored_words: list[str]
+    """that a prompt never offers: what every document of this corpus has"""
+
+
+class PromptedParams(Section):
+    """The prompt, and the language that its keywords are taken from."""
+
+    prompt: PromptParams
+    language: Language
+
+    def asked(self) -> dict[str, Any]:
+        """Arguments of tandem.generators.sampling.plan_prompts."""
+        return {**self.prompt.model_dump(), "language": self.language}
 
 
 class RetrieverParams(Section):
@@ -37,9 +65,9 @@ class RetrieverParams(Section):
     document_tokens: int
     """documents are cut here"""
     query_expansion: bool
+    """fill queries up with mask tokens"""
     markers: bool
     """the paper's [Q] and [D] in every query and document; `tandem export stanford` needs them"""
-    """fill queries up with mask tokens"""
 
 
 class SamplingParams(Section):

@@ -8,17 +8,19 @@ from typing import Literal
 from pydantic import Field
 
 from stages.opening import open_stage, run
+from stages.sections import LexicalParams
 from tandem.filters.informative import Mode, informative_queries
 from tandem.formats.jsonl import read_records, write_json, write_records
 from tandem.formats.texts import CorpusFile
 from tandem.hardware import device_name
-from tandem.params import Section
 from tandem.records import PseudoQuery
 from tandem.retrievers.query_loss import QueryLoss
 from tandem.retrievers.retriever import load_retriever
 
+LOSS = ("negatives", "temperature", "language", "seed")
 
-class Params(Section):
+
+class Params(LexicalParams):
     """How much of what the filters kept, and by what."""
 
     mode: Mode
@@ -48,9 +50,10 @@ def main(argv: Sequence[str] | None = None) -> None:
     reads, writes = "corpus queries weights", "selected metrics"
     with open_stage("select_queries", Params, argv, reads=reads, writes=writes, words="round") as (paths, params, tracked, _):
         model = load_retriever(paths.weights, device=device_name()) if params.mode not in ("off", "random") else None
-        loss = QueryLoss(model, CorpusFile(paths.corpus), **params.model_dump(include={"negatives", "temperature", "seed"}))
-        own = params.model_dump(exclude={"negatives", "temperature"})
-        rows, measures = informative_queries(read_records(paths.queries, PseudoQuery), loss.losses, loss.vectors, **own)
+        loss = QueryLoss(model, CorpusFile(paths.corpus), bm25=params.bm25, **params.model_dump(include=set(LOSS)))
+        own = params.model_dump(exclude={*LOSS, "bm25"})
+        queries = read_records(paths.queries, PseudoQuery)
+        rows, measures = informative_queries(queries, loss.losses, loss.vectors, **own, seed=params.seed)
         write_records(paths.selected, rows)
         write_json(paths.metrics, measures)
         tracked.log(measures)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from stages.opening import open_stage, run
-from stages.sections import PromptParams
+from stages.sections import PromptedParams
 from tandem.adapters import Lora
 from tandem.formats.jsonl import read_records
 from tandem.formats.tables import write_curve
@@ -13,11 +13,10 @@ from tandem.formats.texts import CorpusFile
 from tandem.generators.sft import fine_tune_on_pairs
 from tandem.hardware import Precision, device_name, use_bf16
 from tandem.model_folders import save_model_folder, serving_code
-from tandem.params import Section
 from tandem.records import LabelledPair
 
 
-class Params(Section):
+class Params(PromptedParams):
     """Supervised fine-tuning."""
 
     base: str
@@ -26,7 +25,6 @@ class Params(Section):
     batch_size: int
     learning_rate: float
     lora: Lora
-    prompt: PromptParams
     precision: Precision
     seed: int
 
@@ -43,9 +41,9 @@ def main(argv: Sequence[str] | None = None) -> None:
             read_records(paths.train, LabelledPair),
             read_records(paths.dev, LabelledPair),
             weights,
-            **params.model_dump(exclude={"lora", "prompt", "precision"}),
+            **params.model_dump(exclude={"lora", "prompt", "language", "precision"}),
             **{f"lora_{key}": value for key, value in params.lora.model_dump().items()},
-            **params.prompt.model_dump(),
+            **params.asked(),
             scratch=scratch,
             device=device_name(),
             bf16=use_bf16(params.precision),

@@ -9,7 +9,8 @@ import pytest
 
 from tandem.filters.round_trip import document_ranks
 from tandem.generators.base import BUILTIN, load_generator
-from tandem.generators.prompts import DEFAULT_TEMPLATE, clean_query, render_prompts
+from tandem.generators.parsing import clean_query
+from tandem.generators.prompts import DEFAULT_TEMPLATE, render_prompts
 from tandem.generators.sampling import sample_queries
 from tandem.retrievers.bm25 import Index
 

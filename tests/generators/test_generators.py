@@ -14,9 +14,11 @@ import torch
 
 from tandem.adapters import adapter_config, merge_adapter
 from tandem.formats.jsonl import write_records
+from tandem.formats.texts import texts_of
 from tandem.generators.base import load_generator, resolve_generator
 from tandem.generators.keywords import content_words, document_frequencies, draw_keywords
-from tandem.generators.prompts import DEFAULT_TEMPLATE, clean_query, render_prompts, truncate_documents
+from tandem.generators.parsing import clean_query
+from tandem.generators.prompts import DEFAULT_TEMPLATE, render_prompts, truncate_documents
 from tandem.generators.reward_model import fit_reward_model, load_reward_model, pair_accuracy, reward_function
 from tandem.generators.sampling import mark_unusable, plan_prompts, plan_requests, sample_queries, sample_rows, summarise
 from tandem.generators.sft import fine_tune_on_pairs, supervised_rows
@@ -33,7 +35,7 @@ def test_the_document_is_cut_and_nothing_else(tiny_tokenizer: Any) -> None:
 
 
 def test_a_template_without_document_is_refused(tiny_tokenizer: Any) -> None:
-    with pytest.raises(ValueError, match=r"generator.template: 'Query:'"):
+    with pytest.raises(ValueError, match=r"prompt.template: 'Query:'"):
         render_prompts(["a"], [""], tiny_tokenizer, template="Query:", maximum_document_tokens=2)
 
 
@@ -68,7 +70,9 @@ def test_keywords_prefer_rare_words() -> None:
     assert drawn["zygote"] > 150
     assert draw_keywords(["zygote", "table"], frequencies, number=5, rng=rng) == ["zygote", "table"]
     assert draw_keywords(["zygote"], frequencies, number=0, rng=rng) == []
-    assert content_words("The Parameters of a Fourier transform, array_like") == ["fourier", "transform"]
+    text = "The Parameters of a Fourier transform, array_like"
+    assert content_words(text) == ["parameters", "fourier", "transform", "array_like"]
+    assert content_words(text, ignored=["parameters", "array_like"]) == ["fourier", "transform"]
 
 
 PLAN: dict[str, Any] = {
@@ -85,7 +89,7 @@ SAMPLING: dict[str, Any] = {"batch_size": 4, "temperature": 1.0, "top_p": 0.9, "
 
 def test_sampling_is_seeded_and_complete(tiny_generator: Path, corpus: list[Document]) -> None:
     model, tokenizer = load_generator(str(tiny_generator))
-    requests, prompts = plan_prompts(corpus, tokenizer, **PLAN)
+    requests, prompts = plan_prompts(texts_of(corpus), tokenizer, **PLAN)
     assert len(requests) == 10
     assert len({doc_id for _, doc_id, _ in requests}) == 5
 
@@ -127,12 +131,12 @@ def test_a_grown_corpus_pays_for_what_is_new(tiny_generator: Path, corpus: list[
 def test_documents_are_drawn_by_their_own_ids(corpus: list[Document]) -> None:
     plan: dict[str, Any] = {"prefix": "r1", "sampled_documents": 3, "queries_per_document": 1, "maximum_keywords": 2, "seed": 1}
     frequencies = document_frequencies(document_text(document) for document in corpus)
-    chosen = {doc_id: words for _, doc_id, words in plan_requests(corpus, frequencies, **plan)}
-    backwards = {doc_id: words for _, doc_id, words in plan_requests(corpus[::-1], frequencies, **plan)}
+    chosen = {doc_id: words for _, doc_id, words in plan_requests(texts_of(corpus), frequencies, **plan)}
+    backwards = {doc_id: words for _, doc_id, words in plan_requests(texts_of(corpus[::-1]), frequencies, **plan)}
     assert chosen == backwards
-    fewer = plan_requests([document for document in corpus if document.doc_id in chosen], frequencies, **plan)
+    fewer = plan_requests(texts_of([d for d in corpus if d.doc_id in chosen]), frequencies, **plan)
     assert {doc_id: words for _, doc_id, words in fewer} == chosen
-    assert {doc_id for _, doc_id, _ in plan_requests(corpus, frequencies, **{**plan, "seed": 3})} != set(chosen)
+    assert {doc_id for _, doc_id, _ in plan_requests(texts_of(corpus), frequencies, **{**plan, "seed": 3})} != set(chosen)
 
 
 def write_rows(weights: Path, folder: Path) -> None:

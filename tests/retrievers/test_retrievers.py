@@ -42,9 +42,10 @@ def test_bm25_against_rank_bm25(texts: dict[str, str]) -> None:
     """Lucene's and Okapi's BM25 differ in IDF and a constant, and order the documents of one-word queries alike."""
     from rank_bm25 import BM25Okapi
 
-    reference = BM25Okapi([bm25.tokenise(text) for text in texts.values()], k1=1.5, b=0.75)
+    plain = bm25.BM25Settings(k1=1.5, b=0.75, stop_words=False, stemming=False)
+    reference = BM25Okapi([plain.terms(text, "english") for text in texts.values()], k1=1.5, b=0.75)
     for word in ("table", "time", "array", "points"):
-        run = bm25.search(texts, {"q": word}, depth=6, k1=1.5, b=0.75, stop_words="")
+        run = bm25.search(texts, {"q": word}, depth=6, settings=plain)
         scores = reference.get_scores([word])
         found = {doc_id: score for doc_id, score in zip(texts, scores, strict=True) if score != 0}
         assert [item.doc_id for item in run] == sorted(found, key=lambda d: -found[d])
@@ -349,9 +350,6 @@ def test_filter_runs(corpus: list[Document], texts: dict[str, str], tiny_encoder
         device="cpu",
         depth=99,
         candidates=2,
-        bm25_k1=0.9,
-        bm25_b=0.4,
-        bm25_stop_words="english",
         seed=1,
     )
     wanted = {"q": ("merge two tables by key", "join")}

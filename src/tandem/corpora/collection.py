@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from tandem.queries import find_near_duplicates
 from tandem.records import Document, LabelledPair
+from tandem.text import find_near_duplicates, normalize_query
 
-__all__ = ["Collection", "normalise", "without_test_queries"]
-
-SPACES = re.compile(r"[\W_]+")
+__all__ = ["Collection", "without_test_queries"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,11 +21,6 @@ class Collection:
     sources: dict[str, str] = field(default_factory=dict)
 
 
-def normalise(text: str) -> str:
-    """Lower-case words, one space between them: what two texts must share to count as the same query."""
-    return SPACES.sub(" ", text.lower()).strip()
-
-
 def without_test_queries(
     train: Sequence[LabelledPair], test: Sequence[LabelledPair], *, threshold: float | None = None
 ) -> list[LabelledPair]:
@@ -38,10 +30,10 @@ def without_test_queries(
         train: labelled pairs to learn from.
         test: labelled pairs to measure with.
         threshold: similarity of words from which a near duplicate of a test query goes too, see
-            :func:`tandem.queries.find_near_duplicates`; None leaves near duplicates in.
+            :func:`tandem.text.find_near_duplicates`; None leaves near duplicates in.
     """
-    barred = {pair.query_id for pair in test} | {normalise(pair.text) for pair in test}
-    kept = [pair for pair in train if pair.query_id not in barred and normalise(pair.text) not in barred]
+    barred = {pair.query_id for pair in test} | {normalize_query(pair.text) for pair in test}
+    kept = [pair for pair in train if pair.query_id not in barred and normalize_query(pair.text) not in barred]
     if threshold is None:
         return kept
     near = find_near_duplicates({pair.query_id: pair.text for pair in test}, [pair.text for pair in kept], threshold=threshold)

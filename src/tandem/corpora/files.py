@@ -8,9 +8,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from tandem.corpora.collection import Collection, normalise
+from tandem.corpora.collection import Collection
 from tandem.formats.jsonl import InputError, read_json_lines
 from tandem.records import Document, LabelledPair
+from tandem.text import normalize_query
 
 __all__ = ["load_documents", "load_files", "load_pairs"]
 
@@ -37,7 +38,7 @@ def load_files(path: Path, *, pairs: Path | None = None, test_share: float = 0.5
     train: list[LabelledPair] = []
     test: list[LabelledPair] = []
     for pair in labelled:
-        draw = int.from_bytes(hashlib.sha256(normalise(pair.text).encode()).digest()[:8], "big") / 2**64
+        draw = int.from_bytes(hashlib.sha256(normalize_query(pair.text).encode()).digest()[:8], "big") / 2**64
         (test if draw < test_share else train).append(pair)
     return Collection(documents, train, test, {"files": path.name, "pairs": pairs.name})
 
@@ -71,7 +72,7 @@ def load_pairs(path: Path, doc_ids: set[str]) -> list[LabelledPair]:
             raise InputError(f"{path}:{number}: query: nothing found, a text is expected (columns: query, doc_id)")
         if doc_id not in doc_ids:
             raise InputError(f"{path}:{number}: doc_id: '{doc_id}' found, which is no document of the corpus")
-        query_id = "q" + hashlib.sha256(normalise(text).encode()).hexdigest()[:12]
+        query_id = "q" + hashlib.sha256(normalize_query(text).encode()).hexdigest()[:12]
         pairs.append(LabelledPair(query_id=query_id, text=text, doc_id=doc_id))
     return pairs
 

@@ -5,17 +5,15 @@ A near duplicate of a query's document is no competitor in a filter and no negat
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 
 from datasketch import MinHash, MinHashLSH
 from tqdm import tqdm
 
 from tandem.records import Document, document_text
+from tandem.text import split_words
 
 __all__ = ["duplicate_groups", "with_groups"]
-
-WORD = re.compile(r"\w+")
 
 
 def duplicate_groups(texts: Sequence[str], *, threshold: float = 0.8, shingle_words: int = 3) -> list[int]:
@@ -50,7 +48,7 @@ def with_groups(documents: Sequence[Document], *, threshold: float) -> list[Docu
 
 
 def _shingles(text: str, size: int) -> frozenset[str]:
-    words = WORD.findall(text.lower())
+    words = split_words(text)
     return frozenset(" ".join(words[i : i + size]) for i in range(max(len(words) - size + 1, 1)))
 
 

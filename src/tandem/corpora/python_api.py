@@ -18,8 +18,9 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from tandem.corpora.collection import Collection, normalise
+from tandem.corpora.collection import Collection
 from tandem.records import Document, LabelledPair
+from tandem.text import normalize_query
 
 __all__ = ["Docstring", "build_collection", "package_root", "package_versions", "read_docstrings", "split_docstring"]
 
@@ -166,7 +167,7 @@ def build_collection(packages: Sequence[str], *, documents: int, test_queries: i
     seen: set[str] = set()
     distinct = []
     for i, item in enumerate(items):
-        summary = normalise(item.summary)
+        summary = normalize_query(item.summary)
         if groups[i] == i and summary not in seen:
             distinct.append(item)
         seen.add(summary)

@@ -8,8 +8,8 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from tandem.evaluation.significance import compare
-from tandem.queries import query_key
 from tandem.records import Document, LabelledPair, PseudoQuery
+from tandem.text import count_words, normalize_query
 
 __all__ = ["COLUMNS", "KS", "compare_generators", "describe_rounds", "to_markdown"]
 
@@ -49,11 +49,11 @@ def compare_generators(
     systems: dict[str, Sequence[Own]] = {**({"real": real} if real else {}), **trials}
     for name, pairs in systems.items():
         own = ranks(pairs)
-        texts = [query_key(pair.text) for pair in pairs]
+        texts = [normalize_query(pair.text) for pair in pairs]
         row: dict[str, Any] = {"generator": name}
         row |= {f"top_{k}": sum(rank <= k for rank in own.values()) / max(len(pairs), 1) for k in KS}
         row |= {"distinct_share": len(set(texts)) / max(len(texts), 1)}
-        row |= {"mean_words": sum(len(text.split()) for text in texts) / max(len(texts), 1)}
+        row |= {"mean_words": sum(count_words(text) for text in texts) / max(len(texts), 1)}
         within[name] = _by_document(pairs, own)
         parent = parents.get(name)
         if parent in within and within[name]:

@@ -12,8 +12,8 @@ from ir_measures import Qrel
 from scipy import stats
 
 from tandem.formats.jsonl import InputError
-from tandem.queries import find_near_duplicates
 from tandem.records import Document, LabelledPair, PseudoQuery
+from tandem.text import find_near_duplicates
 
 __all__ = ["Finding", "check_all", "find_queries", "raise_leaks", "selection_bias", "to_markdown"]
 
@@ -37,7 +37,7 @@ class Finding:
 
 
 def find_queries(check: str, held_out: Mapping[str, str], texts: Sequence[str], *, threshold: float, allowed_share: float = 0.0) -> Finding:
-    """Held-out queries among texts, by :func:`tandem.queries.find_near_duplicates`.
+    """Held-out queries among texts, by :func:`tandem.text.find_near_duplicates`.
 
     Args:
         check: what it is called in the report.
@@ -92,7 +92,7 @@ def check_all(
         qrels: their judgements.
         generated: what the generator wrote, by round.
         template: of the generator's prompts.
-        near_duplicate_threshold: of :func:`tandem.queries.find_near_duplicates`.
+        near_duplicate_threshold: of :func:`tandem.text.find_near_duplicates`.
         allowed_share: of a round's queries that may be test queries by chance.
         alpha: of :func:`selection_bias`.
     """

@@ -17,7 +17,7 @@ __all__ = ["Rule", "filter_and_rate", "filter_rows", "keep_rate"]
 
 Search = Callable[[str, Mapping[str, tuple[str, str]]], list[ScoredDoc]]
 Judge = Callable[[Sequence[tuple[str, str]]], list[float]]
-SHAPE_REASONS = ("empty", "copy", "duplicate", "length")
+SHAPE_REASONS = ("empty", "no_query", "copy", "duplicate", "length")
 
 
 class Rule(BaseModel):
@@ -58,7 +58,7 @@ def filter_rows(
     """
     groups = group_numbers(corpus)
     rows = apply_shape_rule(rows, minimum_words=minimum_words, maximum_words=maximum_words)
-    usable = {row.query_id: (row.text, row.doc_id) for row in rows if row.reason not in ("empty", "copy", "duplicate")}
+    usable = {row.query_id: (row.text, row.doc_id) for row in rows if row.reason not in ("empty", "no_query", "copy", "duplicate")}
     targets = {query_id: doc_id for query_id, (_, doc_id) in usable.items()}
     for rule in rules:
         ranks = document_ranks(targets, search(rule.run, usable), groups)

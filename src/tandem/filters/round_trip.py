@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from ir_measures import ScoredDoc
 
 from tandem.records import Document, LabelledPair, PseudoQuery, group_numbers
+from tandem.text import count_words, normalize_query
 
 __all__ = ["Search", "apply_rule", "apply_shape_rule", "document_ranks", "funnel", "ranks_of_pairs"]
 
@@ -83,9 +84,8 @@ def apply_shape_rule(rows: Sequence[PseudoQuery], *, minimum_words: int, maximum
     seen: set[tuple[str, str]] = set()
     marked = []
     for row in rows:
-        words = row.text.lower().split()
-        key = (row.doc_id, " ".join(words))
-        reason = "length" if not minimum_words <= len(words) <= maximum_words else "duplicate" if key in seen else ""
+        key = (row.doc_id, normalize_query(row.text))
+        reason = "length" if not minimum_words <= count_words(row.text) <= maximum_words else "duplicate" if key in seen else ""
         seen.add(key)
         if reason and row.status != "rejected":
             row = row.model_copy(update={"status": "rejected", "reason": reason})

@@ -16,7 +16,7 @@ import torch
 
 from tandem.adapters import adapter_config
 from tandem.generators.decoding import end_tokens
-from tandem.generators.prompts import clean_query
+from tandem.generators.parsing import clean_query
 from tandem.generators.reward_model import Reward
 from tandem.generators.rollouts import Prompt, curriculum
 from tandem.generators.trainers import common_settings, train_whole

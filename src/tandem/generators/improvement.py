@@ -58,7 +58,8 @@ def improve_generator(
         documents: text by doc_id.
         difficulty: by doc_id; only these documents are visited.
         folder: to write into.
-        prompt: its ``template``, ``document_tokens`` (of a document) and ``keywords`` (at most).
+        prompt: ``template``, ``document_tokens``, ``keywords``, ``ignored_words`` and ``language`` of
+            :func:`tandem.generators.sampling.plan_prompts`.
         algorithm: ``ppo``, ``rloo``, ``grpo`` or ``dpo``.
         rewards: weights of ``reward_model`` (the paper's), which counts only where its gate has passed, and ``round_trip``; 0 leaves
             one out.
@@ -93,7 +94,7 @@ def improve_generator(
         own = dict(ppo if algorithm == "ppo" else group)
         if difficulty and parts and own["steps"]:
             reward = weighted_sum(parts)
-            prompts = plan_rollouts(documents, difficulty, tokenizer, keywords=prompt["keywords"], seed=seed, **asked)
+            prompts = plan_rollouts(documents, difficulty, tokenizer, prompt=prompt, seed=seed)
             if algorithm == "ppo":
                 steps = own.pop("steps")
                 optimiser = PPO(model=model, tokenizer=tokenizer, reward=reward, **own, **adapter)
@@ -105,7 +106,7 @@ def improve_generator(
         texts = render_prompts([next(iter(documents.values()))], [""], tokenizer, **asked)
         example = tokenizer(texts, return_tensors="pt").to(device)
         model, _ = merge_adapter(model, {key: example[key] for key in ("input_ids", "attention_mask")})
-    save_generator(model, tokenizer, folder)
+    save_generator(model, tokenizer, folder, prompt=prompt)
     return history
 
 

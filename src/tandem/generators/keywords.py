@@ -12,37 +12,47 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 
-__all__ = ["STOP_WORDS", "content_words", "document_frequencies", "draw_keywords"]
+from tandem.text import Language, split_words, stop_words
 
-WORD = re.compile(r"[a-z][a-z0-9_]{2,}")
-STOP_WORDS = frozenset(
+__all__ = ["content_words", "document_frequencies", "draw_keywords", "offer_keywords"]
+
+NAME = re.compile(r"[^\W\d_]\w*")  # begins with a letter; names of code keep their underscores
+MINIMUM = 3  # characters, in scripts that have spaces
+
+
+def content_words(text: str, language: Language = "english", ignored: Iterable[str] = ()) -> list[str]:
+    """The lower-case words of a text in order, without stop words.
+
+    Args:
+        text: in any script; of one without spaces, pairs of neighbouring characters.
+        language: of the stop words.
+        ignored: words that say as little in this corpus, such as *returns* in documentation of code.
     """
-    a about above after again all also although an and any are as at be because been before being below between both but by can
-    cannot could did do does doing down during each either else etc even every few for from further given had has have having he
-    her here hers him his how however i if in instead into is it its itself just less like made make many may might more most much
-    must need neither new no nor not now of off on once one only onto or other otherwise our out over own per rather same see
-    shall she should since so some such than that the their them then there therefore these they this those three through thus to
-    too two under until up upon us use used user users uses using very via was we well were what when where whether which while
-    who whom whose why will with within without would yet you your yours default defaults optional parameters parameter returns
-    return returned notes note raises warns warning example examples attributes attribute value values true false none bool int
-    str float dict list tuple object objects string strings number class method methods function functions argument arguments
-    array_like array arrays shape type types ndarray versionadded versionchanged deprecated
-    """.split()  # noqa: SIM905 - a list of two hundred lines says no more
-)
+    left_out = stop_words(language).union(ignored)
+    words: list[str] = []
+    for name in NAME.findall(text.lower()):
+        words += [name] if name.isascii() and len(name) >= MINIMUM else split_words(name, minimum=MINIMUM) if not name.isascii() else []
+    return [word for word in words if word not in left_out]
 
 
-def content_words(text: str) -> list[str]:
-    """The lower-case words of a text in order, without stop words and without documentation boilerplate."""
-    return [word for word in WORD.findall(text.lower()) if word not in STOP_WORDS]
-
-
-def document_frequencies(texts: Iterable[str]) -> Counter[str]:
+def document_frequencies(texts: Iterable[str], language: Language = "english", ignored: Iterable[str] = ()) -> Counter[str]:
     """In how many texts each content word occurs; the number of texts stands under the empty string."""
     counts: Counter[str] = Counter()
+    ignored = frozenset(ignored)
     for text in texts:
-        counts.update(set(content_words(text)))
+        counts.update(set(content_words(text, language, ignored)))
         counts[""] += 1
     return counts
+
+
+def offer_keywords(words: Sequence[str], frequencies: Mapping[str, int], *, least: int, most: int, rng: random.Random) -> str:
+    """What a prompt offers of these words: ``least`` to ``most`` of them, in random order, parted by commas; empty where ``most`` is 0.
+
+    The one way in which keywords come into a prompt, whether it is trained on, sampled from or rolled out.
+    """
+    drawn = draw_keywords(words, frequencies, number=rng.randint(least, most) if most else 0, rng=rng)
+    rng.shuffle(drawn)
+    return ", ".join(drawn)
 
 
 def draw_keywords(

@@ -1,23 +1,23 @@
 """One place that turns a document into the text a generator reads, for training, sampling and rewards alike.
 
 The document is cut before the query ever is, by the generator's own tokens. Where the tokenizer has a chat template, the
-prompt is its user turn; otherwise it is plain text that ends just before the query.
+prompt is its user turn; otherwise it is plain text that ends just before the query. Whoever reads a prompt tokenises it as the
+tokenizer does by itself, special tokens included: it then begins with one start token, where the model has any.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
-__all__ = ["DEFAULT_TEMPLATE", "clean_query", "completion_text", "render_prompts", "truncate_documents"]
+__all__ = ["DEFAULT_TEMPLATE", "completion_text", "render_prompts", "truncate_documents"]
 
 DEFAULT_TEMPLATE = "Document: {document}\nKeywords: {keywords}\nQuery:"
 SPACES = re.compile(r"\s+")
-LABEL = re.compile(r"^(relevant\s+)?(query|question|search query)\s*:\s*", re.IGNORECASE)
 
 
 def truncate_documents(texts: Sequence[str], tokenizer: PreTrainedTokenizerBase, maximum_tokens: int) -> list[str]:
@@ -50,24 +50,23 @@ def render_prompts(
         maximum_document_tokens: the document is cut to this many tokens, nothing else ever is.
     """
     if "{document}" not in template:
-        raise ValueError(f"generator.template: {template!r} has no '{{document}}'; it must say where the document goes")
+        raise ValueError(f"prompt.template: {template!r} found; it must hold {{document}}, where the document goes")
     cut = truncate_documents(documents, tokenizer, maximum_document_tokens)
     prompts = [template.replace("{keywords}", words).replace("{document}", text) for text, words in zip(cut, keywords, strict=True)]
     if not getattr(tokenizer, "chat_template", None):
         return prompts
     turns = [[{"role": "user", "content": prompt}] for prompt in prompts]
-    return [str(tokenizer.apply_chat_template(turn, tokenize=False, add_generation_prompt=True)) for turn in turns]
+    texts = [str(tokenizer.apply_chat_template(turn, tokenize=False, add_generation_prompt=True)) for turn in turns]
+    start = _added_start(tokenizer)
+    return [text.removeprefix(start) for text in texts]
+
+
+def _added_start(tokenizer: Any) -> str:
+    """The start token that the tokenizer puts before any text by itself, which a chat template that begins with it must not repeat."""
+    ids = tokenizer("a")["input_ids"]
+    return str(tokenizer.bos_token) if tokenizer.bos_token_id is not None and ids[:1] == [tokenizer.bos_token_id] else ""
 
 
 def completion_text(query: str, tokenizer: PreTrainedTokenizerBase) -> str:
     """A query as it follows its prompt: after a space in plain text, as it is after a chat template's own marker."""
     return query if getattr(tokenizer, "chat_template", None) else f" {query}"
-
-
-def clean_query(text: str, *, maximum_words: int = 64) -> str:
-    """What a model wrote, as a query: its first non-empty line, without label or quotes, one space between words."""
-    lines = [line.strip() for line in text.strip().splitlines() if line.strip()]
-    if not lines:
-        return ""
-    line = LABEL.sub("", lines[0]).strip().strip("\"'`").strip()
-    return " ".join(SPACES.sub(" ", line).split(" ")[:maximum_words])

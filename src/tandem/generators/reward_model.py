@@ -5,6 +5,7 @@ Loss: ``-log sigmoid(V(d, q+) - V(d, q-)) + c (V(d, q+) + V(d, q-))^2``; the sec
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -48,7 +49,7 @@ def load_reward_model(path: str, tokenizer: Any, *, device: str = "cpu", bf16: b
     model = AutoModelForSequenceClassification.from_pretrained(
         resolve_generator(path), num_labels=1, dtype=torch.bfloat16 if bf16 else torch.float32
     )
-    if model.get_input_embeddings().weight.shape[0] < len(tokenizer):
+    if len(tokenizer) > model.get_input_embeddings().weight.shape[0]:
         model.resize_token_embeddings(len(tokenizer), mean_resizing=False)
     model.config.pad_token_id = tokenizer.pad_token_id
     return model.to(device)
@@ -129,6 +130,7 @@ def train_reward_model(
 def reward_function(model: Any, tokenizer: Any, *, template: str, maximum_document_tokens: int, batch_size: int = 64) -> Reward:
     """A trained reward model as a function of documents and queries, in the order given."""
     model.eval()
+    takes_positions = "position_ids" in inspect.signature(model.forward).parameters
 
     def reward(documents: Sequence[str], queries: Sequence[str]) -> list[float]:
         prompts = render_prompts(
@@ -145,8 +147,11 @@ def reward_function(model: Any, tokenizer: Any, *, template: str, maximum_docume
         for start in range(0, len(order), batch_size):
             part = order[start : start + batch_size]
             batch = tokenizer([texts[i] for i in part], return_tensors="pt", padding=True).to(model.device)
+            mask = batch["attention_mask"]
+            # Counted from a text's own first token: a model with absolute positions would else read a padded text differently.
+            places = {"position_ids": (mask.cumsum(1) - 1).clamp(min=0)} if takes_positions else {}
             with torch.inference_mode():
-                logits = model(input_ids=batch["input_ids"], attention_mask=batch["attention_mask"]).logits
+                logits = model(input_ids=batch["input_ids"], attention_mask=mask, **places).logits
             for i, score in zip(part, logits[:, 0].float().tolist(), strict=True):
                 scores[i] = score
         return scores

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import random
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 
-from tandem.generators.keywords import content_words, document_frequencies, draw_keywords
-from tandem.generators.prompts import render_prompts
 from tandem.generators.reward_model import Reward
+from tandem.generators.sampling import plan_prompts
 
 __all__ = ["Prompt", "curriculum", "plan_rollouts", "weighted_sum"]
 
@@ -26,26 +24,26 @@ class Prompt:
 
 
 def plan_rollouts(
-    documents: Mapping[str, str],
-    difficulty: Mapping[str, float],
-    tokenizer: Any,
-    *,
-    template: str,
-    maximum_document_tokens: int,
-    keywords: int,
-    seed: int,
+    documents: Mapping[str, str], difficulty: Mapping[str, float], tokenizer: Any, *, prompt: Mapping[str, Any], seed: int
 ) -> list[Prompt]:
-    """One prompt for each document that has a difficulty, with keywords drawn as sampling draws them."""
-    rng = random.Random(f"rollouts:{seed}")
-    frequencies = document_frequencies(documents.values())
-    doc_ids = sorted(difficulty)
-    words = []
-    for doc_id in doc_ids:
-        number = rng.randint(1, keywords) if keywords else 0
-        words.append(", ".join(draw_keywords(content_words(documents[doc_id]), frequencies, number=number, rng=rng)))
-    texts = [documents[doc_id] for doc_id in doc_ids]
-    prompts = render_prompts(texts, words, tokenizer, template=template, maximum_document_tokens=maximum_document_tokens)
-    return [Prompt(text, prompt, difficulty[doc_id]) for text, prompt, doc_id in zip(texts, prompts, doc_ids, strict=True)]
+    """One prompt for each document that has a difficulty, made as sampling makes them, by :func:`tandem.generators.sampling.plan_prompts`.
+
+    Args:
+        documents: text by doc_id, all of the corpus.
+        difficulty: by doc_id.
+        tokenizer: of the policy.
+        prompt: ``template``, ``document_tokens``, ``keywords``, ``ignored_words`` and ``language``.
+        seed: of the keywords.
+    """
+    plan: dict[str, Any] = {
+        "prefix": "rollout",
+        "sampled_documents": len(difficulty),
+        "queries_per_document": 1,
+        "among": set(difficulty),
+        "seed": seed,
+    }
+    requests, prompts = plan_prompts(documents, tokenizer, **plan, **prompt)
+    return [Prompt(documents[doc_id], prompts[query_id], difficulty[doc_id]) for query_id, doc_id, _ in requests]
 
 
 def curriculum(prompts: Sequence[Prompt], *, batch_size: int, order: str, seed: int) -> Iterator[list[Prompt]]:

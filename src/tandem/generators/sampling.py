@@ -5,9 +5,10 @@ from __future__ import annotations
 import hashlib
 import random
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from tqdm import tqdm
 
@@ -15,25 +16,28 @@ from tandem.formats.texts import texts_of
 from tandem.generators.answers import Answer, AnswerCache, count_answers, number_requests, request_keys, seed_of
 from tandem.generators.base import load_generator
 from tandem.generators.decoding import decode
-from tandem.generators.keywords import content_words, document_frequencies, draw_keywords
-from tandem.generators.prompts import clean_query, render_prompts
+from tandem.generators.keywords import content_words, document_frequencies, offer_keywords
+from tandem.generators.parsing import parse_query
+from tandem.generators.prompts import render_prompts
 from tandem.processes import gather, meet, process_count, process_number, wait_for_all
-from tandem.queries import query_key
-from tandem.records import Document, PseudoQuery, document_text
+from tandem.records import Document, PseudoQuery
+from tandem.text import Language, count_words, normalize_query
 
-__all__ = ["Request", "mark_unusable", "plan_prompts", "plan_requests", "sample_queries", "sample_rows", "summarise"]
+__all__ = ["Request", "count_stripped", "mark_unusable", "plan_prompts", "plan_requests", "sample_queries", "sample_rows", "summarise"]
 
 Request = tuple[str, str, str]  # query_id, doc_id, keywords
 
 
 def plan_requests(
-    documents: Sequence[Document],
+    texts: Mapping[str, str],
     frequencies: Mapping[str, int],
     *,
     prefix: str,
     sampled_documents: int,
     queries_per_document: int,
     maximum_keywords: int,
+    language: Language = "english",
+    ignored_words: Sequence[str] = (),
     seed: int,
     among: set[str] | None = None,
 ) -> list[Request]:
@@ -43,27 +47,26 @@ def plan_requests(
     documents, with other keywords.
 
     Args:
-        documents: the corpus; any of them may be drawn, whatever the judgements say.
+        texts: of the corpus by doc_id; any of them may be drawn, whatever the judgements say.
         frequencies: document frequencies of content words.
         prefix: of the query ids, which are ``prefix-number``.
         sampled_documents: drawn by seed; all where there are fewer.
         queries_per_document: each with keywords of its own.
         maximum_keywords: each query gets 1 to this many, or none where it is 0.
+        language: of the words.
+        ignored_words: see :func:`tandem.generators.keywords.content_words`.
         seed: of the draws.
         among: draw from these doc_ids only; None draws from all.
     """
-    doc_ids = [document.doc_id for document in documents]
-    eligible = [i for i, doc_id in enumerate(doc_ids) if among is None or doc_id in among]
-    chosen = sorted(eligible, key=lambda i: _digest(f"requests:{seed}:{doc_ids[i]}"))[:sampled_documents]
+    eligible = [doc_id for doc_id, text in texts.items() if (among is None or doc_id in among) and text.strip()]
+    chosen = set(sorted(eligible, key=lambda doc_id: _digest(f"requests:{seed}:{doc_id}"))[:sampled_documents])
     requests: list[Request] = []
-    for i in sorted(chosen):
-        rng = random.Random(f"keywords:{seed}:{prefix}:{doc_ids[i]}")
-        words = content_words(document_text(documents[i]))
+    for doc_id in (doc_id for doc_id in eligible if doc_id in chosen):
+        rng = random.Random(f"keywords:{seed}:{prefix}:{doc_id}")
+        words = content_words(texts[doc_id], language, ignored_words)
         for _ in range(queries_per_document):
-            number = rng.randint(1, maximum_keywords) if maximum_keywords else 0
-            keywords = draw_keywords(words, frequencies, number=number, rng=rng)
-            rng.shuffle(keywords)
-            requests.append((f"{prefix}-{len(requests)}", doc_ids[i], ", ".join(keywords)))
+            keywords = offer_keywords(words, frequencies, least=1, most=maximum_keywords, rng=rng)
+            requests.append((f"{prefix}-{len(requests)}", doc_id, keywords))
     return requests
 
 
@@ -72,33 +75,34 @@ def _digest(content: str) -> bytes:
 
 
 def plan_prompts(
-    documents: Sequence[Document],
+    texts: Mapping[str, str],
     tokenizer: Any,
     *,
-    prefix: str,
-    sampled_documents: int,
-    queries_per_document: int,
     template: str,
     document_tokens: int,
     keywords: int,
-    seed: int,
-    among: set[str] | None = None,
+    language: Language = "english",
+    ignored_words: Sequence[str] = (),
+    **plan: Any,
 ) -> tuple[list[Request], dict[str, str]]:
-    """The requests of :func:`plan_requests` and the prompt of each, by query_id."""
-    texts = texts_of(documents)
-    requests = plan_requests(
-        documents,
-        document_frequencies(texts.values()),
-        prefix=prefix,
-        sampled_documents=sampled_documents,
-        queries_per_document=queries_per_document,
-        maximum_keywords=keywords,
-        seed=seed,
-        among=among,
-    )
+    """The requests of :func:`plan_requests` and the prompt of each, by query_id: for sampling, trials and rollouts alike.
+
+    Args:
+        texts: of the corpus by doc_id.
+        tokenizer: of the model that is asked.
+        template: see :func:`tandem.generators.prompts.render_prompts`.
+        document_tokens: of a document in a prompt.
+        keywords: in a prompt, at most.
+        language: of the words.
+        ignored_words: see :func:`tandem.generators.keywords.content_words`.
+        plan: other arguments of :func:`plan_requests`.
+    """
+    words: dict[str, Any] = {"language": language, "ignored_words": ignored_words}
+    frequencies = document_frequencies(texts.values(), language, ignored_words)
+    requests = plan_requests(texts, frequencies, maximum_keywords=keywords, **words, **plan)
     prompts = render_prompts(
         [texts[doc_id] for _, doc_id, _ in requests],
-        [words for _, _, words in requests],
+        [offered for _, _, offered in requests],
         tokenizer,
         template=template,
         maximum_document_tokens=document_tokens,
@@ -198,7 +202,7 @@ def sample_rows(
     """
     meet()
     model, tokenizer = load_generator(str(weights), device=device)
-    requests, prompts = plan_prompts(documents, tokenizer, **plan)
+    requests, prompts = plan_prompts(texts_of(documents), tokenizer, **plan)
     settings = {key: sampling[key] for key in ("temperature", "top_p", "top_k", "maximum_new_tokens")}
     keys, answers = request_keys(prompts, [identity], settings=settings, seed=sampling["seed"]), AnswerCache(cache)
     missing = {query_id: prompt for query_id, prompt in prompts.items() if keys[query_id] not in answers.answers}
@@ -210,11 +214,12 @@ def sample_rows(
     answers.answers.update(gather([(key, answers.answers[key]) for key in map(keys.get, missing) if key in answers.answers]))
     seconds = time.perf_counter() - started
     counts = count_answers([answers.answers[keys[i]] for i in missing], cached=len(prompts) - len(missing), seconds=seconds)
-    return mark_unusable(requests, {query_id: answers.answers[key].text for query_id, key in keys.items()}), counts
+    completions = {query_id: answers.answers[key].text for query_id, key in keys.items()}
+    return mark_unusable(requests, completions), {**counts, **count_stripped(completions.values())}
 
 
 def mark_unusable(requests: Sequence[Request], completions: Mapping[str, str]) -> list[PseudoQuery]:
-    """One row for each request, cleaned to one line; empty ones, copies of the prompt and duplicates are marked.
+    """One row for each request, its query parsed; those that are empty, hold no query, copy the prompt or repeat another are marked.
 
     Raises:
         ValueError: a request has no completion.
@@ -223,31 +228,35 @@ def mark_unusable(requests: Sequence[Request], completions: Mapping[str, str]) -
     for query_id, doc_id, keywords in requests:
         if query_id not in completions:
             raise ValueError(f"query '{query_id}' of document '{doc_id}' was never generated; run the stage again")
-        text = clean_query(completions[query_id])
-        key = (doc_id, query_key(text))
-        copies = text.lower().startswith(("document:", "keywords:")) or text.lower() == keywords.lower() != ""
-        reason = "empty" if not text else "copy" if copies else "duplicate" if key in seen else ""
+        parsed = parse_query(completions[query_id])
+        text = parsed.text
+        key = (doc_id, normalize_query(text))
+        reason = ""
+        if not text:
+            reason = "no_query" if parsed.stripped else "empty"
+        elif text.lower().startswith(("document:", "keywords:")) or text.lower() == keywords.lower() != "":
+            reason = "copy"
+        elif key in seen:
+            reason = "duplicate"
         seen.add(key)
-        rows.append(
-            PseudoQuery(
-                query_id=query_id,
-                text=text,
-                doc_id=doc_id,
-                keywords=keywords,
-                status="rejected" if reason else "generated",
-                reason=reason,
-            )
-        )
+        status: Literal["rejected", "generated"] = "rejected" if reason else "generated"
+        rows.append(PseudoQuery(query_id=query_id, text=text, doc_id=doc_id, keywords=keywords, status=status, reason=reason))
     return rows
+
+
+def count_stripped(completions: Iterable[str]) -> dict[str, float]:
+    """How many completions had something around their query, by what it was: ``stripped_label``, ``stripped_thinking``, ..."""
+    counts = Counter(f"stripped_{name}" for text in completions for name in parse_query(text).stripped)
+    return {name: float(counts[name]) for name in sorted(counts)}
 
 
 def summarise(rows: Sequence[PseudoQuery]) -> dict[str, float]:
     """Counts, the share of distinct texts and the mean length in words of what was generated."""
-    texts = [query_key(row.text) for row in rows if row.text]
+    texts = [normalize_query(row.text) for row in rows if row.text]
     return {
         "queries": len(rows),
         "documents": len({row.doc_id for row in rows}),
         "usable": sum(row.status == "generated" for row in rows),
         "distinct_share": len(set(texts)) / max(len(texts), 1),
-        "mean_words": sum(len(text.split()) for text in texts) / max(len(texts), 1),
+        "mean_words": sum(count_words(text) for text in texts) / max(len(texts), 1),
     }

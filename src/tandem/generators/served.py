@@ -17,8 +17,9 @@ from pydantic import BaseModel, ConfigDict, Field
 from tqdm import tqdm
 
 from tandem.formats.jsonl import InputError
+from tandem.formats.texts import texts_of
 from tandem.generators.answers import Answer, AnswerCache, count_answers, request_keys, seed_of
-from tandem.generators.sampling import mark_unusable, plan_prompts
+from tandem.generators.sampling import count_stripped, mark_unusable, plan_prompts
 from tandem.records import Document, PseudoQuery
 
 __all__ = ["Server", "Words", "served_rows"]
@@ -82,7 +83,7 @@ def served_rows(
         InputError: the server does not answer, refuses, or serves several models and none is named.
     """
     client = _Client(server, generator)
-    requests, prompts = plan_prompts(documents, Words(), **plan)
+    requests, prompts = plan_prompts(texts_of(documents), Words(), **plan)
     settings = {key: sampling[key] for key in ("temperature", "top_p", "top_k", "maximum_new_tokens")}
     wanted = request_keys(prompts, [client.model, server.chat], settings=settings, seed=plan["seed"])
     answers = AnswerCache(cache)
@@ -100,7 +101,8 @@ def served_rows(
     found = [answers.answers[key] for key in missing]
     counts = count_answers(found, cached=len(wanted) - len(missing), seconds=seconds)
     counts["cost"] = (counts["prompt_tokens"] * server.price_input + counts["completion_tokens"] * server.price_output) / 1e6
-    return mark_unusable(requests, {query_id: answers.answers[key].text for query_id, key in wanted.items()}), counts
+    completions = {query_id: answers.answers[key].text for query_id, key in wanted.items()}
+    return mark_unusable(requests, completions), {**counts, **count_stripped(completions.values())}
 
 
 class _Client:

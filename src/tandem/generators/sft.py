@@ -13,10 +13,11 @@ import torch
 from tandem.adapters import adapter_config, merge_adapter
 from tandem.formats.texts import texts_of
 from tandem.generators.base import load_generator, save_generator
-from tandem.generators.keywords import content_words, document_frequencies, draw_keywords
+from tandem.generators.keywords import content_words, document_frequencies, offer_keywords
 from tandem.generators.prompts import completion_text, render_prompts
 from tandem.generators.trainers import epoch_settings, train_whole
 from tandem.records import Document, LabelledPair
+from tandem.text import Language
 
 __all__ = ["FineTuned", "fine_tune", "fine_tune_on_pairs", "supervised_rows"]
 
@@ -39,19 +40,20 @@ def supervised_rows(
     template: str,
     maximum_document_tokens: int,
     maximum_keywords: int,
+    language: Language = "english",
+    ignored_words: Sequence[str] = (),
     seed: int,
 ) -> list[dict[str, str]]:
     """Prompt and completion of each (document, query) pair; the prompt's keywords are words that the two share.
 
-    As many keywords are drawn as sampling will draw, none included, so that the model learns to use them and to do without.
+    They are offered as sampling offers them, none included, so that the model learns to use them and to do without.
     """
     rng = random.Random(f"sft:{seed}")
     keywords = []
     for document, query in pairs:
-        inside = set(content_words(document))
-        shared = [word for word in content_words(query) if word in inside]
-        number = rng.randint(0, maximum_keywords)
-        keywords.append(", ".join(draw_keywords(shared, frequencies, number=number, rng=rng)))
+        inside = set(content_words(document, language, ignored_words))
+        shared = [word for word in content_words(query, language, ignored_words) if word in inside]
+        keywords.append(offer_keywords(shared, frequencies, least=0, most=maximum_keywords, rng=rng))
     prompts = render_prompts(
         [document for document, _ in pairs],
         keywords,
@@ -146,6 +148,8 @@ def fine_tune_on_pairs(
     template: str,
     document_tokens: int,
     keywords: int,
+    ignored_words: Sequence[str] = (),
+    language: Language = "english",
     device: str,
     seed: int,
     **settings: Any,
@@ -161,13 +165,15 @@ def fine_tune_on_pairs(
         template: of the prompt.
         document_tokens: of a document in the prompt.
         keywords: in a prompt, at most.
+        ignored_words: of :func:`tandem.generators.keywords.content_words`.
+        language: see there.
         device: to train on.
         seed: of everything random.
         settings: of :func:`fine_tune`.
     """
     model, tokenizer = load_generator(base, device=device)
     texts = texts_of(documents)
-    frequencies = document_frequencies(texts.values())
+    frequencies = document_frequencies(texts.values(), language, ignored_words)
     train_rows, dev_rows = (
         supervised_rows(
             [(texts[pair.doc_id], pair.text) for pair in pairs],
@@ -176,6 +182,8 @@ def fine_tune_on_pairs(
             template=template,
             maximum_document_tokens=document_tokens,
             maximum_keywords=keywords,
+            language=language,
+            ignored_words=ignored_words,
             seed=seed,
         )
         for pairs in (train, dev)
@@ -183,5 +191,5 @@ def fine_tune_on_pairs(
     fitted = FineTuned(model, [], [], 0.0)
     if train_rows:
         fitted = fine_tune(model, tokenizer, train_rows, dev_rows, seed=seed, **settings)
-    save_generator(fitted.model, tokenizer, folder)
+    save_generator(fitted.model, tokenizer, folder, prompt={"template": template, "document_tokens": document_tokens})
     return fitted

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from tandem.formats.texts import texts_of
 from tandem.generators.base import load_generator
-from tandem.generators.prompts import clean_query
+from tandem.generators.parsing import clean_query
 from tandem.generators.sampling import plan_prompts, sample_queries
 from tandem.records import Document, PseudoQuery
 
@@ -42,11 +43,12 @@ def write_trials(
         Queries, by generator; the same query_id stands for the same document and keywords in each.
     """
     chosen = {document.doc_id for document in documents if document.doc_id not in seen}
+    texts = texts_of(documents)
     trials = {}
     for name, folder in generators.items():
         model, tokenizer = load_generator(folder, device=device)
         requests, prompts = plan_prompts(
-            documents,
+            texts,
             tokenizer,
             prefix="trial",
             among=chosen,

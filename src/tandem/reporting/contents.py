@@ -8,8 +8,8 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from tandem.queries import query_key
 from tandem.records import Difficulty, Document, LabelledPair, PseudoQuery, document_text
+from tandem.text import normalize_query
 
 __all__ = ["changes", "costs", "drift", "funnel", "histogram", "reward_alarms", "stage_times"]
 
@@ -97,7 +97,7 @@ def drift(sets: Mapping[str, Sequence[PseudoQuery] | Sequence[LabelledPair]], do
                 "number": len(texts),
                 "mean_words": mean,
                 "deviation_words": math.sqrt(sum((n - mean) ** 2 for n in lengths) / max(len(lengths), 1)),
-                "distinct_share": len({query_key(text) for text, _ in texts}) / max(len(texts), 1),
+                "distinct_share": len({normalize_query(text) for text, _ in texts}) / max(len(texts), 1),
                 "overlap": sum(overlaps) / max(len(overlaps), 1),
                 "first_words": ", ".join(f"{word} {count / len(texts):.0%}" for word, count in first.most_common(3)),
             }

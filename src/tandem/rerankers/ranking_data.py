@@ -9,8 +9,8 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from tandem.formats.jsonl import InputError, explain, read_json_lines
-from tandem.queries import query_key
 from tandem.records import LabelledPair, RankingRow
+from tandem.text import normalize_query
 
 __all__ = [
     "Labelled",
@@ -126,10 +126,10 @@ def split_by_query(rows: Sequence[Labelled], *, share: float, seed: int) -> tupl
         share: of the queries, for dev.
         seed: of the draw.
     """
-    names = sorted({query_key(query) for query, _ in rows})
+    names = sorted({normalize_query(query) for query, _ in rows})
     random.Random(f"ranking split:{seed}").shuffle(names)
     held_out = set(names[: round(share * len(names))])
-    return [row for row in rows if query_key(row[0]) not in held_out], [row for row in rows if query_key(row[0]) in held_out]
+    return [row for row in rows if normalize_query(row[0]) not in held_out], [row for row in rows if normalize_query(row[0]) in held_out]
 
 
 def check_leakage(train: Iterable[Labelled], dev: Iterable[Labelled]) -> None:
@@ -138,8 +138,8 @@ def check_leakage(train: Iterable[Labelled], dev: Iterable[Labelled]) -> None:
     Raises:
         ValueError: with the number of such queries and the first of them.
     """
-    seen = {query_key(query) for query, _ in train}
-    both = [query for query, _ in dev if query_key(query) in seen]
+    seen = {normalize_query(query) for query, _ in train}
+    both = [query for query, _ in dev if normalize_query(query) in seen]
     if both:
         raise ValueError(f"{len(both)} dev queries are training queries too, the first: {both[0]!r:.80}; split by query")
 

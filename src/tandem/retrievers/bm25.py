@@ -3,43 +3,71 @@
 from __future__ import annotations
 
 import random
-import re
 from collections.abc import Mapping
-from typing import Any
 
 import bm25s
 from ir_measures import ScoredDoc
+from pydantic import BaseModel, ConfigDict, Field
 from rank_bm25 import BM25Okapi
 from tqdm import tqdm
 
-__all__ = ["Index", "search", "search_candidates", "tokenise"]
+from tandem.text import Language, split_words, stem_words, stop_words
 
-WORD = re.compile(r"(?u)\b\w\w+\b")
+__all__ = ["BM25Settings", "Index", "search", "search_candidates"]
+
+MINIMUM = 2  # characters of a term, as bm25s has it; pairs of characters in scripts without spaces
+
+
+class BM25Settings(BaseModel):
+    """How BM25 reads and weighs text, wherever it is used: baseline, filters, rewards, hard negatives, candidates."""
+
+    model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
+    k1: float = Field(default=0.9, ge=0, le=10, allow_inf_nan=False)
+    """term frequency saturation"""
+    b: float = Field(default=0.4, ge=0, le=1, allow_inf_nan=False)
+    """length normalisation"""
+    stop_words: bool = True
+    """leave the language's stop words out"""
+    stemming: bool = True
+    """Snowball stems of the language"""
+
+    def terms(self, text: str, language: Language) -> list[str]:
+        """What a text is indexed and searched by."""
+        words = split_words(text, minimum=MINIMUM)
+        if self.stop_words:
+            left_out = stop_words(language)
+            words = [word for word in words if word not in left_out]
+        return stem_words(words, language) if self.stemming else words
 
 
 class Index:
     """Lucene's BM25 over a corpus, built once for many searches.
 
+    A corpus without a single term (stop words alone, say) can be searched, and finds nothing.
+
     Args:
         documents: text by doc_id.
-        k1: term frequency saturation.
-        b: length normalisation.
-        stop_words: a bm25s stop word list, or empty for none.
+        settings: of terms and weights.
+        language: of the documents.
     """
 
-    def __init__(self, documents: Mapping[str, str], *, k1: float = 0.9, b: float = 0.4, stop_words: str = "english") -> None:
-        self.doc_ids, self.stop = list(documents), stop_words or None
-        self.index = bm25s.BM25(k1=k1, b=b, method="lucene")
-        self.index.index(bm25s.tokenize(documents.values(), stopwords=self.stop, show_progress=False), show_progress=False)
+    def __init__(self, documents: Mapping[str, str], settings: BM25Settings | None = None, *, language: Language = "english") -> None:
+        self.doc_ids, self.settings, self.language = list(documents), settings or BM25Settings(), language
+        self.index = bm25s.BM25(k1=self.settings.k1, b=self.settings.b, method="lucene")
+        terms = [self.settings.terms(text, language) for text in documents.values()]
+        self.empty = not any(terms)
+        if not self.empty:
+            self.index.index(terms, show_progress=False)
 
     def search(self, queries: Mapping[str, str], *, depth: int = 100) -> list[ScoredDoc]:
-        """Rank the corpus for each query, given as text by query_id; documents that share no word with a query are left out."""
-        if not queries:
+        """Rank the corpus for each query, given as text by query_id; documents that share no term with a query are left out."""
+        if self.empty:
             return []
-        tokens = bm25s.tokenize(list(queries.values()), stopwords=self.stop, show_progress=False, return_ids=False)
-        # bm25s cannot search for a query of which it knows no word.
-        known = {i: [w for w in words if w in self.index.vocab_dict] for i, words in zip(queries, tokens, strict=True)}
-        known = {query_id: words for query_id, words in known.items() if words}
+        known: dict[str, list[str]] = {}
+        for query_id, text in queries.items():
+            # bm25s cannot search for a query of which it knows no term.
+            if terms := [term for term in self.settings.terms(text, self.language) if term in self.index.vocab_dict]:
+                known[query_id] = terms
         if not known:
             return []
         k = min(depth, len(self.doc_ids))
@@ -52,14 +80,16 @@ class Index:
         ]
 
 
-def search(documents: Mapping[str, str], queries: Mapping[str, str], *, depth: int, **settings: Any) -> list[ScoredDoc]:
-    """Rank the whole corpus for each query; see :class:`Index` for ``settings``."""
-    return Index(documents, **settings).search(queries, depth=depth)
-
-
-def tokenise(text: str) -> list[str]:
-    """Lower-case words of two characters or more, as bm25s splits them."""
-    return WORD.findall(text.lower())
+def search(
+    documents: Mapping[str, str],
+    queries: Mapping[str, str],
+    *,
+    depth: int,
+    settings: BM25Settings | None = None,
+    language: Language = "english",
+) -> list[ScoredDoc]:
+    """Rank the whole corpus for each query; see :class:`Index`."""
+    return Index(documents, settings, language=language).search(queries, depth=depth)
 
 
 def search_candidates(
@@ -68,8 +98,8 @@ def search_candidates(
     *,
     candidates: int,
     seed: int,
-    k1: float = 1.5,
-    b: float = 0.75,
+    settings: BM25Settings | None = None,
+    language: Language = "english",
 ) -> list[ScoredDoc]:
     """Rank each query's own document among randomly drawn others: the filter of iGFT section 4.2.1.
 
@@ -81,18 +111,22 @@ def search_candidates(
         queries: (text, doc_id of its own document) by query_id.
         candidates: other documents a query (the paper's m, 100).
         seed: of the draw.
-        k1: as in BM25 Okapi.
-        b: as in BM25 Okapi.
+        settings: of terms and weights.
+        language: of the documents.
     """
     doc_ids = list(documents)
     position = {doc_id: i for i, doc_id in enumerate(doc_ids)}
-    index = BM25Okapi([tokenise(text) for text in documents.values()], k1=k1, b=b)
+    settings = settings or BM25Settings()
+    corpus = [settings.terms(text, language) for text in documents.values()]
+    if not any(corpus):  # rank_bm25 divides by the mean length
+        return []
+    index = BM25Okapi(corpus, k1=settings.k1, b=settings.b)
     run = []
     for query_id, (text, doc_id) in tqdm(queries.items(), desc="BM25 candidates", leave=False, mininterval=1.0):
         own = position[doc_id]
         rng = random.Random(f"candidates:{seed}:{query_id}")
         drawn = rng.sample(range(len(doc_ids) - 1), min(candidates, len(doc_ids) - 1))
         chosen = [own, *(i + (i >= own) for i in drawn)]
-        scores = index.get_batch_scores(tokenise(text), chosen)
+        scores = index.get_batch_scores(settings.terms(text, language), chosen)
         run += [ScoredDoc(query_id, doc_ids[i], float(s)) for i, s in zip(chosen, scores, strict=True)]
     return run

@@ -6,8 +6,8 @@ import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from tandem.queries import query_key
 from tandem.records import RankingRow
+from tandem.text import normalize_query
 
 __all__ = ["TrainingSet", "build_training_set"]
 
@@ -57,9 +57,9 @@ def build_training_set(
     numbers: dict[str, int] = {}
     relevant: dict[int, set[int]] = {}
     for text, doc_id in pairs:
-        number = numbers.setdefault(query_key(text), len(numbers))
+        number = numbers.setdefault(normalize_query(text), len(numbers))
         relevant.setdefault(number, set()).add(groups[doc_id])
-    pools = {query_key(row.query): row for row in mined}
+    pools = {normalize_query(row.query): row for row in mined}
     rng = random.Random(f"training:{seed}")
     doc_ids = list(documents)
     columns: dict[str, list[str]] = {name: [] for name in ("query", "positive")}
@@ -71,7 +71,7 @@ def build_training_set(
             order = list(pairs)
             rng.shuffle(order)
         text, doc_id = order.pop()
-        number, pool = numbers[query_key(text)], pools.get(query_key(text))
+        number, pool = numbers[normalize_query(text)], pools.get(normalize_query(text))
         usable = [own for own in pool.neg if groups[own] not in relevant[number]] if pool else []
         drawn = rng.sample(usable, min(negatives, len(usable)))
         drawn += _draw(doc_ids, groups, relevant[number] | {groups[own] for own in drawn}, negatives - len(drawn), rng)

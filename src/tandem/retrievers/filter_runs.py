@@ -12,6 +12,7 @@ from ir_measures import ScoredDoc
 from tandem.formats.texts import texts_of
 from tandem.records import Document
 from tandem.retrievers import bm25
+from tandem.text import Language
 
 __all__ = ["FilterRuns"]
 
@@ -26,9 +27,8 @@ class FilterRuns:
         device: of the encoder.
         depth: results a query.
         candidates: of ``bm25_sampled``, other documents a query.
-        bm25_k1: of ``bm25``.
-        bm25_b: of ``bm25``.
-        bm25_stop_words: of ``bm25``.
+        settings: of both BM25 runs.
+        language: of the documents.
         initial: the retriever that a ``retriever`` run searches with; see :meth:`search`.
         seed: of the candidate draws.
     """
@@ -42,9 +42,8 @@ class FilterRuns:
         device: str,
         depth: int,
         candidates: int = 100,
-        bm25_k1: float = 0.9,
-        bm25_b: float = 0.4,
-        bm25_stop_words: str = "english",
+        settings: bm25.BM25Settings | None = None,
+        language: Language = "english",
         initial: Callable[[], Any] | None = None,
         seed: int,
     ) -> None:
@@ -52,7 +51,8 @@ class FilterRuns:
         self.documents = texts_of(corpus)
         self.encoder, self.vectors, self.device = encoder, vectors, device
         self.depth, self.candidates, self.seed = min(depth, len(corpus)), candidates, seed
-        self.lexical: dict[str, Any] = {"k1": bm25_k1, "b": bm25_b, "stop_words": bm25_stop_words}
+        self.settings, self.language = settings, language
+        self.index: bm25.Index | None = None  # built when it is first asked for
 
     def search(self, name: str, queries: Mapping[str, tuple[str, str]]) -> list[ScoredDoc]:
         """The run of a name for queries given as (text, own doc_id) by query_id.
@@ -64,9 +64,11 @@ class FilterRuns:
         """
         texts = {query_id: text for query_id, (text, _) in queries.items()}
         if name == "bm25":
-            return bm25.search(self.documents, texts, depth=self.depth, **self.lexical)
+            self.index = self.index or bm25.Index(self.documents, self.settings, language=self.language)
+            return self.index.search(texts, depth=self.depth)
         if name == "bm25_sampled":
-            run = bm25.search_candidates(self.documents, queries, candidates=self.candidates, seed=self.seed)
+            words: dict[str, Any] = {"settings": self.settings, "language": self.language}
+            run = bm25.search_candidates(self.documents, queries, candidates=self.candidates, seed=self.seed, **words)
             return [item for item in run if item.score > 0]  # those that share a word with their query
         if name == "dense":
             from tandem.retrievers.dense import load_dense, search

@@ -9,8 +9,8 @@ from typing import Any
 from ir_measures import ScoredDoc
 
 from tandem.formats.texts import texts_of
-from tandem.queries import query_key
 from tandem.records import Document, RankingRow, group_numbers
+from tandem.text import normalize_query
 
 __all__ = ["mine_negatives", "mine_rows"]
 
@@ -48,8 +48,8 @@ def mine_rows(
     queries: dict[str, str] = {}
     relevant: dict[str, set[str]] = {}
     for text, doc_id in pairs:
-        queries.setdefault(query_key(text), text)
-        relevant.setdefault(query_key(text), set()).add(doc_id)
+        queries.setdefault(normalize_query(text), text)
+        relevant.setdefault(normalize_query(text), set()).add(doc_id)
     run = search({key: (text, min(relevant[key])) for key, text in queries.items()}) if queries else []
     logits = judge() if queries and (screen or teach) else None
     known: dict[tuple[str, str], float] = {}

@@ -12,8 +12,9 @@ from tqdm import tqdm
 
 from tandem.formats.texts import texts_of
 from tandem.records import Document, PseudoQuery, group_numbers
-from tandem.retrievers.bm25 import Index
+from tandem.retrievers.bm25 import BM25Settings, Index
 from tandem.retrievers.retriever import vectors_of
+from tandem.text import Language
 
 __all__ = ["QueryLoss"]
 
@@ -33,13 +34,27 @@ class QueryLoss:
         corpus: the documents.
         negatives: j = 1 to this many.
         temperature: t; 1 for MaxSim, .05 for a cosine.
+        bm25: of the negatives' run.
+        language: of the documents.
         seed: of the draws, which depend on it and on the query_id alone.
     """
 
-    def __init__(self, model: Any, corpus: Sequence[Document], *, negatives: int, temperature: float, seed: int) -> None:
+    def __init__(
+        self,
+        model: Any,
+        corpus: Sequence[Document],
+        *,
+        negatives: int,
+        temperature: float,
+        bm25: BM25Settings | None = None,
+        language: Language = "english",
+        seed: int,
+    ) -> None:
         self.model, self.negatives, self.temperature, self.seed = model, negatives, temperature, seed
         self.texts, self.groups = texts_of(corpus), group_numbers(corpus)
         self.doc_ids = list(self.texts)
+        self.bm25, self.language = bm25, language
+        self.index: Index | None = None  # built when it is first asked for
         self.known: dict[str, Tensor] = {}
 
     def losses(self, rows: Sequence[PseudoQuery]) -> list[float]:
@@ -47,7 +62,8 @@ class QueryLoss:
         if not rows:
             return []
         ranked: dict[str, list[tuple[float, str]]] = {}
-        for item in Index(self.texts).search({row.query_id: row.text for row in rows}, depth=min(WINDOW[1], len(self.texts))):
+        self.index = self.index or Index(self.texts, self.bm25, language=self.language)
+        for item in self.index.search({row.query_id: row.text for row in rows}, depth=min(WINDOW[1], len(self.texts))):
             ranked.setdefault(item.query_id, []).append((-item.score, item.doc_id))
         values = []
         for start in tqdm(range(0, len(rows), CHUNK), desc="losses", disable=len(rows) < 4 * CHUNK, leave=False):

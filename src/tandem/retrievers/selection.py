@@ -6,8 +6,8 @@ import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from tandem.queries import query_key
 from tandem.records import LabelledPair, PseudoQuery
+from tandem.text import normalize_query
 
 __all__ = ["DevSet", "choose_dev", "choose_pairs"]
 
@@ -46,7 +46,7 @@ def choose_pairs(
     rng = random.Random(f"choose:{seed}")
     kept: dict[tuple[str, str], PseudoQuery] = {}
     for row in (row for rows in generated for row in rows if row.status == "kept"):
-        kept.setdefault((row.doc_id, query_key(row.text)), row)
+        kept.setdefault((row.doc_id, normalize_query(row.text)), row)
     by_document: dict[str, list[PseudoQuery]] = {}
     for row in kept.values():
         by_document.setdefault(row.doc_id, []).append(row)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from tandem.queries import find_near_duplicates, query_key
+from tandem.text import find_near_duplicates, normalize_query
 
 
 def test_case_and_spaces_do_not_make_another_query() -> None:
-    assert query_key("  Sort a\tTable ") == query_key("sort a table") != query_key("sort a tables")
+    assert normalize_query("  Sort a\tTable ") == normalize_query("sort a table") != normalize_query("sort a tables")
 
 
 @pytest.mark.parametrize(

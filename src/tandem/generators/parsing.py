@@ -1,0 +1,105 @@
+"""What a model wrote, as a query: the query itself, without what chat models put around it; strict, and counted.
+
+A completion is read line by line. Reasoning, code fences, introductions, labels, list marks, bold signs and quotes are taken off; the first
+line that is left is the query. Where nothing is left, the completion has no query.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+__all__ = ["Parsed", "clean_query", "parse_query"]
+
+THINKING = re.compile(r"<(think|thinking|reasoning|thought)>.*?(</\1>|\Z)", re.IGNORECASE | re.DOTALL)
+END_OF_THINKING = re.compile(r"\A.*</(think|thinking|reasoning|thought)>", re.IGNORECASE | re.DOTALL)  # the template wrote its beginning
+SPECIAL = re.compile(r"<\|[^|<>]*\|>")
+FENCE = re.compile(r"^(```|~~~)\s*\w*\s*$")
+RULE = re.compile(r"^([-*_=#])\1{2,}$")
+LIST_MARK = re.compile(r"^(\(?\d{1,2}[.)](\s+|$)|[-*•–]\s+|#{1,6}\s+|>\s+)")
+LABEL = re.compile(
+    r"^((search|relevant|pseudo|user|possible|suggested|example|natural[- ]language)\s+){0,2}"
+    r"(quer(y|ies)|questions?|keywords? query|answer|output|result)(\s+\(?#?\d{1,2}\)?)?\s*[:：]\s*",
+    re.IGNORECASE,
+)
+# A line about the query that is to come: an exclamation that chat models begin with, or a sentence that ends in a colon.
+INTRODUCTION = re.compile(
+    r"^(sure|certainly|of course|okay|ok|absolutely)([!,.:：].*)?$"
+    r"|^(here('s| is| are)|below (is|are)|the following (is|are)|this is|based on)\b.*[:：]$"
+    r"|^.*\b(quer(y|ies)|questions?|passage|document|text)\b.*[:：]$",
+    re.IGNORECASE,
+)
+# The same in the line of the query itself: "Sure! Here is a search query: solve a linear system".
+INLINE = re.compile(
+    r"^((sure|certainly|of course|okay|ok|absolutely)[!,.]?\s+)?"
+    r"(here('s| is)|the following is|this is)\s+[^:：]{0,60}\b(query|question)\b[^:：]{0,60}[:：]\s*",
+    re.IGNORECASE,
+)
+EMPHASIS = re.compile(r"(\*\*|(?<!\w)\*|\*(?!\w)|^__(?=.*__$)|__$)")
+QUOTES = "\"'`“”„‟‘’‚«»‹›「」『』"
+SPACES = re.compile(r"\s+")
+NO_QUERY = re.compile(r"^(n/?a|none|null|no (relevant )?(search )?query\.?|\[.*\]|\(.*\))$", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class Parsed:
+    """A query, and what was taken off around it (``thinking``, ``introduction``, ``mark``, ``label``, ``emphasis``, ``quotes``, ``rest``).
+
+    An empty ``text`` with an empty ``stripped`` is an empty completion; with something stripped it is a completion without a query.
+    """
+
+    text: str
+    stripped: frozenset[str]
+
+
+def parse_query(completion: str, *, maximum_words: int = 64) -> Parsed:
+    """The query in a completion.
+
+    Args:
+        completion: as the model wrote it, of one line or of many.
+        maximum_words: where a query is cut.
+    """
+    stripped: set[str] = set()
+    text = THINKING.sub(" \n", completion)
+    text = END_OF_THINKING.sub("", text)
+    if text != completion:
+        stripped.add("thinking")
+    text = SPECIAL.sub(" ", text)
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    for i, line in enumerate(lines):
+        if FENCE.match(line) or RULE.match(line):
+            stripped.add("mark")
+            continue
+        query = _strip_line(line, stripped)
+        if query and not NO_QUERY.match(query):
+            if i + 1 < len(lines):
+                stripped.add("rest")
+            return Parsed(" ".join(query.split(" ")[:maximum_words]), frozenset(stripped))
+        stripped.add("introduction")
+    return Parsed("", frozenset(stripped))
+
+
+def clean_query(completion: str, *, maximum_words: int = 64) -> str:
+    """The query in a completion, or nothing: the text of :func:`parse_query`."""
+    return parse_query(completion, maximum_words=maximum_words).text
+
+
+def _strip_line(line: str, stripped: set[str]) -> str:
+    """A line without marks, labels, emphasis and quotes, until nothing more comes off; empty where it only introduces a query."""
+    for _ in range(6):
+        before = line
+        for name, pattern in (("mark", LIST_MARK), ("introduction", INLINE), ("label", LABEL)):
+            shorter = pattern.sub("", line, count=1).strip()
+            if shorter != line:
+                stripped.add(name)
+                line = shorter
+        if (plain := EMPHASIS.sub("", line).strip()) != line and (line.count("*") >= 2 or line.startswith("__")):
+            stripped.add("emphasis")
+            line = plain
+        if len(line) > 1 and line[0] in QUOTES and line[-1] in QUOTES:
+            stripped.add("quotes")
+            line = line.strip(QUOTES).strip()
+        if line == before:
+            break
+    line = SPACES.sub(" ", line).strip()
+    return "" if INTRODUCTION.match(line) else line

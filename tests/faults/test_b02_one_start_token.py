@@ -1,0 +1,165 @@
+"""One start token, everywhere: chat templates of Llama 3, Mistral and Gemma begin with it, and their tokenizers add another."""
+
+from __future__ import annotations
+
+import copy
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conftest import QUERIES, TEXTS
+from trl import DPOTrainer, GRPOTrainer, RewardTrainer, RLOOTrainer, SFTTrainer
+
+from tandem.generators.base import load_generator, save_generator
+from tandem.generators.dpo import optimise_preferences
+from tandem.generators.group import optimise_in_groups
+from tandem.generators.ppo import PPO
+from tandem.generators.prompts import completion_text, render_prompts
+from tandem.generators.reward_model import fit_reward_model, load_reward_model, reward_function
+from tandem.generators.rollouts import plan_rollouts
+from tandem.generators.sampling import plan_prompts, sample_queries
+from tandem.generators.sft import fine_tune
+from tandem.records import PreferencePair
+
+CHAT = (
+    "{{ bos_token }}{% for m in messages %}[{{ m.role }}] {{ m.content }} {% endfor %}{% if add_generation_prompt %}[assistant] {% endif %}"
+)
+PROMPT: dict[str, Any] = {"template": "about {document} :", "document_tokens": 8, "keywords": 2}
+SHAPE: dict[str, Any] = {"template": PROMPT["template"], "maximum_document_tokens": 8}
+LORA = {"lora_rank": 2, "lora_alpha": 4}
+PAIRS = [PreferencePair(doc_id=n, chosen=QUERIES[n], rejected="plot", kind="valid_over_invalid") for n in list(TEXTS)[:4]]
+
+
+@pytest.fixture
+def chat_generator(tiny_generator: Path, tmp_path: Path) -> Path:
+    model, tokenizer = load_generator(str(tiny_generator))
+    tokenizer = copy.deepcopy(tokenizer)
+    tokenizer.chat_template = CHAT
+    save_generator(model, tokenizer, tmp_path / "chat")
+    return tmp_path / "chat"
+
+
+def starts(ids: Any, tokenizer: Any) -> int:
+    assert ids[0] == tokenizer.bos_token_id
+    return sum(int(i) == tokenizer.bos_token_id for i in ids)
+
+
+def test_prompts_of_sampling_and_rollouts(chat_generator: Path) -> None:
+    model, tokenizer = load_generator(str(chat_generator))
+    plan = {"prefix": "r1", "sampled_documents": 3, "queries_per_document": 1, "seed": 1}
+    _, prompts = plan_prompts(TEXTS, tokenizer, **plan, **PROMPT)
+    rollouts = [prompt.text for prompt in plan_rollouts(TEXTS, dict.fromkeys(TEXTS, 0.5), tokenizer, prompt=PROMPT, seed=1)]
+    for text in [*prompts.values(), *rollouts]:
+        assert starts(tokenizer(text)["input_ids"], tokenizer) == 1
+    sampling: dict[str, Any] = {"batch_size": 2, "temperature": 0.0, "top_p": 1.0, "maximum_new_tokens": 2, "seed": 1}
+    answers = [answer for batch in sample_queries(model, tokenizer, prompts, **sampling) for answer in batch.values()]
+    widths = {len(tokenizer(text, add_special_tokens=False)["input_ids"]) + 1 for text in prompts.values()}
+    assert {answer.prompt_tokens for answer in answers} <= widths
+
+
+def test_plain_prompts_have_it_from_the_tokenizer(tiny_generator: Path) -> None:
+    _, tokenizer = load_generator(str(tiny_generator))
+    (text,) = render_prompts([TEXTS["sort"]], [""], tokenizer, **SHAPE)
+    assert not text.startswith(tokenizer.bos_token)
+    assert starts(tokenizer(text)["input_ids"], tokenizer) == 1
+
+
+def test_a_template_with_a_start_token_of_a_tokenizer_that_adds_none_keeps_it(tiny_generator: Path) -> None:
+    from tokenizers import processors
+
+    _, tokenizer = load_generator(str(tiny_generator))
+    tokenizer = copy.deepcopy(tokenizer)
+    tokenizer.backend_tokenizer.post_processor = processors.TemplateProcessing(single="$A", special_tokens=[])
+    tokenizer.chat_template = CHAT
+    (text,) = render_prompts([TEXTS["sort"]], [""], tokenizer, **SHAPE)
+    assert starts(tokenizer(text)["input_ids"], tokenizer) == 1
+
+
+def test_every_trainer(chat_generator: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The token ids that TRL's trainers are given, and those that PPO and the reward read."""
+    seen: dict[str, list[list[int]]] = {}
+    _, tokenizer = load_generator(str(chat_generator))
+
+    def stop(self: Any, *_: Any, **__: Any) -> None:
+        seen[type(self).__name__] = [
+            row[key] for row in self.train_dataset for key in ("input_ids", "prompt_ids", "chosen_ids", "rejected_ids") if key in row
+        ]
+        raise KeyboardInterrupt
+
+    for trainer in (SFTTrainer, DPOTrainer, RewardTrainer):
+        monkeypatch.setattr(trainer, "train", stop)
+    settings: dict[str, Any] = {"epochs": 1, "batch_size": 2, "learning_rate": 1e-3, "scratch": tmp_path, "bf16": False, "seed": 1, **LORA}
+    model, _ = load_generator(str(chat_generator))
+    prompts = render_prompts([TEXTS[p.doc_id] for p in PAIRS], [""] * 4, tokenizer, **SHAPE)
+    rows = [{"prompt": prompt, "completion": completion_text(p.chosen, tokenizer)} for prompt, p in zip(prompts, PAIRS, strict=True)]
+    with pytest.raises(KeyboardInterrupt):
+        fine_tune(model, tokenizer, rows, [], lora_dropout=0.0, **settings)
+    dpo = {"beta": 0.1, "loss": "sigmoid", "label_smoothing": 0.0, "fine_tuning_weight": 0.0}
+    with pytest.raises(KeyboardInterrupt):
+        optimise_preferences(load_generator(str(chat_generator))[0], tokenizer, PAIRS, [], TEXTS, **SHAPE, **dpo, **settings)
+    rest = {"center_coefficient": 0.0, "lora_dropout": 0.0, "minimum_accuracy": 0.0, "minimum_pairs": 1, "device": "cpu"}
+    with pytest.raises(KeyboardInterrupt):
+        fit_reward_model(
+            chat_generator, PAIRS, PAIRS, TEXTS, tmp_path / "rm", template=SHAPE["template"], document_tokens=8, **rest, **settings
+        )
+    assert set(seen) == {"SFTTrainer", "DPOTrainer", "RewardTrainer"}
+    for name, ids in seen.items():
+        whole = [row for row in ids if row and (name != "DPOTrainer" or row[0] == tokenizer.bos_token_id)]
+        assert len(whole) >= 4
+        assert {starts(row, tokenizer) for row in whole} == {1}, name
+        assert all(tokenizer.bos_token_id not in row for row in ids if row not in whole)
+
+
+@pytest.mark.parametrize("algorithm", ["rloo", "grpo"])
+def test_group_rollouts(chat_generator: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, algorithm: str) -> None:
+    seen: list[list[int]] = []
+    trainer = GRPOTrainer if algorithm == "grpo" else RLOOTrainer
+    theirs = trainer._generate_single_turn
+
+    def spy(self: Any, prompt_ids: Any, *arguments: Any, **named: Any) -> Any:
+        seen.extend(prompt_ids)
+        return theirs(self, prompt_ids, *arguments, **named)
+
+    monkeypatch.setattr(trainer, "_generate_single_turn", spy)
+    model, tokenizer = load_generator(str(chat_generator))
+    prompts = plan_rollouts(TEXTS, dict.fromkeys(TEXTS, 0.5), tokenizer, prompt=PROMPT, seed=1)
+    values: dict[str, Any] = {"steps": 1, "prompts_per_step": 2, "responses": 2, "updates": 1, "learning_rate": 1e-3, "clip": 0.2}
+    values |= {"kl_coefficient": 0.0, "temperature": 1.0, "maximum_new_tokens": 3, "missing_end_penalty": 0.0, "maximum_gradient_norm": 1.0}
+    values |= {**LORA, "scratch": tmp_path, "bf16": False, "seed": 1, "order": "easy_first"}
+    optimise_in_groups(model, tokenizer, prompts, lambda _, queries: [float(len(q)) for q in queries], algorithm=algorithm, **values)
+    assert seen
+    assert {starts(ids, tokenizer) for ids in seen} == {1}
+
+
+def test_ppo_and_rewards(chat_generator: Path) -> None:
+    model, tokenizer = load_generator(str(chat_generator))
+    read: list[Any] = []
+    judge = load_reward_model(str(chat_generator), tokenizer)
+    theirs = judge.forward
+
+    def spy(input_ids: Any = None, **named: Any) -> Any:
+        read.extend(input_ids.tolist())
+        return theirs(input_ids=input_ids, **named)
+
+    judge.forward = spy
+    reward_function(judge, tokenizer, **SHAPE)([TEXTS["sort"], TEXTS["plot"]], ["sort a table", "plot"])
+    ppo = PPO(
+        model=model,
+        tokenizer=tokenizer,
+        reward=lambda d, q: [0.0] * len(q),
+        batch_size=2,
+        minibatch_size=2,
+        epochs=1,
+        learning_rate=1e-3,
+        **LORA,
+    )
+    prompts = plan_rollouts(TEXTS, dict.fromkeys(list(TEXTS)[:2], 0.5), tokenizer, prompt=PROMPT, seed=1)
+    rollout = ppo.roll_out(prompts)
+    read += [
+        ids[mask.bool()].tolist()
+        for ids, mask in zip(rollout.ids[:, : rollout.prompt_tokens], rollout.attention, strict=False)
+        for mask in [mask[: rollout.prompt_tokens]]
+    ]
+    for ids in read:
+        text = [i for i in ids if i != tokenizer.pad_token_id]
+        assert starts(text, tokenizer) == 1
