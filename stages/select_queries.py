@@ -1,7 +1,5 @@
 """Choose the kept queries worth training on by the loss of the round before's retriever: predicted, exact, or at random."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import Literal
 
@@ -17,7 +15,7 @@ from tandem.records import PseudoQuery
 from tandem.retrievers.query_loss import QueryLoss
 from tandem.retrievers.retriever import load_retriever
 
-LOSS = ("negatives", "temperature", "language", "seed")
+LOSS = ("negatives", "temperature", "language", "seed")  # values of the loss itself
 
 
 class Params(LexicalParams):
@@ -51,9 +49,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     with open_stage("select_queries", Params, argv, reads=reads, writes=writes, words="round") as (paths, params, tracked, _):
         model = load_retriever(paths.weights, device=device_name()) if params.mode not in ("off", "random") else None
         loss = QueryLoss(model, CorpusFile(paths.corpus), bm25=params.bm25, **params.model_dump(include=set(LOSS)))
-        own = params.model_dump(exclude={*LOSS, "bm25"})
-        queries = read_records(paths.queries, PseudoQuery)
-        rows, measures = informative_queries(queries, loss.losses, loss.vectors, **own, seed=params.seed)
+        own, rows = params.model_dump(exclude={*LOSS, "bm25"}), read_records(paths.queries, PseudoQuery)
+        rows, measures = informative_queries(rows, loss.losses, loss.vectors, **own, seed=params.seed)
         write_records(paths.selected, rows)
         write_json(paths.metrics, measures)
         tracked.log(measures)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import sys
 from collections.abc import Iterator
@@ -9,6 +10,24 @@ from contextlib import contextmanager
 from pathlib import Path
 
 __all__ = ["save_model_folder", "serving_code"]
+
+# MLflow hands a model the parameters that its signature names, and no others.
+PARAMETERS = {
+    "maximum_new_tokens": ("long", 32),
+    "temperature": ("double", 0.0),
+    "top_p": ("double", 1.0),
+    "top_k": ("long", 0),
+    "seed": ("long", 0),
+    "batch_size": ("long", 16),
+}
+COLUMNS = [{"type": "string", "name": "document", "required": True}, {"type": "string", "name": "keywords", "required": False}]
+SIGNATURES = {
+    "generator_model": {
+        "inputs": COLUMNS,
+        "outputs": [{"type": "string", "required": True}],
+        "params": [{"name": name, "type": kind, "default": value, "shape": None} for name, (kind, value) in PARAMETERS.items()],
+    }
+}
 
 
 @contextmanager
@@ -53,5 +72,12 @@ def _mlmodel(loader: Path) -> str:
         "flavors:\n"
         "  python_function:\n"
         f"    code: null\n    env: {{}}\n    loader_module: mlflow.pyfunc.model\n    model_code_path: {loader.name}\n"
-        f"    python_version: {sys.version.split()[0]}\n    streamable: false\n"
+        f"    python_version: {sys.version.split()[0]}\n    streamable: false\n{_signature(loader.stem)}"
     )
+
+
+def _signature(name: str) -> str:
+    """The lines of an MLmodel that say what a model takes, where it has any: a JSON text for each part."""
+    parts = SIGNATURES.get(name, {})
+    lines = [f"  {part}: '{json.dumps(content)}'\n" for part, content in parts.items()]
+    return "".join(["signature:\n", *lines]) if lines else ""

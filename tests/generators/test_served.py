@@ -37,6 +37,7 @@ class Served:
         self.models = ["tiny"]
         self.fail_after: int | None = None
         self.status = 400
+        self.refuses: dict[str, str] = {}
         self.lock = threading.Lock()
 
 
@@ -53,8 +54,11 @@ def served() -> Iterator[tuple[Served, Server]]:
             with state.lock:
                 if state.fail_after is not None and len(state.asked) >= state.fail_after:
                     return self.reply(state.status, {"error": {"message": "no such model"}})
+                named = next((message for name, message in state.refuses.items() if name in body), None)
+                if named:
+                    return self.reply(400, {"error": {"message": named, "type": "invalid_request_error"}})
                 state.asked.append({"path": self.path, "key": self.headers["Authorization"], **body})
-            text = f" query {body['seed']}\nand more"
+            text = f" query {body.get('seed', len(state.asked))}\nand more"
             usage = {"prompt_tokens": 10, "completion_tokens": 3, "total_tokens": 13}
             choice = {"index": 0, "finish_reason": "stop"}
             choice |= {"message": {"role": "assistant", "content": text}} if "messages" in body else {"text": text}
@@ -162,3 +166,27 @@ def test_a_server_that_is_not_there(tmp_path: Path) -> None:
 
 def test_words_cut_like_a_tokenizer() -> None:
     assert Words()(["ab  c"]) == {"offset_mapping": [[(0, 2), (4, 5)]]}
+
+
+def test_a_hosted_server_with_names_of_its_own(served: tuple[Served, Server], tmp_path: Path) -> None:
+    """Hosted servers know max_completion_tokens and neither max_tokens nor top_k; what they refuse once is not sent again."""
+    state, where = served
+    state.refuses = {
+        "max_tokens": "Unsupported parameter: 'max_tokens' is not supported with this model. Use 'max_completion_tokens' instead.",
+        "top_k": "Unrecognized request argument supplied: top_k",
+        "seed": "Unknown parameter: 'seed'.",
+    }
+    settings: dict[str, Any] = {"generator": "g1", "server": where, "sampling": SAMPLING, "cache": tmp_path / "answers.jsonl"}
+    with pytest.warns(UserWarning, match="does not take (max_tokens|top_k|seed)"):
+        rows, counts = served_rows(CORPUS, plan=PLAN, **settings)
+    assert counts["requests"] == len(rows) == len(state.asked) == 6
+    assert all(body["max_completion_tokens"] == 8 and not {"max_tokens", "top_k", "seed"} & set(body) for body in state.asked)
+    assert all(body["temperature"] == 0.7 for body in state.asked)
+
+
+def test_a_refusal_that_nothing_mends_is_told_in_a_line(served: tuple[Served, Server], tmp_path: Path) -> None:
+    state, where = served
+    state.refuses = {"messages": "temperature and messages are both wrong"}
+    settings: dict[str, Any] = {"generator": "g1", "server": where, "sampling": SAMPLING, "cache": tmp_path / "answers.jsonl"}
+    with pytest.warns(UserWarning, match="temperature"), pytest.raises(InputError, match=r"answered 400: .*both wrong"):
+        served_rows(CORPUS, plan=PLAN, **settings)

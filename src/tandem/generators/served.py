@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import os
 import re
+import threading
 import time
+import warnings
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
@@ -25,6 +27,7 @@ from tandem.records import Document, PseudoQuery
 __all__ = ["Server", "Words", "served_rows"]
 
 WORD = re.compile(r"\S+")
+CAN_DO_WITHOUT = ("max_tokens", "top_k", "seed", "top_p", "temperature")  # hosted servers know some of them by other names, or not
 
 
 class Server(BaseModel):
@@ -112,12 +115,17 @@ class _Client:
         import openai
 
         self.openai, self.server = openai, server
+        self.refused: set[str] = set()
+        self.lock = threading.Lock()
         key = os.environ.get(server.key_variable, "none")
         self.client = openai.OpenAI(base_url=server.url, api_key=key, timeout=server.timeout_seconds, max_retries=server.retries)
         self.model = server.models.get(generator) or server.model or self._only_model()
 
     def _only_model(self) -> str:
-        names = [model.id for model in self._call(self.client.models.list).data]
+        try:
+            names = [model.id for model in self._call(self.client.models.list).data]
+        except self.openai.BadRequestError as error:
+            raise self._told(error) from None
         if len(names) != 1:
             raise InputError(
                 f"generate_queries.served.model: null found, and {self.server.url} serves {', '.join(names) or 'no model'}; name one"
@@ -125,33 +133,63 @@ class _Client:
         return str(names[0])
 
     def ask(self, prompt: str, settings: Mapping[str, Any], seed: int) -> Answer:
-        """One completion."""
-        own: dict[str, Any] = {
-            "model": self.model,
-            "temperature": settings["temperature"],
-            "top_p": settings["top_p"],
-            "max_tokens": settings["maximum_new_tokens"],
-            "seed": seed,
-            "extra_body": {"top_k": settings["top_k"]} if settings["top_k"] else {},
-        }
+        """One completion; what the server does not know of is renamed or left out, for all requests that follow."""
+        while True:
+            refused = frozenset(self.refused)
+            try:
+                return self._ask(prompt, _arguments(settings, seed, refused))
+            except self.openai.BadRequestError as error:
+                if not self._learn(str(error.message), refused):
+                    raise self._told(error) from None
+
+    def _ask(self, prompt: str, arguments: Mapping[str, Any]) -> Answer:
         if self.server.chat:
-            reply = self._call(self.client.chat.completions.create, messages=[{"role": "user", "content": prompt}], **own)
+            reply = self._call(self.client.chat.completions.create, model=self.model, messages=[_user(prompt)], **arguments)
             text = reply.choices[0].message.content
         else:
-            reply = self._call(self.client.completions.create, prompt=prompt, stop=["\n"], **own)
+            reply = self._call(self.client.completions.create, model=self.model, prompt=prompt, stop=["\n"], **arguments)
             text = reply.choices[0].text
         usage = reply.usage
         return Answer(text or "", usage.prompt_tokens if usage else 0, usage.completion_tokens if usage else 0)
 
+    def _learn(self, message: str, refused: frozenset[str]) -> bool:
+        """Whether a refusal names an argument that can do without, and was not known to."""
+        name = next((name for name in CAN_DO_WITHOUT if re.search(rf"\b{name}\b", message) and name not in refused), None)
+        if name is None:
+            return False
+        with self.lock:
+            if name not in self.refused:
+                self.refused.add(name)
+                instead = "max_completion_tokens takes its place" if name == "max_tokens" else "its own default takes its place"
+                warnings.warn(f"{self.server.url} does not take {name}: {instead}", stacklevel=2)
+        return True
+
     def _call(self, function: Any, **arguments: Any) -> Any:
         try:
             return function(**arguments)
+        except self.openai.BadRequestError:
+            raise
         except self.openai.APIStatusError as error:
-            raise InputError(
-                f"generate_queries.served.url: {self.server.url} answered {error.status_code}: {error.message[:300]}"
-            ) from None
+            raise self._told(error) from None
         except self.openai.APIConnectionError:
             raise InputError(
                 f"generate_queries.served.url: {self.server.url} does not answer within {self.server.timeout_seconds:g} s; start a server "
                 "there (`vllm serve MODEL`), or set generate_queries.backend: model"
             ) from None
+
+    def _told(self, error: Any) -> InputError:
+        return InputError(f"generate_queries.served.url: {self.server.url} answered {error.status_code}: {str(error.message)[:300]}")
+
+
+def _user(prompt: str) -> dict[str, str]:
+    return {"role": "user", "content": prompt}
+
+
+def _arguments(settings: Mapping[str, Any], seed: int, refused: frozenset[str]) -> dict[str, Any]:
+    """Of a request, without what the server has refused."""
+    wanted = {"temperature": settings["temperature"], "top_p": settings["top_p"], "seed": seed}
+    arguments: dict[str, Any] = {name: value for name, value in wanted.items() if name not in refused}
+    arguments["max_completion_tokens" if "max_tokens" in refused else "max_tokens"] = settings["maximum_new_tokens"]
+    if settings["top_k"] and "top_k" not in refused:
+        arguments["extra_body"] = {"top_k": settings["top_k"]}
+    return arguments
