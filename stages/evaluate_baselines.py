@@ -31,8 +31,10 @@ def main(argv: Sequence[str] | None = None) -> None:
     with open_stage("evaluate_baselines", Params, argv, reads=reads, writes=writes) as (paths, params, tracked, _):
         collections = read_collections(paths.corpus, paths.test, paths.dev, paths.guard)
         shape, device = params.retriever, device_name()
-        bi_encoder = dense.load_dense(shape.encoder, maximum_tokens=params.dense_maximum_tokens, device=device)
-        late = colbert.build_colbert(**shape.model_dump(exclude={"kind"}), seed=params.seed, device=device)
+        late_shape = shape.model_dump(exclude={"kind"})
+        limit: dict[str, Any] = {"maximum_tokens": params.dense_maximum_tokens, "length_key": "dense_maximum_tokens"}
+        bi_encoder = dense.load_dense(shape.encoder, prompts=late_shape["prompts"], **limit, keys="evaluate_baselines.", device=device)
+        late = colbert.build_colbert(**late_shape, keys="retriever.", seed=params.seed, device=device)
         lexical: dict[str, Any] = {"settings": params.bm25, "language": params.language}
         systems: dict[str, Search] = {
             "bm25": partial(bm25.search, depth=params.depth, **lexical),

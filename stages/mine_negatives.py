@@ -32,9 +32,10 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Read corpus, pairs and queries, write a row for each query text."""
     reads, writes = "corpus train previous_queries queries encoder vectors reranker", "negatives"
     with open_stage("mine_negatives", Params, argv, reads=reads, writes=writes, words="round") as (paths, params, tracked, _):
-        corpus, pairs = CorpusFile(paths.corpus), [(p.text, p.doc_id) for p in read_records(paths.train, LabelledPair)]
+        corpus = CorpusFile(paths.corpus)
+        pairs: list[LabelledPair | PseudoQuery] = [*read_records(paths.train, LabelledPair)]
         for path in sorted({paths.previous_queries, paths.queries}):
-            pairs += [(row.text, row.doc_id) for row in read_records(path, PseudoQuery) if row.status == "kept"]
+            pairs += [row for row in read_records(path, PseudoQuery) if row.status == "kept"]
         device, bf16 = device_name(), use_bf16(params.precision)
         initial = partial(build_retriever, **params.retriever.model_dump(), seed=params.seed, device=device)
         own: dict[str, Any] = {"settings": params.bm25, "language": params.language, "depth": params.last + 50, "seed": params.seed}

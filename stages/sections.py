@@ -10,7 +10,7 @@ from tandem.params import Section
 from tandem.retrievers.bm25 import BM25Settings, Index
 from tandem.text import Language
 
-__all__ = ["ContrastiveParams", "LexicalParams", "PromptParams", "PromptedParams", "RetrieverParams", "SamplingParams"]
+__all__ = ["ContrastiveParams", "LexicalParams", "PromptParams", "PromptTexts", "PromptedParams", "RetrieverParams", "SamplingParams"]
 
 
 class LexicalParams(Section):
@@ -49,6 +49,13 @@ class PromptedParams(Section):
         return {**self.prompt.model_dump(), "language": self.language}
 
 
+class PromptTexts(Section):
+    """What stands before every text of a retriever, as e5 and its like were trained; spaces count."""
+
+    query: str
+    document: str
+
+
 class RetrieverParams(Section):
     """The retriever that every round starts from."""
 
@@ -68,6 +75,8 @@ class RetrieverParams(Section):
     """fill queries up with mask tokens"""
     markers: bool
     """the paper's [Q] and [D] in every query and document; `tandem export stanford` needs them"""
+    prompts: PromptTexts | None
+    """before every query and document, in training and in search; null keeps the encoder's own"""
 
 
 class SamplingParams(Section):

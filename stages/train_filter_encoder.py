@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from stages.opening import open_stage, run
-from stages.sections import ContrastiveParams
+from stages.sections import ContrastiveParams, PromptTexts
 from tandem.evaluation.measures import ndcg_at_10
 from tandem.formats.arrays import write_array
 from tandem.formats.jsonl import read_records
@@ -22,6 +22,8 @@ class Params(ContrastiveParams):
     """builtin (all-MiniLM-L6-v2), a Hugging Face id or a folder"""
     layers: int | None
     maximum_tokens: int
+    prompts: PromptTexts | None
+    """before every query and document; null keeps the encoder's own"""
     seed: int
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from stages.opening import open_stage, run
 from stages.reranker_sections import RerankerParams
@@ -36,7 +37,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     ):
         own, bf16 = params.rerankers[paths.name], use_bf16(params.precision)
         rows, dev, conflicts = read_split(paths.rows, paths.dev_rows, **own.model_dump(include={"minimum_label", "maximum_label"}))
-        reranker = Reranker(own.base, own.form, layers=own.layers, device=device_name(), bf16=bf16, seed=params.seed)
+        start: dict[str, Any] = {"layers": own.layers, "new_head": True, "keys": f"rerankers.{paths.name}."}
+        reranker = Reranker(own.base, own.form, **start, device=device_name(), bf16=bf16, seed=params.seed)
         trained = train_reranker(
             reranker,
             rows,

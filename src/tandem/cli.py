@@ -80,9 +80,10 @@ def search(
     from tandem.hardware import device_name
     from tandem.retrievers.retriever import load_retriever
     from tandem.retrievers.retriever import search as search_corpus
+    from tandem.runs import name_texts
 
     documents = {document.doc_id: document_text(document) for document in read_records(corpus, Document)}
-    run = search_corpus(load_retriever(model, device=device_name()), documents, {"query": query}, depth=number)
+    run = search_corpus(load_retriever(model, device=device_name()), documents, name_texts([query]), depth=number)
     for rank, item in enumerate(run, start=1):
         text = " ".join(documents[item.doc_id].split())
         print(f"{rank:>2}  {item.score:7.3f}  {item.doc_id}\n    {text[:160]}")

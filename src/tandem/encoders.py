@@ -7,7 +7,7 @@ from typing import Any
 
 from torch import nn
 
-__all__ = ["keep_layers", "resolve_encoder"]
+__all__ = ["check_length", "keep_layers", "longest_text", "pad_right", "resolve_encoder"]
 
 
 def resolve_encoder(name: str) -> str:
@@ -19,7 +19,7 @@ def resolve_encoder(name: str) -> str:
     return str(Path(MODEL_DIR))
 
 
-def keep_layers(model: Any, layers: int | None, *, key: str = "retriever.layers") -> None:
+def keep_layers(model: Any, layers: int | None, *, key: str = "layers") -> None:
     """Drop all but an encoder's first layers, in place, and say so in its configuration.
 
     Args:
@@ -40,3 +40,41 @@ def keep_layers(model: Any, layers: int | None, *, key: str = "retriever.layers"
             if isinstance(child, nn.ModuleList) and len(child) == total:
                 setattr(parent, name, child[:layers])
     model.config.num_hidden_layers = layers
+
+
+def longest_text(model: Any) -> int | None:
+    """How many tokens a model reads at most, special ones included; None where its configuration sets no bound.
+
+    RoBERTa and its like count positions from behind the padding token's, so two of their 514 are never used.
+
+    Args:
+        model: of transformers.
+    """
+    positions = getattr(model.config, "max_position_embeddings", None)
+    if positions is None or positions < 1:  # XLNet says -1
+        return None
+    for name, module in model.named_modules():
+        if name.rsplit(".", 1)[-1] == "position_embeddings" and isinstance(module, nn.Embedding) and module.padding_idx is not None:
+            return int(positions) - module.padding_idx - 1
+    return int(positions)
+
+
+def check_length(model: Any, tokens: int | None, *, key: str) -> None:
+    """Make sure that a model has a position for every token of the longest text asked for.
+
+    Args:
+        model: of transformers.
+        tokens: of a text, at most; None asks for nothing.
+        key: of params.yaml, that an error names.
+
+    Raises:
+        ValueError: it has fewer.
+    """
+    limit = longest_text(model)
+    if tokens is not None and limit is not None and tokens > limit:
+        raise ValueError(f"{key}: {tokens} found, at most {limit} allowed: {type(model).__name__} has no positions for longer texts")
+
+
+def pad_right(tokenizer: Any) -> None:
+    """Pad on the right: an encoder that numbers positions from the left would read a padded text differently beside a longer one."""
+    tokenizer.padding_side = "right"

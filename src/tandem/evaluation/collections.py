@@ -59,18 +59,34 @@ def measure_collections(
 ) -> tuple[dict[str, dict[str, dict[str, float]]], dict[str, list[ScoredDoc]]]:
     """Per-query measures and the run of each collection; those that share a corpus are searched together, which encodes it once.
 
+    Queries keep their ids, by which a search leaves out a query that is a document itself.
+
     Args:
         collections: by name.
         search: documents and queries to a run.
     """
     runs: dict[str, list[ScoredDoc]] = {name: [] for name in collections}
-    for documents in {id(own.documents): own.documents for own in collections.values()}.values():
-        names = [name for name, own in collections.items() if own.documents is documents and own.queries]
-        queries = {f"{name}\t{query_id}": text for name in names for query_id, text in collections[name].queries.items()}
-        for item in search(documents, queries) if queries else ():
-            name, _, query_id = item.query_id.partition("\t")
-            runs[name].append(ScoredDoc(query_id, item.doc_id, item.score))
+    for names, queries in _searches(collections):
+        for item in search(collections[names[0]].documents, queries):
+            for name in names:
+                if item.query_id in collections[name].queries:
+                    runs[name].append(item)
     return {name: per_query(own.qrels, runs[name]) for name, own in collections.items()}, runs
+
+
+def _searches(collections: Mapping[str, Judged]) -> list[tuple[list[str], dict[str, str]]]:
+    """Names of collections to search together, with all their queries: those of one corpus in which no id stands for two texts."""
+    together: list[tuple[list[str], dict[str, str]]] = []
+    for name, judged in collections.items():
+        for names, queries in together:
+            same_corpus = collections[names[0]].documents is judged.documents
+            if same_corpus and all(queries.get(query_id, text) == text for query_id, text in judged.queries.items()):
+                names.append(name)
+                queries.update(judged.queries)
+                break
+        else:
+            together.append(([name], dict(judged.queries)))
+    return [(names, queries) for names, queries in together if queries]
 
 
 def top_documents(run: Sequence[ScoredDoc], number: int = SHOWN) -> dict[str, list[str]]:

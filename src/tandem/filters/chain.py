@@ -110,8 +110,14 @@ def keep_rate(
     """
     if not pairs:
         return {}
-    rows = [PseudoQuery(query_id=f"{i}", text=pair.text, doc_id=pair.doc_id) for i, pair in enumerate(pairs)]
+    rows = [PseudoQuery(query_id=f"pair:{i}", text=pair.text, doc_id=pair.doc_id) for i, pair in enumerate(pairs)]
+    asked = {row.query_id: pair.query_id for row, pair in zip(rows, pairs, strict=True)}
+
+    def search_others(run: str, queries: Mapping[str, tuple[str, str]]) -> list[ScoredDoc]:
+        """Without the document of a query's own id, which its row does not have."""
+        return [item for item in search(run, queries) if item.doc_id != asked[item.query_id]]
+
     words = {"minimum_words": minimum_words, "maximum_words": maximum_words}
-    marked, steps, _ = filter_rows(rows, corpus, search, rules=rules, **words, judge=judge, threshold=cut)
+    marked, steps, _ = filter_rows(rows, corpus, search_others, rules=rules, **words, judge=judge, threshold=cut)
     rates = {f"real_kept_after_{step['filter']}": int(step["left"]) / len(rows) for step in steps[1 + len(SHAPE_REASONS) :]}
     return {"real_keep_rate": sum(row.status == "kept" for row in marked) / len(rows), **rates}

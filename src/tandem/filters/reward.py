@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 
 from tandem.filters.round_trip import Search, document_ranks
 from tandem.records import Document, document_text, group_numbers
+from tandem.runs import name_texts
 
 __all__ = ["round_trip_reward"]
 
@@ -31,8 +32,9 @@ def round_trip_reward(corpus: Sequence[Document], search: Search) -> Reward:
     scale = math.log2(max(len(corpus), 2))
 
     def reward(documents: Sequence[str], queries: Sequence[str]) -> list[float]:
-        targets = {str(i): known[_digest(document)] for i, document in enumerate(documents)}
-        ranks = document_ranks(targets, search({str(i): query for i, query in enumerate(queries)}), groups)
+        named = name_texts(queries)
+        targets = {name: known[_digest(document)] for name, document in zip(named, documents, strict=True)}
+        ranks = document_ranks(targets, search(named), groups)
         return [1 - math.log2(ranks[i][0]) / scale if i in ranks else 0.0 for i in targets]
 
     return reward

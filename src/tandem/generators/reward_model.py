@@ -19,6 +19,7 @@ from tandem.generators.prompts import completion_text, render_prompts
 from tandem.generators.trainers import epoch_settings, preference_rows, train_whole
 from tandem.processes import process_count
 from tandem.records import PreferencePair
+from tandem.weights import refuse_new_weights
 
 __all__ = [
     "Reward",
@@ -42,13 +43,18 @@ class RewardFit:
     merge_difference: float
 
 
-def load_reward_model(path: str, tokenizer: Any, *, device: str = "cpu", bf16: bool = False) -> Any:
-    """A sequence classifier with one score, from a generator or from a trained reward model."""
+def load_reward_model(path: str, tokenizer: Any, *, device: str = "cpu", bf16: bool = False, new_head: bool = False) -> Any:
+    """A sequence classifier with one score, from a trained reward model; or, with a ``new_head``, from a generator, to be trained.
+
+    Raises:
+        ValueError: it has no head, and none may be new.
+    """
     from transformers import AutoModelForSequenceClassification
 
-    model = AutoModelForSequenceClassification.from_pretrained(
-        resolve_generator(path), num_labels=1, dtype=torch.bfloat16 if bf16 else torch.float32
-    )
+    with refuse_new_weights(path, instead="take a reward model that was trained (stage train_reward_model)", head=new_head):
+        model = AutoModelForSequenceClassification.from_pretrained(
+            resolve_generator(path), num_labels=1, dtype=torch.bfloat16 if bf16 else torch.float32
+        )
     if len(tokenizer) > model.get_input_embeddings().weight.shape[0]:
         model.resize_token_embeddings(len(tokenizer), mean_resizing=False)
     model.config.pad_token_id = tokenizer.pad_token_id
@@ -216,7 +222,7 @@ def fit_reward_model(
     """
     _, tokenizer = load_generator(str(generator))
     torch.manual_seed(settings["seed"])  # the score head is new, and drawn when the model is loaded
-    model = load_reward_model(str(generator), tokenizer, device=device)
+    model = load_reward_model(str(generator), tokenizer, device=device, new_head=True)
     shape: dict[str, Any] = {"template": template, "maximum_document_tokens": document_tokens}
     loss: list[tuple[int, float]] = []
     if len(pairs) >= minimum_pairs:

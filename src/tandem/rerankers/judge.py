@@ -43,7 +43,7 @@ def load_judge(
         bf16: score under bfloat16 autocast.
 
     Raises:
-        ValueError: a scorer other than ``trained`` has no model.
+        ValueError: a scorer other than ``trained`` has no model, or one that lacks weights: nobody would train it.
     """
     if scorer == "trained" and (trained / UNTRAINED).exists():
         warnings.warn(f"{trained}: there were no labelled pairs to train it on; nothing is judged by it", stacklevel=2)
@@ -54,7 +54,7 @@ def load_judge(
         raise ValueError(f"relevance.model: null found, a folder or Hugging Face id is needed with relevance.scorer: {scorer}")
     if scorer == "monot5":
         return partial(MonoT5(model, device=device, bf16=bf16).compute_score, batch_size=batch_size)
-    return partial(Reranker(model, form, device=device, bf16=bf16).compute_score, batch_size=batch_size)
+    return partial(Reranker(model, form, keys="relevance.", device=device, bf16=bf16).compute_score, batch_size=batch_size)
 
 
 def rerank(

@@ -8,6 +8,9 @@ from typing import Any
 import torch
 from tqdm import tqdm
 
+from tandem.encoders import check_length, pad_right
+from tandem.weights import refuse_new_weights
+
 __all__ = ["MonoT5"]
 
 MINIMUM_DOCUMENT_TOKENS = 8
@@ -21,13 +24,19 @@ class MonoT5:
         maximum_tokens: of a pair; the document is cut to fit, the query to a half of it, the suffix never.
         device: to run on.
         bf16: score under bfloat16 autocast.
+
+    Raises:
+        ValueError: weights are missing, or positions for so many tokens.
     """
 
     def __init__(self, name: str, *, maximum_tokens: int = 512, device: str = "cpu", bf16: bool = False) -> None:
         from transformers import AutoModelForSeq2SeqLM, AutoTokenizer
 
         self.tokenizer: Any = AutoTokenizer.from_pretrained(name)
-        self.model: Any = AutoModelForSeq2SeqLM.from_pretrained(name, dtype=torch.float32).to(device).eval()
+        pad_right(self.tokenizer)
+        with refuse_new_weights(name, instead="take a MonoT5 that was trained, such as castorini/monot5-base-msmarco"):
+            self.model: Any = AutoModelForSeq2SeqLM.from_pretrained(name, dtype=torch.float32).to(device).eval()
+        check_length(self.model, maximum_tokens, key="maximum_tokens")
         self.maximum_tokens, self.device, self.bf16 = maximum_tokens, device, bf16
         self.words = [self._ids(word)[0] for word in ("true", "false")]
 

@@ -13,15 +13,17 @@ from sentence_transformers.base.modules import InputModule
 from torch import nn
 
 from tandem.adapters import Lora, adapter_config, merge_adapter
-from tandem.encoders import keep_layers
+from tandem.encoders import check_length, keep_layers
 from tandem.rerankers.pair_format import PairFormat, encode_pairs
-from tandem.rerankers.similarity_head import SimilarityHead
+from tandem.rerankers.similarity_head import HEAD_FILE, SimilarityHead
+from tandem.weights import refuse_new_weights
 
-__all__ = ["PairScorer", "load_scorer"]
+__all__ = ["INSTEAD", "PairScorer", "load_scorer"]
 
 FORMAT_FILE = "pair_format.json"
 ADAPTER_FILE = "adapter.safetensors"
 LORA_FILE = "lora.json"
+INSTEAD = "take a reranker that was trained, or train this one (stage train_reranker)"
 NAMES = ("input_ids", "attention_mask", "token_type_ids")  # of a transformer's inputs
 TASKS = {"yes_no": "CAUSAL_LM", "similarity": "FEATURE_EXTRACTION"}
 
@@ -127,27 +129,33 @@ class PairScorer(InputModule):
             return load_scorer(model_name_or_path)
         stored = json.loads((folder / LORA_FILE).read_text(encoding="utf8"))
         form = PairFormat.model_validate_json((folder / FORMAT_FILE).read_bytes())
-        scorer = load_scorer(stored["base"], form, layers=stored["layers"])
+        scorer = load_scorer(stored["base"], form, layers=stored["layers"], new_head=True)  # the adapter's file has the head
         scorer.add_adapter(Lora(**stored["lora"]))
-        found = load_file(folder / ADAPTER_FILE)
-        if unknown := scorer.auto_model.load_state_dict(found, strict=False).unexpected_keys:
+        saved = load_file(folder / ADAPTER_FILE)
+        if unknown := scorer.auto_model.load_state_dict(saved, strict=False).unexpected_keys:
             raise ValueError(f"{folder}: the adapter does not fit {stored['base']}: {unknown[0]} is not in it")
+        if lacking := [name for name, value in scorer.auto_model.named_parameters() if value.requires_grad and name not in saved]:
+            raise ValueError(f"{folder}: the adapter's file lacks {lacking[0]}; train it again")
         if scorer.similarity is not None:
             scorer.similarity.load(folder)
         return scorer
 
 
-def load_scorer(name: str, form: PairFormat | None = None, *, layers: int | None = None, seed: int = 0) -> PairScorer:
-    """A scorer from a folder that one was saved to, or from any model with a format given.
+def load_scorer(
+    name: str, form: PairFormat | None = None, *, layers: int | None = None, new_head: bool = False, keys: str = "", seed: int = 0
+) -> PairScorer:
+    """A scorer from a folder that one was saved to, or from any model with a format given, with float32 weights.
 
     Args:
         name: folder or Hugging Face id.
         form: of the input; None reads the folder's own.
         layers: keep the first layers only.
+        new_head: the model may have no head yet, for it is about to be trained.
+        keys: what stands before the name of a setting in an error, as ``rerankers.teacher.``.
         seed: of a head that the model does not have yet.
 
     Raises:
-        ValueError: no format is given and none was saved, or the model has fewer layers than are to be kept.
+        ValueError: no format is given and none was saved, weights are missing, or there are fewer layers or positions than asked for.
     """
     from transformers import AutoModel, AutoModelForCausalLM, AutoModelForSequenceClassification, AutoTokenizer
 
@@ -158,21 +166,23 @@ def load_scorer(name: str, form: PairFormat | None = None, *, layers: int | None
         form = PairFormat.model_validate_json(stored.read_bytes())
     tokenizer = AutoTokenizer.from_pretrained(name)
     torch.manual_seed(seed)
-    if form.kind == "yes_no":
-        model = AutoModelForCausalLM.from_pretrained(name, dtype=torch.float32)
-    elif form.kind == "similarity":
-        model = AutoModel.from_pretrained(name, dtype=torch.float32, **_without_pooler(name))
-    else:
-        model = AutoModelForSequenceClassification.from_pretrained(name, num_labels=1, dtype=torch.float32)
-    keep_layers(model, layers, key="layers")
+    with refuse_new_weights(name, instead=INSTEAD, head=new_head):
+        if form.kind == "yes_no":
+            model = AutoModelForCausalLM.from_pretrained(name, dtype=torch.float32)
+        elif form.kind == "similarity":
+            model = AutoModel.from_pretrained(name, dtype=torch.float32, **_without_pooler(name))
+        else:
+            model = AutoModelForSequenceClassification.from_pretrained(name, num_labels=1, dtype=torch.float32)
+    keep_layers(model, layers, key=f"{keys}layers")
+    check_length(model, form.maximum_tokens, key=f"{keys}form.maximum_tokens")
     if tokenizer.pad_token_id is None or tokenizer.pad_token_id == tokenizer.eos_token_id:
         # A head is read at the last token that is no pad: with pad = end it would miss a marker that is the end token.
         tokenizer.add_special_tokens({"pad_token": "<|pad|>"})
         model.resize_token_embeddings(len(tokenizer), mean_resizing=False)
     model.config.pad_token_id = tokenizer.pad_token_id
     scorer = PairScorer(model, tokenizer, form, base=name, layers=layers)
-    if scorer.similarity is not None:
-        scorer.similarity.load(Path(name))
+    if scorer.similarity is not None and not scorer.similarity.load(Path(name)) and not new_head:
+        raise ValueError(f"{name}: no {HEAD_FILE} in it, so its head would be a new one: {INSTEAD}")
     return scorer
 
 

@@ -15,7 +15,7 @@ from tqdm import tqdm
 
 from tandem.encoders import resolve_encoder
 from tandem.rerankers.pair_format import PairFormat
-from tandem.rerankers.pair_scorer import PairScorer, load_scorer
+from tandem.rerankers.pair_scorer import INSTEAD, PairScorer, load_scorer
 
 __all__ = ["UNTRAINED", "Ranked", "Reranker"]
 
@@ -40,7 +40,12 @@ class Reranker:
         layers: keep an encoder's first layers only.
         device: to run on.
         bf16: score under bfloat16 autocast.
+        new_head: the model may have no head yet, for it is about to be trained.
+        keys: what stands before the name of a setting in an error, as ``rerankers.teacher.``.
         seed: of a head that the model does not have yet.
+
+    Raises:
+        ValueError: it was never trained, for it has no head or had no rows to learn from.
     """
 
     def __init__(
@@ -51,9 +56,13 @@ class Reranker:
         layers: int | None = None,
         device: str = "cpu",
         bf16: bool = False,
+        new_head: bool = False,
+        keys: str = "",
         seed: int = 0,
     ) -> None:
-        scorer = load_scorer(resolve_encoder(name), form, layers=layers, seed=seed)
+        if (Path(name) / UNTRAINED).exists() and not new_head:
+            raise ValueError(f"{name}: there were no rows to train this reranker on, so its scores mean nothing; {INSTEAD}")
+        scorer = load_scorer(resolve_encoder(name), form, layers=layers, new_head=new_head, keys=keys, seed=seed)
         self.model = CrossEncoder(modules=[scorer], device=device, activation_fn=Identity())
         self.bf16 = bf16
 

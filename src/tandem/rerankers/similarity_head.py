@@ -8,7 +8,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import nn
 
-__all__ = ["SimilarityHead"]
+__all__ = ["HEAD_FILE", "SimilarityHead"]
 
 HEAD_FILE = "similarity_head.safetensors"
 FAR = -2.0  # below any cosine
@@ -45,7 +45,9 @@ class SimilarityHead(nn.Module):
         """Write the head beside the encoder's weights."""
         save_file({name: value.detach().cpu().contiguous() for name, value in self.state_dict().items()}, folder / HEAD_FILE)
 
-    def load(self, folder: Path) -> None:
-        """Read the head where the folder has one; a bare encoder has none and starts as new."""
-        if (folder / HEAD_FILE).exists():
-            self.load_state_dict(load_file(folder / HEAD_FILE))
+    def load(self, folder: Path) -> bool:
+        """Read the head where the folder has one, and say whether; a bare encoder has none, and its head stays as new."""
+        if not (folder / HEAD_FILE).exists():
+            return False
+        self.load_state_dict(load_file(folder / HEAD_FILE))
+        return True

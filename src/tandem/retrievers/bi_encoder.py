@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from tandem.formats.texts import texts_of
 from tandem.records import Document, LabelledPair
 from tandem.retrievers.dense import encode_corpus, load_dense, save_dense, search
-from tandem.retrievers.selection import choose_dev
+from tandem.retrievers.selection import choose_dev, identical_documents
 from tandem.retrievers.training import train_retriever
 from tandem.training import Trained
 
@@ -25,6 +25,7 @@ def train_bi_encoder(
     encoder: str,
     layers: int | None,
     maximum_tokens: int,
+    prompts: Mapping[str, str] | None,
     measure: Callable[[Sequence[tuple[str, str]], Any], Sequence[float]],
     dev_documents: int,
     device: str,
@@ -41,6 +42,7 @@ def train_bi_encoder(
         encoder: see :func:`tandem.retrievers.dense.load_dense`, as for ``layers`` and ``maximum_tokens``.
         layers: kept of the encoder; None keeps all.
         maximum_tokens: of a text.
+        prompts: of ``query`` and ``document``; None keeps the model's own.
         measure: relevant (query_id, doc_id) pairs and a run to a value for each query.
         dev_documents: see :func:`choose_dev`.
         device: to train on.
@@ -52,11 +54,13 @@ def train_bi_encoder(
     """
     texts = texts_of(documents)
     dev = choose_dev(labelled_dev, [], texts, dev_documents=dev_documents, seed=seed)
-    model = load_dense(encoder, layers=layers, maximum_tokens=maximum_tokens, device=device)
+    shape: dict[str, Any] = {"layers": layers, "maximum_tokens": maximum_tokens, "prompts": prompts}
+    model = load_dense(encoder, **shape, keys="train_filter_encoder.", device=device)
     trained = train_retriever(
         model,
         [(pair.text, pair.doc_id) for pair in labelled],
         documents,
+        identical=identical_documents(labelled, texts),
         dev_score=lambda model: measure(dev.pairs, search(model, dev.documents, dev.queries, depth=10)),
         seed=seed,
         **settings,

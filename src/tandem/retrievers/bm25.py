@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from rank_bm25 import BM25Okapi
 from tqdm import tqdm
 
+from tandem.runs import search_depth, without_own
 from tandem.text import Language, split_words, stem_words, stop_words
 
 __all__ = ["BM25Settings", "Index", "search", "search_candidates"]
@@ -53,6 +54,7 @@ class Index:
 
     def __init__(self, documents: Mapping[str, str], settings: BM25Settings | None = None, *, language: Language = "english") -> None:
         self.doc_ids, self.settings, self.language = list(documents), settings or BM25Settings(), language
+        self.known = frozenset(self.doc_ids)
         self.index = bm25s.BM25(k1=self.settings.k1, b=self.settings.b, method="lucene")
         terms = [self.settings.terms(text, language) for text in documents.values()]
         self.empty = not any(terms)
@@ -60,7 +62,10 @@ class Index:
             self.index.index(terms, show_progress=False)
 
     def search(self, queries: Mapping[str, str], *, depth: int = 100) -> list[ScoredDoc]:
-        """Rank the corpus for each query, given as text by query_id; documents that share no term with a query are left out."""
+        """Rank the corpus for each query, given as text by query_id; documents that share no term with a query are left out.
+
+        So is the document of the query's own id.
+        """
         if self.empty:
             return []
         known: dict[str, list[str]] = {}
@@ -70,14 +75,15 @@ class Index:
                 known[query_id] = terms
         if not known:
             return []
-        k = min(depth, len(self.doc_ids))
+        k = min(search_depth(known, self.known, depth), len(self.doc_ids))
         found, scores = self.index.retrieve(list(known.values()), k=k, show_progress=len(known) > 5000)
-        return [
+        run = (
             ScoredDoc(query_id, self.doc_ids[int(i)], float(score))
             for query_id, row, row_scores in zip(known, found, scores, strict=True)
             for i, score in zip(row, row_scores, strict=True)
             if score > 0
-        ]
+        )
+        return without_own(run, depth=depth)
 
 
 def search(
@@ -104,7 +110,7 @@ def search_candidates(
     """Rank each query's own document among randomly drawn others: the filter of iGFT section 4.2.1.
 
     IDF and the mean length are those of the whole corpus (the released code estimates them on the few candidates). The draw
-    depends on the seed and the query's id alone, and never holds the query's own document.
+    depends on the seed and the query's id alone, and never holds the query's own document. A document of the query's own id is no result.
 
     Args:
         documents: text by doc_id.
@@ -126,7 +132,7 @@ def search_candidates(
         own = position[doc_id]
         rng = random.Random(f"candidates:{seed}:{query_id}")
         drawn = rng.sample(range(len(doc_ids) - 1), min(candidates, len(doc_ids) - 1))
-        chosen = [own, *(i + (i >= own) for i in drawn)]
+        chosen = [i for i in (own, *(i + (i >= own) for i in drawn)) if doc_ids[i] != query_id]
         scores = index.get_batch_scores(settings.terms(text, language), chosen)
         run += [ScoredDoc(query_id, doc_ids[i], float(s)) for i, s in zip(chosen, scores, strict=True)]
     return run

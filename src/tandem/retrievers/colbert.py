@@ -8,6 +8,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+import orjson
 import torch
 from ir_measures import ScoredDoc
 from sentence_transformers import MultiVectorEncoder
@@ -19,7 +20,10 @@ from tokenizers import AddedToken
 from torch import nn
 from tqdm import tqdm
 
-from tandem.encoders import keep_layers, resolve_encoder
+from tandem.encoders import check_length, keep_layers, pad_right, resolve_encoder
+from tandem.retrievers.prompts import choose_prompts, read_prompts
+from tandem.runs import search_depth, without_own
+from tandem.weights import refuse_new_weights
 
 __all__ = ["MARKERS", "build_colbert", "count_tokens", "load_colbert", "save_colbert", "search"]
 
@@ -35,10 +39,12 @@ def build_colbert(
     document_tokens: int = 180,
     query_expansion: bool = False,
     markers: bool = False,
+    prompts: Mapping[str, str] | None = None,
+    keys: str = "",
     seed: int = 0,
     device: str = "cpu",
 ) -> MultiVectorEncoder:
-    """A ColBERT from an encoder: a bias-free projection to ``dimensions``, cosine MaxSim.
+    """A ColBERT from an encoder, with float32 weights: a bias-free projection to ``dimensions``, cosine MaxSim.
 
     The projection starts orthonormal, so that before any training the scores are those of the encoder's own token vectors up to
     a random rotation and cut; a Gaussian start, as the libraries have it, costs zero-shot quality for nothing.
@@ -52,21 +58,46 @@ def build_colbert(
         query_expansion: fill queries up with mask tokens that take part in the score, as the paper does.
         markers: put the paper's [Q] or [D] behind the first token, as two unused words of BERT's vocabulary, and leave the punctuation of
             documents out of the score, as the paper does.
+        prompts: of ``query`` and ``document``, put before every text, behind the marker where there is one; None takes the encoder's own.
+        keys: what stands before the name of a setting in an error, as ``retriever.``.
         seed: of the projection.
         device: to put the model on.
+
+    Raises:
+        ValueError: the encoder's files lack weights, or it has fewer layers or positions than asked for.
     """
     path = resolve_encoder(encoder)
     expansion: Any = {"strategy": "fixed", "attend": False, "length": query_tokens} if query_expansion else None
-    transformer = Transformer(path, query_length=query_tokens, document_length=document_tokens, query_expansion=expansion)
-    keep_layers(transformer.auto_model, layers)
-    width = transformer.get_embedding_dimension()
+    with refuse_new_weights(encoder, instead=f"{keys}encoder takes a whole encoder", pooler=True):
+        transformer = Transformer(
+            path,
+            model_kwargs={"dtype": torch.float32},
+            query_length=query_tokens,
+            document_length=document_tokens,
+            query_expansion=expansion,
+        )
+    keep_layers(transformer.auto_model, layers, key=f"{keys}layers")
+    check_length(transformer.auto_model, query_tokens, key=f"{keys}query_tokens")
+    check_length(transformer.auto_model, document_tokens, key=f"{keys}document_tokens")
+    pad_right(transformer.tokenizer)
+    modules: list[nn.Module] = [
+        transformer,
+        _projection(transformer.get_embedding_dimension(), dimensions, seed),
+        MultiVectorMask(skiplist_words=_punctuation(transformer.tokenizer) if markers else []),
+        Normalize(module_input_name="token_embeddings"),
+    ]
+    texts = choose_prompts(read_prompts(path), prompts)
+    marks = _add_markers(transformer) if markers else {}
+    return MultiVectorEncoder(modules=modules, prompts={role: marks.get(role, "") + text for role, text in texts.items()}, device=device)
+
+
+def _projection(width: int, dimensions: int, seed: int) -> nn.Module:
     weight = torch.empty(dimensions, width)
-    generator = torch.Generator().manual_seed(seed)
     if dimensions == width:
         nn.init.eye_(weight)
     else:
-        nn.init.orthogonal_(weight, generator=generator)
-    projection = Dense(
+        nn.init.orthogonal_(weight, generator=torch.Generator().manual_seed(seed))
+    return Dense(
         width,
         dimensions,
         bias=False,
@@ -74,14 +105,6 @@ def build_colbert(
         init_weight=weight,
         module_input_name="token_embeddings",
     )
-    modules: list[nn.Module] = [
-        transformer,
-        projection,
-        MultiVectorMask(skiplist_words=_punctuation(transformer.tokenizer) if markers else []),
-        Normalize(module_input_name="token_embeddings"),
-    ]
-    prompts = _add_markers(transformer) if markers else None
-    return MultiVectorEncoder(modules=modules, prompts=prompts, device=device)
 
 
 def _punctuation(tokenizer: Any) -> list[str]:
@@ -99,14 +122,22 @@ def _add_markers(transformer: Transformer) -> dict[str, str]:
 
 
 def load_colbert(folder: Path, *, device: str = "cpu") -> MultiVectorEncoder:
-    """A trained ColBERT from its folder.
+    """A trained ColBERT from its folder, with float32 weights.
 
     Raises:
         FileNotFoundError: names the folder and the stage that writes it.
+        ValueError: weights are missing, of the encoder or of the projection, which any other kind of model would be given anew.
     """
-    if not (folder / "modules.json").exists():
+    settings = folder / "config_sentence_transformers.json"
+    if not (folder / "modules.json").exists() or not settings.exists():
         raise FileNotFoundError(f"{folder}: no ColBERT in it; `dvc repro` (stage train_retriever) or `dvc pull` makes one")
-    return MultiVectorEncoder(str(folder), device=device)
+    kind = orjson.loads(settings.read_bytes()).get("model_type")
+    if kind != "MultiVectorEncoder":
+        raise ValueError(f"{folder}: {kind or 'no kind of model'} found, which has no projection of a ColBERT; train one")
+    with refuse_new_weights(str(folder), instead="train the retriever again (`dvc repro`), or `dvc pull` it", pooler=True):
+        model = MultiVectorEncoder(str(folder), device=device, model_kwargs={"dtype": torch.float32})
+    pad_right(model.tokenizer)
+    return model
 
 
 def save_colbert(model: MultiVectorEncoder, folder: Path) -> None:
@@ -126,7 +157,8 @@ def search(
 ) -> list[ScoredDoc]:
     """Rank the whole corpus for each query by MaxSim, exactly; memory is bounded by ``chunk_documents``, not by the corpus.
 
-    Documents are encoded a chunk at a time, scored against all queries and let go; the best ``depth`` so far are kept.
+    Documents are encoded a chunk at a time, scored against all queries and let go; the best ``depth`` so far are kept. A document of the
+    query's own id is no result.
 
     Args:
         model: a ColBERT.
@@ -139,7 +171,7 @@ def search(
     """
     if not queries:
         return []
-    doc_ids, query_ids = list(documents), list(queries)
+    doc_ids, query_ids, wanted_depth = list(documents), list(queries), search_depth(queries, documents, depth)
     texts = iter(documents.values())
     wanted = model.encode_query(list(queries.values()), batch_size=batch_size, show_progress_bar=False)
     best_scores = torch.empty(len(query_ids), 0)
@@ -152,13 +184,14 @@ def search(
         rows = torch.arange(start, start + len(chunk)).expand(len(query_ids), -1)
         scores, rows = torch.cat([best_scores, scores], 1), torch.cat([best_rows, rows], 1)
         # A stable sort, so that equal scores keep the order of the corpus on every machine.
-        order = scores.argsort(dim=1, descending=True, stable=True)[:, :depth]
+        order = scores.argsort(dim=1, descending=True, stable=True)[:, :wanted_depth]
         best_scores, best_rows = scores.gather(1, order), rows.gather(1, order)
-    return [
+    run = (
         ScoredDoc(query_id, doc_ids[row], score)
         for query_id, row_ids, row_scores in zip(query_ids, best_rows.tolist(), best_scores.tolist(), strict=True)
         for row, score in zip(row_ids, row_scores, strict=True)
-    ]
+    )
+    return without_own(run, depth=depth)
 
 
 def count_tokens(model: MultiVectorEncoder, queries: Mapping[str, str]) -> dict[str, int]:

@@ -8,20 +8,51 @@ from pathlib import Path
 
 import faiss
 import numpy as np
+import torch
 from ir_measures import ScoredDoc
 from sentence_transformers import SentenceTransformer
 
-from tandem.encoders import keep_layers, resolve_encoder
+from tandem.encoders import check_length, keep_layers, longest_text, pad_right, resolve_encoder
+from tandem.retrievers.prompts import choose_prompts
+from tandem.runs import search_depth, without_own
+from tandem.weights import refuse_new_weights
 
 __all__ = ["encode_corpus", "load_dense", "save_dense", "search"]
 
 
-def load_dense(encoder: str, *, layers: int | None = None, maximum_tokens: int | None = None, device: str = "cpu") -> SentenceTransformer:
-    """A dense encoder by name (see :func:`resolve_encoder`), cut to its first layers, pooled as its own files say."""
-    model = SentenceTransformer(resolve_encoder(encoder), device=device)
-    keep_layers(model[0].auto_model, layers)
-    if maximum_tokens is not None:
-        model.max_seq_length = maximum_tokens
+def load_dense(
+    encoder: str,
+    *,
+    layers: int | None = None,
+    maximum_tokens: int | None = None,
+    prompts: Mapping[str, str] | None = None,
+    keys: str = "",
+    length_key: str = "maximum_tokens",
+    device: str = "cpu",
+) -> SentenceTransformer:
+    """A dense encoder with float32 weights, pooled as its own files say, padded on the right.
+
+    Args:
+        encoder: a name for :func:`resolve_encoder`.
+        layers: of the encoder to keep; None keeps all.
+        maximum_tokens: texts are cut to this many tokens; None cuts them where the encoder's files say.
+        prompts: of ``query`` and ``document``, put before every text; None keeps the model's own.
+        keys: what stands before the name of a setting in an error, as ``retriever.``.
+        length_key: the name of ``maximum_tokens`` in an error.
+        device: to put the model on.
+
+    Raises:
+        ValueError: the folder lacks weights, or the encoder has fewer layers or positions than asked for.
+    """
+    with refuse_new_weights(encoder, instead=f"{keys}encoder takes a whole encoder", pooler=True):
+        model = SentenceTransformer(resolve_encoder(encoder), device=device, model_kwargs={"dtype": torch.float32})
+    transformer = model[0].auto_model
+    keep_layers(transformer, layers, key=f"{keys}layers")
+    check_length(transformer, maximum_tokens, key=f"{keys}{length_key}")
+    pad_right(model.tokenizer)
+    limits = [limit for limit in (maximum_tokens or model.max_seq_length, longest_text(transformer)) if limit is not None]
+    model.max_seq_length = min(limits, default=None)
+    model.prompts = choose_prompts(model.prompts, prompts)  # no other name, which would be read again where one of these is empty
     return model
 
 
@@ -53,7 +84,7 @@ def search(
     batch_size: int = 32,
     vectors: np.ndarray | None = None,
 ) -> list[ScoredDoc]:
-    """Rank the whole corpus for each query by cosine similarity, exactly.
+    """Rank the whole corpus for each query by cosine similarity, exactly, without a document of the query's own id.
 
     Args:
         model: the encoder.
@@ -76,9 +107,10 @@ def search(
     index = faiss.IndexFlatIP(vectors.shape[1])
     index.add(vectors)
     wanted = model.encode_query(list(queries.values()), batch_size=batch_size, normalize_embeddings=True, convert_to_numpy=True)
-    scores, found = index.search(wanted, min(depth, len(doc_ids)))
-    return [
+    scores, found = index.search(wanted, min(search_depth(queries, documents, depth), len(doc_ids)))
+    run = (
         ScoredDoc(query_id, doc_ids[i], float(score))
         for query_id, row, row_scores in zip(queries, found, scores, strict=True)
         for i, score in zip(row, row_scores, strict=True)
-    ]
+    )
+    return without_own(run, depth=depth)

@@ -34,6 +34,7 @@ def build_training_set(
     negatives: int,
     mined: Sequence[RankingRow] = (),
     taught: bool = False,
+    identical: Mapping[str, set[str]] | None = None,
     seed: int,
 ) -> TrainingSet:
     """Rows for a fixed number of optimiser steps.
@@ -50,6 +51,7 @@ def build_training_set(
         negatives: sampled documents a row.
         mined: by doc_ids, from :func:`tandem.retrievers.hard_negatives.mine_rows`.
         taught: write a teacher's logits, those of ``mined``, into the labels.
+        identical: doc_ids of the documents that a query text itself is, by :func:`tandem.text.normalize_query`; never its negatives.
         seed: of shuffles and negatives.
     """
     if not pairs:
@@ -59,6 +61,7 @@ def build_training_set(
     for text, doc_id in pairs:
         number = numbers.setdefault(normalize_query(text), len(numbers))
         relevant.setdefault(number, set()).add(groups[doc_id])
+        relevant[number] |= {groups[doc_id] for doc_id in (identical or {}).get(normalize_query(text), ())}
     pools = {normalize_query(row.query): row for row in mined}
     rng = random.Random(f"training:{seed}")
     doc_ids = list(documents)

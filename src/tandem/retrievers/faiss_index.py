@@ -12,6 +12,7 @@ from ir_measures import ScoredDoc
 from pydantic import BaseModel, ConfigDict, Field
 
 from tandem.retrievers.shards import Shards
+from tandem.runs import search_depth, without_own
 
 __all__ = ["FaissSettings", "build_faiss", "search_faiss"]
 
@@ -61,13 +62,15 @@ def search_faiss(index: Any, shards: Shards, queries: Mapping[str, torch.Tensor]
     if not queries:
         return []
     doc_ids = shards.doc_ids()
-    scores, rows = index.search(torch.cat(list(queries.values())).numpy(), min(depth, len(doc_ids)))
-    return [
+    reach = min(search_depth(queries, frozenset(doc_ids), depth), len(doc_ids))
+    scores, rows = index.search(torch.cat(list(queries.values())).numpy(), reach)
+    run = (
         ScoredDoc(query_id, doc_ids[row], float(score))
         for query_id, own_rows, own_scores in zip(queries, rows.tolist(), scores, strict=True)
         for row, score in zip(own_rows, own_scores, strict=True)
         if row >= 0  # too few were found
-    ]
+    )
+    return without_own(run, depth=depth)
 
 
 def _empty(shards: Shards, kind: str, settings: FaissSettings) -> Any:

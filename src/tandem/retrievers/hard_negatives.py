@@ -9,7 +9,9 @@ from typing import Any
 from ir_measures import ScoredDoc
 
 from tandem.formats.texts import texts_of
-from tandem.records import Document, RankingRow, group_numbers
+from tandem.records import Document, LabelledPair, PseudoQuery, RankingRow, group_numbers
+from tandem.retrievers.selection import identical_documents
+from tandem.runs import name_texts
 from tandem.text import normalize_query
 
 __all__ = ["mine_negatives", "mine_rows"]
@@ -19,7 +21,7 @@ Search = Callable[[Mapping[str, tuple[str, str]]], Sequence[ScoredDoc]]  # (text
 
 
 def mine_rows(
-    pairs: Sequence[tuple[str, str]],
+    pairs: Sequence[LabelledPair | PseudoQuery],
     documents: Sequence[Document],
     search: Search,
     *,
@@ -32,7 +34,7 @@ def mine_rows(
     """The negatives of each query text that is trained on, by their doc_ids, with a teacher's scores where they are asked for.
 
     Args:
-        pairs: (query text, doc_id).
+        pairs: queries, each with a document; a document of the query's own id is never its negative.
         documents: the corpus.
         search: queries to a run.
         judge: loads what gives (query text, document text) pairs their logits, where ``screen`` or ``teach`` needs it.
@@ -47,10 +49,10 @@ def mine_rows(
     texts = texts_of(documents)
     queries: dict[str, str] = {}
     relevant: dict[str, set[str]] = {}
-    for text, doc_id in pairs:
-        queries.setdefault(normalize_query(text), text)
-        relevant.setdefault(normalize_query(text), set()).add(doc_id)
-    run = search({key: (text, min(relevant[key])) for key, text in queries.items()}) if queries else []
+    for pair in pairs:
+        queries.setdefault(normalize_query(pair.text), pair.text)
+        relevant.setdefault(normalize_query(pair.text), set()).add(pair.doc_id)
+    run = _search(search, {key: (text, min(relevant[key])) for key, text in queries.items()}, identical_documents(pairs, texts))
     logits = judge() if queries and (screen or teach) else None
     known: dict[tuple[str, str], float] = {}
 
@@ -70,6 +72,16 @@ def mine_rows(
         taught = {} if scores is None else {"pos_scores": scores[: len(pos)], "neg_scores": scores[len(pos) :]}
         rows.append(RankingRow(query=text, pos=pos, neg=neg, **taught))
     return rows, counts
+
+
+def _search(search: Search, queries: Mapping[str, tuple[str, str]], identical: Mapping[str, set[str]]) -> list[ScoredDoc]:
+    """The run of queries that are known by the keys of their texts, without the documents that they themselves are."""
+    if not queries:
+        return []
+    named = name_texts(list(queries))  # a key may look like a document's id
+    results = search({name: queries[key] for name, key in named.items()})
+    run = (ScoredDoc(named[item.query_id], item.doc_id, item.score) for item in results)
+    return [item for item in run if item.doc_id not in identical.get(item.query_id, ())]
 
 
 def mine_negatives(

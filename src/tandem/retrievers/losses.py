@@ -121,7 +121,8 @@ def false_negative_mask(queries: Sequence[int], documents: Sequence[Sequence[int
 
 def dense_scores(model: Any, features: list[dict[str, Any]]) -> Tensor:
     """Cosine similarities of a batch's queries with all its documents, row-major."""
-    vectors = [nn.functional.normalize(model(column)["sentence_embedding"].float(), dim=-1) for column in features]
+    outputs = [model(column, **({"task": column["task"]} if "task" in column else {})) for column in features]
+    vectors = [nn.functional.normalize(output["sentence_embedding"].float(), dim=-1) for output in outputs]
     documents = torch.stack(vectors[1:], dim=1).flatten(0, 1)
     return vectors[0] @ documents.T
 

@@ -20,6 +20,7 @@ from ir_measures import ScoredDoc
 from pydantic import BaseModel, ConfigDict, Field
 
 from tandem.retrievers.shards import Shards
+from tandem.runs import search_depth, without_own
 
 __all__ = ["PlaidSettings", "build_plaid", "search_plaid"]
 
@@ -95,11 +96,12 @@ def search_plaid(
         ColBERT.try_load_torch_extensions(torch.cuda.is_available())
         scorer = IndexScorer(str(folder), use_gpu=torch.cuda.is_available())
     doc_ids = shards.doc_ids()
+    reach = search_depth(queries, frozenset(doc_ids), depth)
     run = []
     for query_id, vectors in queries.items():
         rows, scores = scorer.rank(config, vectors.unsqueeze(0))
-        run += [ScoredDoc(query_id, doc_ids[row], score) for row, score in zip(rows[:depth], scores[:depth], strict=True)]
-    return run
+        run += [ScoredDoc(query_id, doc_ids[row], score) for row, score in zip(rows[:reach], scores[:reach], strict=True)]
+    return without_own(run, depth=depth)
 
 
 RULES = ((10, 1, 0.5, 256), (100, 2, 0.45, 1024), (float("inf"), 4, 0.4, 4096))  # depth up to, cells, threshold, candidates: colbert-ai's

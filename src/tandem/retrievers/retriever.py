@@ -9,7 +9,7 @@ from typing import Any, Literal, TypeAlias
 import orjson
 import torch
 from ir_measures import ScoredDoc
-from sentence_transformers import MultiVectorEncoder, SentenceTransformer
+from sentence_transformers import MultiVectorEncoder
 
 from tandem.retrievers import colbert, dense
 
@@ -29,6 +29,7 @@ def build_retriever(
     document_tokens: int,
     query_expansion: bool,
     markers: bool,
+    prompts: Mapping[str, str] | None = None,
     seed: int,
     device: str,
 ) -> Retriever:
@@ -46,21 +47,25 @@ def build_retriever(
         document_tokens: see there.
         query_expansion: see there.
         markers: see there.
+        prompts: see there.
         seed: see there.
         device: see there.
+
+    Raises:
+        ValueError: the encoder's files lack weights, or it has fewer layers or positions than asked for.
     """
+    shared: dict[str, Any] = {"layers": layers, "prompts": prompts, "keys": "retriever.", "device": device}
     if kind == "dense":
-        return dense.load_dense(encoder, layers=layers, maximum_tokens=document_tokens, device=device)
+        return dense.load_dense(encoder, maximum_tokens=document_tokens, length_key="document_tokens", **shared)
     return colbert.build_colbert(
         encoder,
-        layers=layers,
         dimensions=dimensions,
         query_tokens=query_tokens,
         document_tokens=document_tokens,
         query_expansion=query_expansion,
         markers=markers,
         seed=seed,
-        device=device,
+        **shared,
     )
 
 
@@ -75,7 +80,7 @@ def load_retriever(folder: Path, *, device: str = "cpu") -> Retriever:
         raise FileNotFoundError(f"{folder}: no retriever in it; `dvc repro` (stage train_retriever) or `dvc pull` makes one")
     if orjson.loads(settings.read_bytes()).get("model_type") == "MultiVectorEncoder":
         return colbert.load_colbert(folder, device=device)
-    return SentenceTransformer(str(folder), device=device)
+    return dense.load_dense(str(folder), device=device)
 
 
 def save_retriever(model: Retriever, folder: Path) -> None:

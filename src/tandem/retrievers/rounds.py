@@ -9,7 +9,7 @@ from typing import Any
 from tandem.formats.texts import texts_of
 from tandem.records import Document, LabelledPair, PseudoQuery
 from tandem.retrievers.retriever import build_retriever, save_retriever, search
-from tandem.retrievers.selection import choose_dev, choose_pairs
+from tandem.retrievers.selection import choose_dev, choose_pairs, identical_documents
 from tandem.retrievers.training import train_retriever
 from tandem.training import Trained
 
@@ -71,6 +71,7 @@ def train_round(
         model,
         pairs,
         documents,
+        identical=identical_documents(labelled, texts),
         dev_score=lambda model: measure(dev.pairs, search(model, dev.documents, dev.queries, depth=10)),
         seed=seed,
         **settings,

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from tandem.records import LabelledPair, PseudoQuery
 from tandem.text import normalize_query
 
-__all__ = ["DevSet", "choose_dev", "choose_pairs"]
+__all__ = ["DevSet", "choose_dev", "choose_pairs", "identical_documents"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +58,20 @@ def choose_pairs(
         own = by_document[doc_id]
         pairs += [(row.text, doc_id) for row in rng.sample(own, min(queries_per_document, len(own)))]
     return pairs, [rng.choice(by_document[doc_id]) for doc_id in dev_documents]
+
+
+def identical_documents(pairs: Iterable[LabelledPair | PseudoQuery], documents: Container[str]) -> dict[str, set[str]]:
+    """The documents that queries themselves are, by the key of their text: those of the queries' own ids (ArguAna, Quora).
+
+    Args:
+        pairs: queries.
+        documents: doc_ids.
+    """
+    known: dict[str, set[str]] = {}
+    for pair in pairs:
+        if pair.query_id in documents:
+            known.setdefault(normalize_query(pair.text), set()).add(pair.query_id)
+    return known
 
 
 def choose_dev(

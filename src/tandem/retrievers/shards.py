@@ -20,6 +20,7 @@ from sentence_transformers.util import maxsim
 from tqdm import tqdm
 
 from tandem.retrievers.retriever import vectors_of
+from tandem.runs import search_depth, without_own
 
 __all__ = ["Shard", "Shards", "encode_shards", "overlap", "search_shards"]
 
@@ -119,26 +120,29 @@ def _finish(folder: Path, number: int) -> None:
 def search_shards(shards: Shards, queries: Mapping[str, torch.Tensor], *, depth: int) -> list[ScoredDoc]:
     """Rank all documents for each query by MaxSim, exactly; of one vector each, that is the inner product.
 
+    A document of the query's own id is no result.
+
     Args:
         shards: of the corpus.
         queries: normalised vectors (vectors, dimensions) by query_id.
         depth: results a query at most.
     """
-    names, wanted = list(queries), list(queries.values())
+    names, wanted, doc_ids = list(queries), list(queries.values()), shards.doc_ids()
+    reach = search_depth(names, frozenset(doc_ids), depth)
     scores, rows = torch.empty(len(names), 0), torch.empty(len(names), 0, dtype=torch.long)
     first = 0
     for shard in tqdm(shards, desc="MaxSim", total=len(shards), disable=len(shards) < 2, leave=False):
         own = _score(wanted, shard)
         scores, rows = torch.cat([scores, own], 1), torch.cat([rows, torch.arange(first, first + own.shape[1]).expand(len(names), -1)], 1)
-        order = scores.argsort(dim=1, descending=True, stable=True)[:, :depth]  # equal scores keep the order of the corpus
+        order = scores.argsort(dim=1, descending=True, stable=True)[:, :reach]  # equal scores keep the order of the corpus
         scores, rows = scores.gather(1, order), rows.gather(1, order)
         first += own.shape[1]
-    doc_ids = shards.doc_ids()
-    return [
+    run = (
         ScoredDoc(name, doc_ids[row], score)
         for name, own_rows, own_scores in zip(names, rows.tolist(), scores.tolist(), strict=True)
         for row, score in zip(own_rows, own_scores, strict=True)
-    ]
+    )
+    return without_own(run, depth=depth)
 
 
 def _score(queries: list[torch.Tensor], shard: Shard) -> torch.Tensor:

@@ -30,14 +30,16 @@ def export_stanford(model: MultiVectorEncoder, folder: Path) -> None:
 
     Raises:
         FileExistsError: the folder is there.
-        ValueError: the model has no markers, or does not expand queries.
+        ValueError: the model has no markers, has other prompts, or does not expand queries.
     """
     transformer, projection = model[0], model[1]
     expansion = transformer.query_expansion
-    if model.prompts.get("query", "").strip() != MARKERS[0] or not expansion:
+    starts = tuple(model.prompts.get(role, "").strip() for role in ("query", "document"))
+    if starts != MARKERS or not expansion:
         raise ValueError(
-            "this retriever has no [Q] and [D] markers or does not expand queries, and Stanford's code does both: train it with "
-            "retriever.markers: true and retriever.query_expansion: true"
+            "this retriever has no [Q] and [D] markers, has prompts behind them, or does not expand queries, and Stanford's code knows "
+            "markers and expansion alone: train it with retriever.markers: true, retriever.query_expansion: true and "
+            'retriever.prompts: {query: "", document: ""}'
         )
     if folder.exists():
         raise FileExistsError(f"{folder} exists; name a folder that does not")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +15,13 @@ from sentence_transformers import (
     SentenceTransformerTrainingArguments,
 )
 
+from tandem.encoders import check_length
 from tandem.formats.texts import texts_of
 from tandem.processes import process_count
 from tandem.records import Document, RankingRow, group_numbers
 from tandem.retrievers.examples import build_training_set
 from tandem.retrievers.losses import MaskedContrastiveLoss, colbert_scores, dense_scores
+from tandem.retrievers.prompts import column_roles
 from tandem.training import DevEvaluator, DevScore, Trained, summarise, train_and_select, trainer_settings
 
 __all__ = ["train_retriever"]
@@ -41,11 +43,14 @@ def train_retriever(
     mined: Sequence[RankingRow] = (),
     distillation: Mapping[str, Any] | None = None,
     dev_score: DevScore,
+    identical: Mapping[str, set[str]] | None = None,
     scratch: Path,
     bf16: bool,
     seed: int,
 ) -> Trained:
     """Train in place for a fixed number of steps and leave the model at the step that :func:`tandem.training.choose_step` names.
+
+    The trainer's token ids are those of ``encode_query`` and ``encode_document``: prompts, markers and expansion included.
 
     With no pair there is nothing to learn from, and the model stays as it is.
 
@@ -63,6 +68,7 @@ def train_retriever(
         mined: see :func:`tandem.retrievers.examples.build_training_set`.
         distillation: ``distillation``, its weights and ``teacher_temperature`` of the loss; None learns from no teacher.
         evaluations: how often, evenly spaced, the dev score is taken.
+        identical: see :func:`tandem.retrievers.examples.build_training_set`.
         dev_score: a value for each dev query, higher is better; called with the model.
         scratch: checkpoints live here; a run that finds one goes on from it.
         bf16: train under bfloat16 autocast.
@@ -78,13 +84,13 @@ def train_retriever(
         negatives=negatives,
         mined=mined,
         taught=(distillation or {}).get("distillation", "off") != "off",
+        identical=identical,
         seed=seed,
     )
     late = isinstance(model, MultiVectorEncoder)
     trainer_class = MultiVectorEncoderTrainer if late else SentenceTransformerTrainer
-    lengths = {"max_length": {"document": training_document_tokens}} if late and training_document_tokens else {}
     arguments = (MultiVectorEncoderTrainingArguments if late else SentenceTransformerTrainingArguments)(
-        **lengths,
+        **_text_settings(model, training_set.columns, training_document_tokens if late else None),
         **trainer_settings(steps=steps, batch_size=batch_size, evaluations=evaluations, scratch=scratch),
         learning_rate=learning_rate,
         warmup_steps=round(steps * warmup_share),
@@ -107,3 +113,11 @@ def train_retriever(
         evaluator=DevEvaluator(dev_score),
     )
     return train_and_select(trainer, model, dev_score, scratch)
+
+
+def _text_settings(model: Any, columns: Iterable[str], document_tokens: int | None) -> dict[str, Any]:
+    """What the trainer's collator does with each column's texts: the prompt and the task of search, and the training length."""
+    check_length(model[0].auto_model, document_tokens, key="train_retriever.training_document_tokens")
+    roles = column_roles(columns)
+    lengths = {"max_length": {"document": document_tokens}} if document_tokens else {}
+    return {"prompts": {name: model.prompts[role] for name, role in roles.items()}, "router_mapping": roles, **lengths}

@@ -1,0 +1,61 @@
+"""Weights that a model's files do not hold are random ones: where nothing is going to train them, the model is refused."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+__all__ = ["refuse_new_weights"]
+
+POOLER = re.compile(r"(^|\.)pooler\.")
+SHOWN = 3  # names of weights in an error
+
+
+@contextmanager
+def refuse_new_weights(name: str, *, instead: str, head: bool = False, pooler: bool = False) -> Iterator[None]:
+    """Load transformers models inside this block; one whose files lack weights, or have them in another shape, is an error.
+
+    Transformers only reports such weights in its log, and sentence-transformers passes no such report on: so the block listens to
+    ``PreTrainedModel.from_pretrained``, which every loader ends in.
+
+    Args:
+        name: folder or Hugging Face id, for the error.
+        instead: what to use in its place, for the error.
+        head: a new head is let pass, for it is about to be trained: whatever stands outside the encoder or decoder itself.
+        pooler: a new pooler is let pass, for no score reads it.
+
+    Raises:
+        ValueError: weights are missing, or of another shape.
+    """
+    from transformers import PreTrainedModel
+
+    owner: Any = PreTrainedModel
+    original = owner.__dict__["from_pretrained"]
+    lacking: list[str] = []
+
+    def listening(model_class: Any, /, *arguments: Any, output_loading_info: bool = False, **settings: Any) -> Any:
+        model, report = original.__func__(model_class, *arguments, output_loading_info=True, **settings)
+        lacking.extend(_lacking(model, report["missing_keys"], head=head, pooler=pooler))
+        return (model, report) if output_loading_info else model
+
+    owner.from_pretrained = classmethod(listening)
+    try:
+        yield
+    except RuntimeError as error:
+        if "ignore_mismatched_sizes" not in str(error):
+            raise
+        raise ValueError(f"{name}: its weights have other shapes than one score needs, as of a head of several labels; {instead}") from None
+    finally:
+        owner.from_pretrained = original
+    if lacking:
+        more = f" and {len(lacking) - SHOWN} more" if len(lacking) > SHOWN else ""
+        raise ValueError(f"{name}: no weights in it for {', '.join(lacking[:SHOWN])}{more}; they would be random ones: {instead}")
+
+
+def _lacking(model: Any, missing: Any, *, head: bool, pooler: bool) -> list[str]:
+    prefix = f"{model.base_model_prefix}."
+    inside = any(key.startswith(prefix) for key in model.state_dict())  # a bare encoder is all body, whose names have no prefix
+    names = [key for key in sorted(missing) if not (head and inside and not key.startswith(prefix))]
+    return [key for key in names if not ((pooler or head) and POOLER.search(key))]
