@@ -90,7 +90,9 @@ class Study:
                 [label_documents(row) for row in build_rows(pairs, own, self.texts)]
                 for pairs, (own, _) in zip((self.train, self.dev), mined, strict=True)
             )
-            reranker = Reranker("builtin", PairFormat(kind="encoder", maximum_tokens=96, maximum_query_tokens=32), layers=3, seed=1)
+            reranker = Reranker(
+                "builtin", PairFormat(kind="encoder", maximum_tokens=96, maximum_query_tokens=32), layers=3, new_head=True, seed=1
+            )
             settings: dict[str, Any] = {"loss": "point_ce", "steps": 60, "batch_size": 4, "documents_per_query": 6, "learning_rate": 1e-4}
             train_reranker(
                 reranker,

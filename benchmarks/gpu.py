@@ -144,7 +144,7 @@ def fine_tuning(output: Path, documents: list[Document], queries: list[str], sca
 def reward_model(output: Path, documents: list[Document], queries: list[str], scale: Scale, common: dict[str, Any], put: Put) -> None:
     """`train_reward_model`: two queries a document, the better first."""
     _, tokenizer = load_generator(str(output / "llama"), device="cpu")
-    model = load_reward_model(str(output / "llama"), tokenizer, device=device_name())
+    model = load_reward_model(str(output / "llama"), tokenizer, device=device_name(), new_head=True)
     put(model, 4)
     pairs, texts = preferences(documents, queries)
     settings: dict[str, Any] = {**PROMPT, "epochs": 1, "batch_size": scale.batch, "learning_rate": 1e-4}
@@ -244,7 +244,7 @@ def retriever(kind: str) -> Callable[..., None]:
 
 def reranker(output: Path, documents: list[Document], queries: list[str], scale: Scale, common: dict[str, Any], put: Put) -> None:
     """`train_reranker`: groups of eight documents."""
-    model = Reranker(str(output / "bert"), PairFormat(kind="encoder", maximum_tokens=320), device=device_name(), seed=1)
+    model = Reranker(str(output / "bert"), PairFormat(kind="encoder", maximum_tokens=320), new_head=True, device=device_name(), seed=1)
     put(model.scorer.auto_model, 6)
     texts = [document.text for document in documents]
     rows = [(query, [(texts[(i + j) % len(texts)], float(j == 0)) for j in range(8)]) for i, query in enumerate(queries)]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 from stages.opening import open_stage, run
 from stages.reranker_sections import RerankerParams
@@ -35,10 +34,10 @@ def main(argv: Sequence[str] | None = None) -> None:
         open_stage("train_reranker", Params, argv, reads=reads, writes=writes, words="name") as (paths, params, tracked, scratch),
         save_model_folder(paths.model, serving_code("reranker_model")) as weights,
     ):
-        own, bf16 = params.rerankers[paths.name], use_bf16(params.precision)
+        own, device = params.rerankers[paths.name], device_name()
+        bf16, keys = use_bf16(params.precision), f"rerankers.{paths.name}."
         rows, dev, conflicts = read_split(paths.rows, paths.dev_rows, **own.model_dump(include={"minimum_label", "maximum_label"}))
-        start: dict[str, Any] = {"layers": own.layers, "new_head": True, "keys": f"rerankers.{paths.name}."}
-        reranker = Reranker(own.base, own.form, **start, device=device_name(), bf16=bf16, seed=params.seed)
+        reranker = Reranker(own.base, own.form, layers=own.layers, new_head=True, keys=keys, device=device, bf16=bf16, seed=params.seed)
         trained = train_reranker(
             reranker,
             rows,

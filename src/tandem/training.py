@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from accelerate.utils import extract_model_from_parallel
 from sentence_transformers.base.evaluation import BaseEvaluator
 
 from tandem.formats.checkpoints import latest_checkpoint
@@ -36,9 +38,21 @@ class DevEvaluator(BaseEvaluator):
         self.primary_metric = METRIC
 
     def __call__(self, model: Any, output_path: str | None = None, epoch: int = -1, steps: int = -1) -> dict[str, float]:  # noqa: ARG002
-        """The mean over dev queries and its standard error."""
-        mean, error = summarise(self.score(model))
+        """The mean over dev queries and its standard error, as search computes them: without the trainer's autocast."""
+        with _without_autocast(model):
+            mean, error = summarise(self.score(model))
         return {METRIC: mean, ERROR: error}
+
+
+@contextmanager
+def _without_autocast(model: Any) -> Iterator[None]:
+    """The model's ``forward`` as its class has it; accelerate puts one with an autocast before it."""
+    wrapped = model.__dict__.pop("forward", None)
+    try:
+        yield
+    finally:
+        if wrapped is not None:
+            model.forward = wrapped
 
 
 def trainer_settings(*, steps: int, batch_size: int, evaluations: int, scratch: Path) -> dict[str, Any]:
@@ -98,6 +112,7 @@ def train_and_select(trainer: Any, model: Any, dev_score: DevScore, scratch: Pat
     first = (0, *summarise(dev_score(model)))
     checkpoints = scratch / "checkpoints"
     trainer.train(resume_from_checkpoint=latest_checkpoint(checkpoints))
+    extract_model_from_parallel(model, keep_fp32_wrapper=False)  # takes the autocast off, under which vectors of the corpus would be made
     history = trainer.state.log_history
     points = [first, *((row["step"], row[f"eval_{METRIC}"], row[f"eval_{ERROR}"]) for row in history if f"eval_{METRIC}" in row)]
     step = choose_step(points)

@@ -24,16 +24,19 @@ def test_a_corpus_is_searched_once_and_runs_do_not_mix() -> None:
 
     sets = {
         "test": Judged(documents, {"q": "a"}, [Qrel("q", "d1", 1)]),
-        "dev": Judged(documents, {"q": "bb"}, [Qrel("q", "d2", 1)]),  # the same id in another set is another query
+        "dev": Judged(documents, {"p": "bb", "shared": "s"}, [Qrel("p", "d2", 1)]),
+        "more": Judged(documents, {"q": "a", "shared": "s"}, [Qrel("q", "d2", 1)]),  # the same query of the same id
+        "clash": Judged(documents, {"q": "ccc"}, [Qrel("q", "d1", 1)]),  # another query of that id is searched by itself
         "guard": Judged(other, {"q": "c"}, [Qrel("q", "g1", 1)]),
         "empty": Judged(other, {}, []),
     }
     values, runs = measure_collections(sets, search)
-    assert calls == [(documents, 2), (other, 1)]
+    assert calls == [(documents, 3), (documents, 1), (other, 1)]
     assert values["test"]["ndcg_at_10"] == {"q": 1.0}
-    assert 0.6 < values["dev"]["ndcg_at_10"]["q"] < 0.7
+    assert 0.6 < values["dev"]["ndcg_at_10"]["p"] < 0.7
+    assert [(item.query_id, item.score) for item in runs["clash"]] == [("q", 3.0), ("q", 2.0)]
     assert values["empty"]["ndcg_at_10"] == {}
-    assert top_documents(runs["dev"], 1) == {"q": ["d1"]}
+    assert top_documents(runs["dev"], 1) == {"p": ["d1"], "shared": ["d1"]}
 
 
 def test_what_is_read(tmp_path: Path) -> None:

@@ -118,7 +118,7 @@ def test_reward_model(tiny_generator: Path, tmp_path: Path, adapter_outputs: dic
     assert gate["passed"]
     _, tokenizer = load_generator(str(tiny_generator))
     torch.manual_seed(1)
-    start = load_reward_model(str(tiny_generator), tokenizer)
+    start = load_reward_model(str(tiny_generator), tokenizer, new_head=True)
     assert_saved(tmp_path / "model", load_reward_model(str(tmp_path / "model"), tokenizer), adapter_outputs, start)
 
 
@@ -175,7 +175,7 @@ def test_llm_reranker(
     tiny_generator: Path, tiny_tokenizer: Any, tmp_path: Path, adapter_outputs: dict[str, Any], kind: Any, bf16: bool
 ) -> None:
     form = PairFormat(kind=kind, maximum_tokens=48, maximum_query_tokens=16, yes="table", no="line")
-    reranker = Reranker(str(tiny_generator), form)
+    reranker = Reranker(str(tiny_generator), form, new_head=True)
     start = copy.deepcopy(reranker.scorer.auto_model)
     better = itertools.count()  # so that the last checkpoint is chosen
     rows = [(QUERIES[n], [(TEXTS[n], 1.0), *((TEXTS[other], 0.0) for other in TEXTS if other != n)]) for n in TEXTS]

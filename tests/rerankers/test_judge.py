@@ -77,7 +77,7 @@ def test_scores_do_not_depend_on_batch_or_order(monot5: Path) -> None:
 
 
 def test_judges_by_name(monot5: Path, tiny_cross_encoder: Path, tmp_path: Path) -> None:
-    reranker = Reranker(str(tiny_cross_encoder), PairFormat(kind="encoder", maximum_tokens=32), seed=1)
+    reranker = Reranker(str(tiny_cross_encoder), PairFormat(kind="encoder", maximum_tokens=32), new_head=True, seed=1)
     (tmp_path / "weights").mkdir()
     reranker.save(tmp_path / "weights")
     pairs = [("sort the rows", "sort"), ("draw", "a line")]

@@ -38,7 +38,7 @@ FORMATS = {
 def reranker(request: pytest.FixtureRequest, tiny_cross_encoder: Path, tiny_generator: Path) -> Reranker:
     torch.manual_seed(0)
     kind = request.param
-    return Reranker(str(tiny_cross_encoder if kind in ("encoder", "similarity") else tiny_generator), FORMATS[kind])
+    return Reranker(str(tiny_cross_encoder if kind in ("encoder", "similarity") else tiny_generator), FORMATS[kind], new_head=True)
 
 
 every_kind = pytest.mark.parametrize("reranker", list(FORMATS), indirect=True)
@@ -76,7 +76,7 @@ def test_a_folder_without_a_format_is_no_reranker(tiny_cross_encoder: Path) -> N
 @pytest.mark.parity
 def test_encoder_pairs_are_the_tokenizer_s_own() -> None:
     """all-MiniLM-L6-v2's tokenizer, documents cut, token types included: what ``tokenizer(query, document)`` gives."""
-    tokenizer = load_scorer(resolve_encoder("builtin"), PairFormat(kind="encoder")).tokenizer
+    tokenizer = load_scorer(resolve_encoder("builtin"), PairFormat(kind="encoder"), new_head=True).tokenizer
     pairs = [("a short query", "word " * 100), ("another one, a little longer", "a short document")]
     ours = encode_pairs(tokenizer, pairs, PairFormat(kind="encoder", maximum_tokens=32))
     queries, documents = zip(*pairs, strict=True)
@@ -194,7 +194,7 @@ def test_groups_hold_a_best_document_and_are_drawn_anew() -> None:
 @pytest.mark.parametrize("loss", ["point_ce", "point_mse", "margin_mse", "rank_net", "lambda", "list_ce"])
 def test_every_loss_learns_and_the_best_checkpoint_stays(loss: Loss, tiny_cross_encoder: Path, tmp_path: Path) -> None:
     torch.manual_seed(0)
-    reranker = Reranker(str(tiny_cross_encoder), FORMATS["encoder"])
+    reranker = Reranker(str(tiny_cross_encoder), FORMATS["encoder"], new_head=True)
     rows = [(QUERIES[name], [(TEXTS[name], 1.0), *((text, 0.0) for other, text in TEXTS.items() if other != name)]) for name in QUERIES]
 
     def hits(model: Reranker) -> list[float]:
@@ -247,7 +247,7 @@ def test_a_decoder_learns_too(reranker: Reranker, tmp_path: Path) -> None:
 
 
 def test_early_stop(tiny_cross_encoder: Path, tmp_path: Path) -> None:
-    reranker = Reranker(str(tiny_cross_encoder), FORMATS["encoder"])
+    reranker = Reranker(str(tiny_cross_encoder), FORMATS["encoder"], new_head=True)
     rows = [(QUERIES["sort"], [(TEXTS["sort"], 1.0), (TEXTS["plot"], 0.0)])]
     settings: dict[str, Any] = {"steps": 40, "batch_size": 1, "documents_per_query": 2, "learning_rate": 1e-3, "warmup_share": 0.0}
     trained = train_reranker(
@@ -346,7 +346,7 @@ def test_an_adapter_learns_resumes_and_is_merged(reranker: Reranker, tmp_path: P
     again = Reranker(str(tmp_path / "merged"))
     assert again.compute_score(PAIRS) == pytest.approx(reranker.compute_score(PAIRS), abs=1e-4)
     # A run that finds the checkpoints of a finished one has nothing left to do, and ends in the same model.
-    resumed = Reranker(reranker.scorer.base, reranker.scorer.form)
+    resumed = Reranker(reranker.scorer.base, reranker.scorer.form, new_head=True)
     train_reranker(resumed, rows, **everything, steps=40, scratch=tmp_path)
     assert resumed.compute_score(PAIRS) == pytest.approx(reranker.compute_score(PAIRS), abs=1e-3)
 
@@ -354,7 +354,7 @@ def test_an_adapter_learns_resumes_and_is_merged(reranker: Reranker, tmp_path: P
 @pytest.mark.parametrize("reranker", ["head"], indirect=True)
 def test_a_checkpoint_of_an_adapter_keeps_the_layers_that_were_kept(reranker: Reranker, tmp_path: Path) -> None:
     base, form = reranker.scorer.base, reranker.scorer.form
-    cut = load_scorer(base, form, layers=1)
+    cut = load_scorer(base, form, layers=1, new_head=True)
     cut.add_adapter(Lora(rank=2, alpha=4))
     with torch.no_grad():
         for parameter in cut.parameters():
@@ -369,4 +369,4 @@ def test_a_checkpoint_of_an_adapter_keeps_the_layers_that_were_kept(reranker: Re
         expected, found = (scorer(scorer.preprocess(PAIRS))["scores"] for scorer in (cut, again))
     assert torch.allclose(expected, found, atol=1e-5)
     with pytest.raises(ValueError, match="layers: 9 found, 1 to 2 allowed"):
-        load_scorer(base, form, layers=9)
+        load_scorer(base, form, layers=9, new_head=True)

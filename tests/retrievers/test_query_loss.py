@@ -11,7 +11,7 @@ import pytest
 import torch
 from ir_measures import ScoredDoc
 
-from tandem.records import Document, PseudoQuery, RankingRow
+from tandem.records import Document, LabelledPair, PseudoQuery, RankingRow
 from tandem.retrievers import colbert
 from tandem.retrievers.examples import build_training_set
 from tandem.retrievers.hard_negatives import mine_rows
@@ -88,10 +88,11 @@ def test_distillation_by_hand() -> None:
 
 
 def test_mined_rows_are_screened_taught_and_merged_by_text(corpus: list[Document]) -> None:
-    pairs = [("Sort  rows", "sort"), ("sort rows", "join"), ("draw", "plot")]
+    texts = [("Sort  rows", "sort"), ("sort rows", "join"), ("draw", "plot")]
+    pairs = [LabelledPair(query_id=f"q{i}", text=text, doc_id=doc_id) for i, (text, doc_id) in enumerate(texts)]
 
     def run(queries: dict[str, tuple[str, str]]) -> list[ScoredDoc]:
-        assert set(queries) == {"sort rows", "draw"}
+        assert [text for text, _ in queries.values()] == ["Sort  rows", "draw"]
         return [ScoredDoc(key, document.doc_id, 10.0 - i) for key in queries for i, document in enumerate(corpus)]
 
     def judge(wanted: Sequence[tuple[str, str]]) -> list[float]:

@@ -147,7 +147,7 @@ def test_first_layers(tiny_encoder: Path) -> None:
     assert len(cut[0].auto_model.encoder.layer) == cut[0].auto_model.config.num_hidden_layers == 1
     assert len(whole[0].auto_model.encoder.layer) == 2
     with pytest.raises(ValueError, match=r"retriever.layers: 3 found, 1 to 2 allowed"):
-        keep_layers(whole[0].auto_model, 3)
+        keep_layers(whole[0].auto_model, 3, key="retriever.layers")
     assert Path(resolve_encoder("builtin")).is_dir()
 
 

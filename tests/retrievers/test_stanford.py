@@ -19,7 +19,7 @@ SHAPE = {"layers": 2, "dimensions": 32, "query_tokens": 16, "document_tokens": 2
 
 def test_a_retriever_that_theirs_cannot_be_is_refused(tiny_encoder: Path, tmp_path: Path) -> None:
     plain = build_colbert(str(tiny_encoder), dimensions=16)
-    with pytest.raises(ValueError, match=r"retriever\.markers: true and retriever\.query_expansion: true"):
+    with pytest.raises(ValueError, match=r"retriever\.markers: true, retriever\.query_expansion: true"):
         export_stanford(plain, tmp_path / "out")
     assert not (tmp_path / "out").exists()
     whole = build_colbert(str(tiny_encoder), dimensions=16, query_tokens=8, query_expansion=True, markers=True)

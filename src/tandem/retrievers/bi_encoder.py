@@ -25,7 +25,7 @@ def train_bi_encoder(
     encoder: str,
     layers: int | None,
     maximum_tokens: int,
-    prompts: Mapping[str, str] | None,
+    prompts: Mapping[str, str] | None = None,
     measure: Callable[[Sequence[tuple[str, str]], Any], Sequence[float]],
     dev_documents: int,
     device: str,

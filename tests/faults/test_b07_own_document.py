@@ -1,0 +1,148 @@
+"""A query that is a document under its own id (ArguAna, Quora) is no result of its own search, in any run, and depth results remain."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conftest import QUERIES, TEXTS
+from ir_measures import Qrel, ScoredDoc
+
+from tandem.evaluation.collections import Judged, measure_collections
+from tandem.filters.chain import Rule, keep_rate
+from tandem.filters.reward import round_trip_reward
+from tandem.formats.arrays import write_array
+from tandem.records import Document, LabelledPair
+from tandem.retrievers import bm25, dense
+from tandem.retrievers.examples import build_training_set
+from tandem.retrievers.filter_runs import FilterRuns
+from tandem.retrievers.hard_negatives import mine_rows
+from tandem.retrievers.indexes import IndexSettings, search_indexed
+from tandem.retrievers.retriever import build_retriever, search
+from tandem.retrievers.selection import identical_documents
+from tandem.runs import without_own
+
+DEPTH = 3
+ASKED = {"sort": TEXTS["sort"], "mean": TEXTS["mean"], "other": QUERIES["mean"]}  # two documents and a query, by their ids
+Find = Callable[[Mapping[str, str]], Sequence[ScoredDoc]]
+
+
+@pytest.fixture
+def finders(tiny_encoder: Path, corpus: list[Document], tmp_path: Path) -> dict[str, Find]:
+    """Every search that there is, to a depth of 3."""
+    shape: dict[str, Any] = {"layers": None, "dimensions": 16, "query_tokens": 24, "document_tokens": 24}
+    late, single = (
+        build_retriever(kind, encoder=str(tiny_encoder), **shape, query_expansion=False, markers=False, seed=1, device="cpu")  # type: ignore[arg-type]
+        for kind in ("colbert", "dense")
+    )
+    write_array(tmp_path / "vectors.npy", dense.encode_corpus(dense.load_dense(str(tiny_encoder)), TEXTS))
+    filters = FilterRuns(corpus, tiny_encoder, tmp_path / "vectors.npy", device="cpu", depth=DEPTH, seed=1, initial=lambda: late)
+
+    def indexed(kind: Any) -> Find:
+        model, settings = late if kind == "shards" else single, IndexSettings(kind=kind, shard_documents=2, check_queries=0)
+        where = tmp_path / kind
+        return lambda queries: search_indexed(model, TEXTS, queries, depth=DEPTH, settings=settings, folder=where, seed=1)[0]
+
+    def filtered(name: str) -> Find:
+        return lambda queries: filters.search(name, {query_id: (text, "join") for query_id, text in queries.items()})
+
+    return {
+        "bm25": lambda queries: bm25.search(TEXTS, queries, depth=DEPTH),
+        "colbert": lambda queries: search(late, TEXTS, queries, depth=DEPTH, chunk_documents=2),
+        "dense": lambda queries: search(single, TEXTS, queries, depth=DEPTH),
+        **{kind: indexed(kind) for kind in ("shards", "flat", "hnsw")},
+        **{f"filter {name}": filtered(name) for name in ("bm25", "bm25_sampled", "dense", "retriever")},
+    }
+
+
+def test_no_search_finds_the_query_itself(finders: dict[str, Find]) -> None:
+    for name, find in finders.items():
+        run = find(ASKED)
+        assert not [item for item in run if item.query_id == item.doc_id], name
+        for query_id in ASKED:
+            scores = [item.score for item in run if item.query_id == query_id]
+            if "bm25" not in name:  # which leaves out documents that share no word
+                assert len(scores) == DEPTH, name
+                assert scores == sorted(scores, reverse=True), name
+
+
+def test_bm25_gives_as_many_results_as_it_is_asked_for() -> None:
+    documents = {"a": "alpha beta", "b": "alpha gamma delta", "c": "alpha epsilon zeta eta", "d": "theta"}
+    run = bm25.search(documents, {"a": documents["a"], "q": "alpha"}, depth=2)
+    assert [item.doc_id for item in run if item.query_id == "a"] == ["b", "c"]
+    assert [item.doc_id for item in run if item.query_id == "q"] == ["a", "b"]
+
+
+def test_nothing_else_of_a_run_changes(finders: dict[str, Find]) -> None:
+    """What remains is what was found before, one deeper."""
+    for name in ("bm25", "colbert", "dense", "flat"):
+        as_stranger = [item.doc_id for item in finders[name]({"stranger": TEXTS["sort"]})]
+        itself = [item.doc_id for item in finders[name]({"sort": TEXTS["sort"]})]
+        assert as_stranger[0] == "sort", name
+        assert itself[: DEPTH - 1] == as_stranger[1:], name
+
+
+def test_runs_are_cut_after_the_query_has_left() -> None:
+    run = [ScoredDoc("a", name, score) for name, score in (("b", 3.0), ("a", 2.0), ("c", 1.0), ("d", 0.5))]
+    assert [item.doc_id for item in without_own(run, depth=2)] == ["b", "c"]
+
+
+def test_measures(finders: dict[str, Find]) -> None:
+    """The document wins no search of itself, so a query's nDCG is that of the document that was judged."""
+    sets = {
+        name: Judged(TEXTS, {"sort": TEXTS["sort"]}, [Qrel("sort", "join", 1), Qrel("sort", "mean", 1), Qrel("sort", "parse", 1)])
+        for name in ("test", "dev")
+    }
+    for name in ("colbert", "bm25"):
+        _, runs = measure_collections(sets, lambda documents, queries, name=name: finders[name](queries))
+        assert all("sort" not in {item.doc_id for item in run} for run in runs.values())
+        assert runs["test"] == runs["dev"] != []
+
+
+def test_hard_negatives(corpus: list[Document], finders: dict[str, Find]) -> None:
+    pairs = [LabelledPair(query_id="sort", text=TEXTS["sort"], doc_id="join"), LabelledPair(query_id="q", text="mean", doc_id="plot")]
+    window: dict[str, Any] = {"first": 1, "last": 9, "number": 9, "relative_margin": None, "seed": 1}
+    seen: list[str] = []
+
+    def run(queries: Mapping[str, tuple[str, str]]) -> list[ScoredDoc]:
+        seen.extend(queries)
+        return [ScoredDoc(name, doc_id, float(-i)) for name in queries for i, doc_id in enumerate(TEXTS)]
+
+    rows, _ = mine_rows(pairs, corpus, run, judge=lambda: None, screen=False, teach=False, **window)
+    assert set(rows[0].neg) == set(TEXTS) - {"sort", "join"}
+    assert set(rows[1].neg) == set(TEXTS) - {"plot"}  # a text that reads like an id is nobody's
+    assert not set(seen) & set(TEXTS)
+
+
+def test_random_negatives_and_in_batch_negatives(corpus: list[Document]) -> None:
+    pairs = [LabelledPair(query_id="sort", text=TEXTS["sort"], doc_id="join")]
+    identical = identical_documents(pairs, TEXTS)
+    groups = {doc_id: i for i, doc_id in enumerate(TEXTS)}
+    made = build_training_set([(TEXTS["sort"], "join")], TEXTS, groups, rows=40, negatives=1, identical=identical, seed=1)
+    assert TEXTS["sort"] not in made.columns["negative_1"]
+    assert made.relevant[0] == {groups["join"], groups["sort"]}
+    assert set(made.columns["positive"]) == {TEXTS["join"]}  # type: ignore[arg-type]
+
+
+def test_the_keep_rate_of_real_pairs(corpus: list[Document]) -> None:
+    """The document of a query's own id does not compete with the one judged; a corpus whose ids are numbers loses none."""
+    numbered = [Document(doc_id=str(i), text=text) for i, text in enumerate(TEXTS.values())]
+
+    def run(name: str, queries: Mapping[str, tuple[str, str]]) -> list[ScoredDoc]:
+        return [ScoredDoc(query_id, i, -float(i)) for query_id in queries for i in map(str, range(6))]
+
+    shape: dict[str, Any] = {"rules": [Rule(run="bm25", k=1)], "minimum_words": 1, "maximum_words": 99}
+    first = LabelledPair(query_id="q", text="sort", doc_id="0")
+    assert keep_rate([first], numbered, run, **shape)["real_keep_rate"] == 1.0
+    itself = LabelledPair(query_id="0", text=TEXTS["sort"], doc_id="1")
+    assert keep_rate([itself], numbered, run, **shape)["real_keep_rate"] == 1.0
+
+
+def test_a_reward_is_of_all_documents(corpus: list[Document]) -> None:
+    """Queries that have no id of their own leave nothing out, though documents may be numbered."""
+    numbered = [Document(doc_id=str(i), text=text) for i, text in enumerate(TEXTS.values())]
+    index = bm25.Index({document.doc_id: document.text for document in numbered})
+    reward = round_trip_reward(numbered, index.search)
+    assert reward(list(TEXTS.values()), list(TEXTS.values())) == [1.0] * 6

@@ -1,0 +1,129 @@
+"""A model whose files lack weights scores nothing: it is refused, in a line, wherever it is not about to be trained."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from conftest import QUERIES, TEXTS
+from safetensors.torch import load_file, save_file
+
+from tandem.generators.base import load_generator
+from tandem.generators.reward_model import fit_reward_model, load_reward_model
+from tandem.records import PreferencePair
+from tandem.rerankers.judge import load_judge
+from tandem.rerankers.monot5 import MonoT5
+from tandem.rerankers.pair_format import PairFormat
+from tandem.rerankers.reranker import Reranker
+from tandem.retrievers.colbert import build_colbert, load_colbert
+from tandem.retrievers.dense import load_dense
+from tandem.retrievers.retriever import build_retriever, load_retriever, save_retriever
+
+FORMS = {
+    "encoder": PairFormat(kind="encoder", maximum_tokens=32, maximum_query_tokens=16),
+    "similarity": PairFormat(kind="similarity", maximum_tokens=32, maximum_query_tokens=16),
+    "head": PairFormat(kind="head", maximum_tokens=32, maximum_query_tokens=16, marker="."),
+}
+SHAPE: dict[str, Any] = {"layers": None, "dimensions": 16, "query_tokens": 8, "document_tokens": 12, "query_expansion": False}
+
+
+def without(folder: Path, target: Path, drop: Callable[[str], bool]) -> Path:
+    """A copy of a model folder that lacks some weights."""
+    shutil.copytree(folder, target)
+    weights = load_file(folder / "model.safetensors")
+    kept = {name: value for name, value in weights.items() if not drop(name)}
+    assert len(kept) < len(weights)
+    save_file(kept, target / "model.safetensors", {"format": "pt"})
+    return target
+
+
+@pytest.mark.parametrize("kind", FORMS)
+def test_a_reranker_with_a_new_head(kind: str, tiny_cross_encoder: Path, tiny_generator: Path, tmp_path: Path) -> None:
+    folder, form = str(tiny_generator if kind == "head" else tiny_cross_encoder), FORMS[kind]
+    with pytest.raises(ValueError, match=r"(no weights in it for (classifier|score)|no similarity_head).*a reranker that was trained"):
+        Reranker(folder, form)
+    with pytest.raises(ValueError, match=folder):
+        load_judge("reranker", tmp_path, model=folder, form=form)
+    start = Reranker(folder, form, new_head=True, seed=1)  # where it is about to be trained
+    start.save(tmp_path / "saved")
+    pair = [(QUERIES["sort"], TEXTS["sort"])]
+    assert Reranker(str(tmp_path / "saved")).compute_score(pair) == pytest.approx(start.compute_score(pair), abs=1e-5)
+
+
+def test_a_reranker_that_had_no_rows_to_learn_from(tiny_cross_encoder: Path, tmp_path: Path) -> None:
+    """Its head is in its files, and is random all the same."""
+    Reranker(str(tiny_cross_encoder), FORMS["encoder"], new_head=True).save(tmp_path, trained=False)
+    with pytest.raises(ValueError, match="there were no rows to train this reranker on"):
+        Reranker(str(tmp_path))
+    with pytest.raises(ValueError, match="there were no rows to train this reranker on"):
+        load_judge("reranker", tmp_path / "none", model=str(tmp_path))
+
+
+def test_training_starts_with_a_new_head_but_with_no_new_layer(tiny_cross_encoder: Path, tmp_path: Path) -> None:
+    folder = without(tiny_cross_encoder, tmp_path / "cut", lambda name: name.startswith("encoder.layer.1."))
+    with pytest.raises(ValueError, match=r"no weights in it for bert\.encoder\.layer\.1.* and \d+ more; they would be random"):
+        Reranker(str(folder), FORMS["encoder"], new_head=True)
+
+
+def test_a_head_of_several_labels(tiny_cross_encoder: Path, tmp_path: Path) -> None:
+    from transformers import AutoModelForSequenceClassification
+
+    shutil.copytree(tiny_cross_encoder, tmp_path / "three")
+    AutoModelForSequenceClassification.from_pretrained(tiny_cross_encoder, num_labels=3).save_pretrained(tmp_path / "three")
+    with pytest.raises(ValueError, match="three: its weights have other shapes than one score needs"):
+        Reranker(str(tmp_path / "three"), FORMS["encoder"])
+
+
+@pytest.mark.parametrize("kind", ["colbert", "dense"])
+def test_an_encoder_that_lacks_a_layer(kind: Any, tiny_encoder: Path, tmp_path: Path) -> None:
+    broken = without(tiny_encoder, tmp_path / "broken", lambda name: "layer.1." in name)
+    with pytest.raises(ValueError, match=r"no weights in it for encoder\.layer\.1.*retriever\.encoder takes a whole encoder"):
+        build_retriever(kind, encoder=str(broken), **SHAPE, markers=False, seed=1, device="cpu")
+    whole = build_retriever(kind, encoder=str(tiny_encoder), **SHAPE, markers=False, seed=1, device="cpu")
+    save_retriever(whole, tmp_path / "saved")
+    load_retriever(tmp_path / "saved")
+    with pytest.raises(ValueError, match=r"no weights in it for encoder\.layer\.0"):
+        load_retriever(without(tmp_path / "saved", tmp_path / "lost", lambda name: "layer.0." in name))
+
+
+def test_a_pooler_that_no_score_reads_may_be_new(tiny_encoder: Path, tiny_cross_encoder: Path, tmp_path: Path) -> None:
+    bare = without(tiny_encoder, tmp_path / "bare", lambda name: "pooler" in name)
+    load_dense(str(bare))
+    build_colbert(str(bare), dimensions=16)
+    similar = without(tiny_cross_encoder, tmp_path / "similar", lambda name: "pooler" in name)
+    Reranker(str(similar), FORMS["similarity"], new_head=True)
+
+
+def test_a_dense_encoder_is_no_colbert(tiny_encoder: Path) -> None:
+    """sentence-transformers would give it a new projection."""
+    with pytest.raises(ValueError, match="SentenceTransformer found, which has no projection"):
+        load_colbert(tiny_encoder)
+
+
+def test_monot5(tiny_tokenizer: Any, tmp_path: Path) -> None:
+    from transformers import T5Config, T5ForConditionalGeneration
+
+    torch.manual_seed(0)
+    size: dict[str, Any] = {"vocab_size": len(tiny_tokenizer), "d_model": 16, "d_ff": 32, "d_kv": 8, "num_layers": 1, "num_heads": 2}
+    T5ForConditionalGeneration(T5Config(**size, pad_token_id=0, decoder_start_token_id=0)).save_pretrained(tmp_path / "t5")
+    tiny_tokenizer.save_pretrained(tmp_path / "t5")
+    MonoT5(str(tmp_path / "t5"))
+    broken = without(tmp_path / "t5", tmp_path / "broken", lambda name: name.startswith("decoder.block.0.layer.1"))
+    with pytest.raises(ValueError, match=r"no weights in it for decoder\.block\.0.*castorini/monot5"):
+        MonoT5(str(broken))
+
+
+def test_reward_models(tiny_generator: Path, tmp_path: Path) -> None:
+    """A generator has no score; one that was written untrained has a score in its files, and a gate that is shut."""
+    _, tokenizer = load_generator(str(tiny_generator))
+    with pytest.raises(ValueError, match=r"no weights in it for score\.weight.*stage train_reward_model"):
+        load_reward_model(str(tiny_generator), tokenizer)
+    pair = PreferencePair(doc_id="sort", chosen=QUERIES["sort"], rejected=QUERIES["mean"], kind="valid_over_invalid")
+    settings = {"template": "Document: {document}\nKeywords: {keywords}\nQuery:", "document_tokens": 16, "minimum_accuracy": 0.0}
+    _, gate = fit_reward_model(tiny_generator, [pair], [pair], TEXTS, tmp_path, **settings, minimum_pairs=2, device="cpu", seed=1)  # type: ignore[arg-type]
+    assert not gate["passed"]
+    load_reward_model(str(tmp_path), tokenizer)
