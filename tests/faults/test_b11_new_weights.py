@@ -117,6 +117,12 @@ def test_monot5(tiny_tokenizer: Any, tmp_path: Path) -> None:
         MonoT5(str(broken))
 
 
+def test_generators(tiny_generator: Path, tmp_path: Path) -> None:
+    broken = without(tiny_generator, tmp_path / "broken", lambda name: "layers.1.mlp" in name)
+    with pytest.raises(ValueError, match=r"no weights in it for model\.layers\.1\.mlp.*a whole causal language model"):
+        load_generator(str(broken))
+
+
 def test_reward_models(tiny_generator: Path, tmp_path: Path) -> None:
     """A generator has no score; one that was written untrained has a score in its files, and a gate that is shut."""
     _, tokenizer = load_generator(str(tiny_generator))

@@ -10,6 +10,7 @@ from typing import Any
 import torch
 
 from tandem.formats.jsonl import write_json
+from tandem.weights import refuse_new_weights
 
 __all__ = ["PROMPT_FILE", "load_generator", "resolve_generator", "save_generator", "settle_pad_token"]
 
@@ -51,7 +52,8 @@ def load_generator(name: str, *, device: str = "cpu", bf16: bool = False) -> tup
     tokenizer = AutoTokenizer.from_pretrained(path, padding_side="left")
     if tokenizer.eos_token_id is None:
         raise ValueError(f"{name}: its tokenizer has no end token, and a query must end; set eos_token in its tokenizer_config.json")
-    model = AutoModelForCausalLM.from_pretrained(path, dtype=torch.bfloat16 if bf16 else torch.float32)
+    with refuse_new_weights(name, instead="take a whole causal language model"):
+        model = AutoModelForCausalLM.from_pretrained(path, dtype=torch.bfloat16 if bf16 else torch.float32)
     settle_pad_token(model, tokenizer)
     model.generation_config = _plain_generation_config(model, tokenizer)
     return model.to(device), tokenizer
