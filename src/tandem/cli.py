@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -46,27 +46,44 @@ def init(
 
 @app.command()
 def doctor(
-    path: Annotated[Path, typer.Argument(help="A BEIR folder, a JSONL or CSV file, or a folder of text files")],
+    path: Annotated[
+        Path | None, typer.Argument(help="BEIR folder, JSONL or CSV file, folder of text files; left out: params.yaml's")
+    ] = None,
     pairs: Annotated[Path | None, typer.Option(help="JSONL or CSV of labelled pairs (query, doc_id)")] = None,
     test_split: Annotated[str, typer.Option(help="BEIR: the qrels to measure with")] = "test",
+    test_share: Annotated[float, typer.Option(help="Of the labelled queries of files, how many to measure with")] = 0.5,
+    params: Annotated[Path, typer.Option(help="Checked where no collection is given: rounds, updates, collections")] = Path("params.yaml"),
 ) -> None:
-    """Check a collection before anything is run on it: files, ids, duplicates, lengths, splits."""
-    from tandem.corpora.beir import load_folder
-    from tandem.corpora.files import load_files
+    """Check a collection, or params.yaml's plan and collections, before anything is run: what the pipeline keeps and leaves out."""
+    from tandem.params import read_params
+    from tandem.rounds import check_rounds
+
+    if path is not None:
+        source = "beir" if (path / "corpus.jsonl").exists() else "files"
+        _check_collection(source=source, path=str(path), pairs=str(pairs or ""), test_split=test_split, test_share=test_share)
+        return
+    content = read_params(params)
+    check_rounds(content, params)
+    print(f"{params}: rounds {', '.join(content.get('rounds', ())) or 'none'}; updates {', '.join(content.get('updates', ())) or 'none'}")
+    for section in ("prepare_corpus", "prepare_guard"):
+        values = content.get(section)
+        values = values if isinstance(values, dict) else {}
+        local = values.get("source") == "files" or (values.get("source") == "beir" and values.get("path"))
+        print(f"{section}: {'from files' if local else 'not from files, nothing to check before its stage'}")
+        if local:
+            known = ("source", "path", "pairs", "test_split", "test_share", "near_duplicate_threshold", "near_duplicate_queries")
+            _check_collection(**{key: values[key] for key in known if key in values})
+
+
+def _check_collection(*, near_duplicate_threshold: float = 0.8, **values: Any) -> None:
+    from tandem.corpora.build import load_collection, to_lines
     from tandem.corpora.near_duplicates import with_groups
 
-    is_beir = (path / "corpus.jsonl").exists()
-    collection = load_folder(path, test_split=test_split) if is_beir else load_files(path, pairs=pairs)
-    documents = with_groups(collection.documents, threshold=0.8)
-    words = sorted(len(document_text(document).split()) for document in documents)
-    print(f"layout            {'BEIR folder' if is_beir else 'documents'}")
-    print(f"documents         {len(documents)}")
-    print(f"words a document  median {words[len(words) // 2]}, longest {words[-1]}")
-    print(f"near duplicates   {sum(bool(document.group) for document in documents)}")
-    for name, split in (("train", collection.train), ("test", collection.test)):
-        print(f"{name:<17} {len(split)} pairs, {len({pair.query_id for pair in split})} queries")
-    if not collection.test:
-        print("There is nothing to measure with: evaluation needs test judgements. Training needs none.")
+    defaults: dict[str, Any] = {"pairs": "", "test_split": "test", "test_share": 0.5, "near_duplicate_queries": None, "name": ""}
+    unused: dict[str, Any] = {"packages": [], "documents": 0, "test_queries": 0, "seed": 0, "cache": Path()}
+    collection = load_collection(**{**unused, **defaults, **values})
+    print(f"layout            {'BEIR folder' if values['source'] == 'beir' else 'documents'}")
+    print("\n".join(to_lines(collection, with_groups(collection.documents, threshold=near_duplicate_threshold))))
 
 
 @app.command()
@@ -160,8 +177,8 @@ def main() -> None:
     """Run the command line; bad input ends it with one line."""
     try:
         app()
-    except (ValueError, FileNotFoundError) as error:
-        sys.exit(f"error: {error}")
+    except (ValueError, OSError) as error:
+        sys.exit(f"error: {' '.join(str(error).splitlines())}")
 
 
 if __name__ == "__main__":

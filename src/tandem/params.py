@@ -7,9 +7,12 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 from ruamel.yaml import YAML
-from ruamel.yaml.error import YAMLError
+from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
-__all__ = ["ParamsError", "Section", "load_params"]
+from tandem.formats.encodings import read_text, require_file
+from tandem.formats.errors import InputError
+
+__all__ = ["ParamsError", "Section", "load_params", "read_params"]
 
 
 class ParamsError(ValueError):
@@ -36,7 +39,7 @@ def load_params(path: Path, section: str, schema: type[S]) -> S:
     Raises:
         ParamsError: names the file, the key, the value found and what is allowed.
     """
-    content = _read(path)
+    content = read_params(path)
     values = content.get(section)
     if not isinstance(values, dict):
         raise ParamsError(f"{path}: no section '{section}'; there are: {', '.join(sorted(map(str, content)))}")
@@ -51,13 +54,24 @@ def load_params(path: Path, section: str, schema: type[S]) -> S:
         raise ParamsError(f"{path}: {key}: {first['msg']}{found}{hint}") from None
 
 
-def _read(path: Path) -> dict[str, Any]:
-    if not path.is_file():
-        raise ParamsError(f"{path}: no such file; `tandem init` writes one")
+def read_params(path: Path) -> dict[str, Any]:
+    """The content of a params.yaml.
+
+    Raises:
+        ParamsError: the file is missing, not YAML (with the line), or no map of sections.
+    """
+    remedy = "`tandem init` writes a complete one"
     try:
-        content = YAML(typ="safe").load(path.read_text(encoding="utf8"))
+        require_file(path, remedy)
+        content = YAML(typ="safe").load(read_text(path))
+    except InputError as error:
+        raise ParamsError(str(error)) from None
+    except MarkedYAMLError as error:
+        line = f":{error.problem_mark.line + 1}" if error.problem_mark else ""
+        raise ParamsError(f"{path}{line}: not YAML: {' '.join(f'{error.context or str()} {error.problem}'.split())[:300]}") from None
     except YAMLError as error:
         raise ParamsError(f"{path}: not YAML: {' '.join(str(error).split())[:300]}") from None
     if not isinstance(content, dict):
-        raise ParamsError(f"{path}: {type(content).__name__} found, a mapping of sections is expected")
+        held = "nothing" if content is None else type(content).__name__
+        raise ParamsError(f"{path}: {held} found, a mapping of sections is expected; {remedy}")
     return content

@@ -11,9 +11,10 @@ from typing import Any
 from tandem.corpora import beir, files, python_api
 from tandem.corpora.collection import Collection, without_test_queries
 from tandem.corpora.near_duplicates import duplicate_groups
-from tandem.records import Document
+from tandem.formats.jsonl import InputError
+from tandem.records import Document, document_text
 
-__all__ = ["describe", "load_collection"]
+__all__ = ["describe", "load_collection", "to_lines"]
 
 
 def load_collection(
@@ -56,13 +57,19 @@ def load_collection(
         collection = beir.load_folder(folder, test_split=test_split)
     elif source == "none":
         collection = Collection([], [], [])
+    elif not path:  # "" would be the current folder
+        raise InputError("prepare_corpus.path: '' found; source files takes a folder, or a .jsonl or .csv file")
     else:
         collection = files.load_files(Path(path), pairs=Path(pairs) if pairs else None, test_share=test_share)
-    return replace(collection, train=without_test_queries(collection.train, collection.test, threshold=near_duplicate_queries))
+    train = without_test_queries(collection.train, collection.test, threshold=near_duplicate_queries)
+    kept = {(pair.query_id, pair.doc_id) for pair in train}
+    barred = dict.fromkeys(pair.query_id for pair in collection.train if (pair.query_id, pair.doc_id) not in kept)
+    left_out = {**collection.left_out, **({"training query that is a test query": list(barred)} if barred else {})}
+    return replace(collection, train=train, left_out=left_out)
 
 
 def describe(collection: Collection, documents: Sequence[Document]) -> dict[str, Any]:
-    """The manifest: counts, what the bytes come from, and a digest of documents, pairs and judgements."""
+    """The manifest: counts, what was left out by reason, what the bytes come from, and a digest of documents, pairs and judgements."""
     digest = hashlib.sha256()
     for row in [*documents, *collection.train, *collection.test]:
         digest.update(row.model_dump_json().encode())
@@ -75,6 +82,29 @@ def describe(collection: Collection, documents: Sequence[Document]) -> dict[str,
             "test_judgements": len(collection.test),
             "test_queries": len({pair.query_id for pair in collection.test}),
         },
+        "left_out": {reason: {"count": len(names), "names": names} for reason, names in collection.left_out.items()},
         "sources": collection.sources,
         "sha256": digest.hexdigest(),
     }
+
+
+def to_lines(collection: Collection, documents: Sequence[Document]) -> list[str]:
+    """What the pipeline makes of a source, as lines to read: counts, lengths, and everything that it leaves out, with its name.
+
+    Args:
+        collection: from :func:`load_collection`.
+        documents: the same, with groups of near duplicates.
+    """
+    words = sorted(len(document_text(document).split()) for document in documents)
+    lines = [
+        f"documents         {len(documents)}",
+        f"words a document  median {words[len(words) // 2]}, longest {words[-1]}",
+        f"near duplicates   {sum(bool(document.group) for document in documents)} (kept; none is a negative or a competitor of another)",
+    ]
+    for name, split in (("train", collection.train), ("test", collection.test)):
+        lines.append(f"{name:<17} {len(split)} pairs, {len({pair.query_id for pair in split})} queries")
+    for reason, names in collection.left_out.items():
+        lines.append(f"left out          {len(names)} x {reason}: {', '.join(names)}")
+    if not collection.test:
+        lines.append("There is nothing to measure with: evaluation needs test judgements. Training needs none.")
+    return lines

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from tandem.records import Document, LabelledPair
@@ -13,12 +13,16 @@ __all__ = ["Collection", "without_test_queries"]
 
 @dataclass(frozen=True, slots=True)
 class Collection:
-    """Documents, pairs of the train split and of the test split (either may be empty), and what made them."""
+    """Documents, pairs of the train split and of the test split (either may be empty), what made them, and what they lack.
+
+    ``left_out`` names what the source holds and the collection does not, by reason.
+    """
 
     documents: Sequence[Document]
     train: Sequence[LabelledPair]
     test: Sequence[LabelledPair]
     sources: dict[str, str] = field(default_factory=dict)
+    left_out: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
 
 def without_test_queries(

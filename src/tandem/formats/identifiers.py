@@ -1,0 +1,43 @@
+"""Identifiers of documents and queries: one rule, wherever they are read."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from typing import Any
+
+from tandem.formats.errors import InputError
+
+__all__ = ["read_identifier"]
+
+WHOLE = re.compile(r"(-?\d+)\.0")
+REFUSED = {"Cc": "a control character", "Zl": "a line separator", "Zp": "a paragraph separator", "Cs": "half a character"}
+NAMES = {"\t": "a tab", "\n": "a line break", "\r": "a line break"}
+
+
+def read_identifier(value: Any, *, where: str) -> str:
+    """The string that an identifier is known by, from what a file holds.
+
+    Strings lose white space at both ends. Whole numbers are their digits, and so is what pandas makes of them in a column with gaps:
+    ``12``, ``12.0`` and ``"12.0"`` are ``"12"``, in every file alike. Zero is an identifier; leading zeros stay.
+
+    Args:
+        value: a cell of CSV or TSV, or a JSON value.
+        where: file, line and key, for the error.
+
+    Raises:
+        InputError: nothing, neither text nor number, or a character that ends or parts the lines of judgements.
+    """
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    if isinstance(value, bool) or not isinstance(value, str | int | float) or not str(value).strip():
+        raise InputError(f"{where} {value!r:.60} found, a text that is not empty or a number is expected")
+    text = str(value)
+    for character in text:
+        category = unicodedata.category(character)
+        if category in REFUSED:
+            name = NAMES.get(character, REFUSED[category])
+            raise InputError(f"{where} {text!r:.60} holds {name} (U+{ord(character):04X}), which no id may; take it out")
+    text = text.strip()
+    whole = WHOLE.fullmatch(text)
+    return whole[1] if whole else text
