@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -48,7 +49,8 @@ def load_params(path: Path, section: str, schema: type[S]) -> S:
         return schema.model_validate({**shared, **values})
     except ValidationError as error:
         first = error.errors()[0]
-        key = ".".join([section, *(str(part) for part in first["loc"])])
+        place = [] if first["loc"] and first["loc"][0] in shared else [section]  # a shared value stands at the top level
+        key = ".".join([*place, *(str(part) for part in first["loc"])])
         found = "" if first["type"] == "missing" else f", found {first['input']!r:.80}"
         hint = f"; keys allowed: {', '.join(schema.model_fields)}" if first["type"] == "extra_forbidden" else ""
         raise ParamsError(f"{path}: {key}: {first['msg']}{found}{hint}") from None
@@ -63,15 +65,23 @@ def read_params(path: Path) -> dict[str, Any]:
     remedy = "`tandem init` writes a complete one"
     try:
         require_file(path, remedy)
-        content = YAML(typ="safe").load(read_text(path))
+        text = read_text(path)
+        content = YAML(typ="safe").load(text)
     except InputError as error:
         raise ParamsError(str(error)) from None
     except MarkedYAMLError as error:
-        line = f":{error.problem_mark.line + 1}" if error.problem_mark else ""
-        raise ParamsError(f"{path}{line}: not YAML: {' '.join(f'{error.context or str()} {error.problem}'.split())[:300]}") from None
+        raise ParamsError(_explain(path, text.splitlines(), error)) from None
     except YAMLError as error:
         raise ParamsError(f"{path}: not YAML: {' '.join(str(error).split())[:300]}") from None
     if not isinstance(content, dict):
         held = "nothing" if content is None else type(content).__name__
         raise ParamsError(f"{path}: {held} found, a mapping of sections is expected; {remedy}")
     return content
+
+
+def _explain(path: Path, lines: Sequence[str], error: MarkedYAMLError) -> str:
+    told = " ".join(f"{error.context or ''} {error.problem or ''}".split())
+    if not error.problem_mark:
+        return f"{path}: not YAML: {told}"
+    index = min(error.problem_mark.line, len(lines) - 1)  # the end of the file is no line
+    return f"{path}:{index + 1}: not YAML: {told[:200]}, found {lines[index]!r:.80}"
