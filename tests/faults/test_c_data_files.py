@@ -20,6 +20,7 @@ from tandem.corpora.beir import load_folder
 from tandem.corpora.files import load_documents, load_files
 from tandem.corpora.near_duplicates import duplicate_groups, with_groups
 from tandem.evaluation.collections import measure_collections, read_collections
+from tandem.evaluation.significance import compare
 from tandem.formats.beir import read_corpus, read_qrels, write_qrels
 from tandem.formats.identifiers import read_identifier
 from tandem.formats.jsonl import InputError, read_json_lines, write_records
@@ -28,7 +29,7 @@ from tandem.formats.texts import TextFile
 from tandem.generators.imported import import_queries
 from tandem.params import Section, load_params
 from tandem.records import Document, Query
-from tandem.retrievers import bm25, indexes, shards
+from tandem.retrievers import bm25, indexes, retriever, shards
 from tandem.retrievers.indexes import IndexSettings, search_indexed
 
 HEADER = "query-id\tcorpus-id\tscore\n"
@@ -235,6 +236,23 @@ def test_a_corpus_too_small_for_its_index_is_searched_exactly(
     run, _ = search_indexed(None, documents, {"q": "0"}, depth=10, settings=IndexSettings(kind=kind), folder=tmp_path, seed=1)
     assert run[0].doc_id == "d0"
     assert {item.doc_id for item in run} == set(documents)
+
+
+@pytest.mark.parametrize("kind", ["colbert", "dense"])
+def test_retrievers_search_a_corpus_of_one_document(kind: Any, tiny_encoder: Path) -> None:
+    sizes: dict[str, Any] = {"dimensions": 16, "query_tokens": 16, "document_tokens": 16}
+    model = retriever.build_retriever(
+        kind, encoder=str(tiny_encoder), layers=None, query_expansion=False, markers=False, seed=1, device="cpu", **sizes
+    )
+    for text in ("sort the rows", "the", "!"):
+        run = retriever.search(model, {"a": text}, {"q": "sort", "p": "?"}, depth=100)
+        assert [(item.query_id, item.doc_id) for item in run] == [("q", "a"), ("p", "a")]
+
+
+def test_two_systems_are_compared_on_one_query() -> None:
+    """As a budget of two pairs leaves one for dev: no p-value is an error, and none is small."""
+    compared = compare({"q": 0.2}, {"q": 0.7}, resamples=100)
+    assert (compared.difference, compared.p_t, compared.p_randomisation, compared.wins) == (0.5, 1.0, 1.0, 1)
 
 
 def test_near_duplicates_of_few_documents_and_of_signs() -> None:
