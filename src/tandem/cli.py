@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import typer
+from pydantic import ConfigDict
 
-from tandem.formats.jsonl import read_records
+from tandem.formats.jsonl import InputError, read_records
+from tandem.params import Section, load_params, read_params
 from tandem.records import Document, LabelledPair, PreferencePair, document_text
 
 __all__ = ["app"]
@@ -44,6 +47,19 @@ def init(
     print(f"{target}: {'profile ' + profile if profile else 'the base'}; `git diff {target}` shows what differs")
 
 
+class LocalSource(Section):
+    """What a collection's section says of files that lie here; the stage checks the rest."""
+
+    model_config = ConfigDict(frozen=True, strict=True, extra="ignore")
+    source: str
+    path: str = ""
+    pairs: str = ""
+    test_split: str = "test"
+    test_share: float = 0.5
+    near_duplicate_threshold: float = 0.8
+    near_duplicate_queries: float | None = None
+
+
 @app.command()
 def doctor(
     path: Annotated[
@@ -55,7 +71,6 @@ def doctor(
     params: Annotated[Path, typer.Option(help="Checked where no collection is given: rounds, updates, collections")] = Path("params.yaml"),
 ) -> None:
     """Check a collection, or params.yaml's plan and collections, before anything is run: what the pipeline keeps and leaves out."""
-    from tandem.params import read_params
     from tandem.rounds import check_rounds
 
     if path is not None:
@@ -65,23 +80,20 @@ def doctor(
     content = read_params(params)
     check_rounds(content, params)
     print(f"{params}: rounds {', '.join(content.get('rounds', ())) or 'none'}; updates {', '.join(content.get('updates', ())) or 'none'}")
-    for section in ("prepare_corpus", "prepare_guard"):
-        values = content.get(section)
-        values = values if isinstance(values, dict) else {}
-        local = values.get("source") == "files" or (values.get("source") == "beir" and values.get("path"))
+    for section in filter(content.__contains__, ("prepare_corpus", "prepare_guard")):
+        values = load_params(params, section, LocalSource)
+        local = values.source == "files" or (values.source == "beir" and values.path)
         print(f"{section}: {'from files' if local else 'not from files, nothing to check before its stage'}")
         if local:
-            known = ("source", "path", "pairs", "test_split", "test_share", "near_duplicate_threshold", "near_duplicate_queries")
-            _check_collection(**{key: values[key] for key in known if key in values})
+            _check_collection(**values.model_dump(), section=section)
 
 
 def _check_collection(*, near_duplicate_threshold: float = 0.8, **values: Any) -> None:
     from tandem.corpora.build import load_collection, to_lines
     from tandem.corpora.near_duplicates import with_groups
 
-    defaults: dict[str, Any] = {"pairs": "", "test_split": "test", "test_share": 0.5, "near_duplicate_queries": None, "name": ""}
-    unused: dict[str, Any] = {"packages": [], "documents": 0, "test_queries": 0, "seed": 0, "cache": Path()}
-    collection = load_collection(**{**unused, **defaults, **values})
+    unused: dict[str, Any] = {"packages": [], "documents": 0, "test_queries": 0, "seed": 0, "name": "", "cache": Path()}
+    collection = load_collection(**{"near_duplicate_queries": None, **unused, **values})
     print(f"layout            {'BEIR folder' if values['source'] == 'beir' else 'documents'}")
     print("\n".join(to_lines(collection, with_groups(collection.documents, threshold=near_duplicate_threshold))))
 
@@ -126,13 +138,25 @@ def export(
     documents = {document.doc_id: document_text(document) for document in read_records(corpus, Document)}
     rows: list[Row]
     if kind == "sft":
-        pairs = read_records(source or Path("data/pairs/train.jsonl"), LabelledPair)
+        source = source or Path("data/pairs/train.jsonl")
+        pairs = read_records(source, LabelledPair)
+        _check_known(documents, pairs, source, corpus)
         rows = [SupervisedRow(prompt=documents[pair.doc_id], completion=pair.text) for pair in pairs]
     else:
-        preferences = read_records(source or Path("generators/g2/preferences.jsonl"), PreferencePair)
+        source = source or Path("generators/g2/preferences.jsonl")
+        preferences = read_records(source, PreferencePair)
+        _check_known(documents, preferences, source, corpus)
         rows = [PreferenceRow(prompt=documents[p.doc_id], chosen=p.chosen, rejected=p.rejected) for p in preferences]
     write_dataset(folder, f"tandem_{kind}", rows, formatting=formatting)
     print(f"{len(rows)} rows in {folder / f'tandem_{kind}.json'}, entry 'tandem_{kind}' in {folder / 'dataset_info.json'}")
+
+
+def _check_known(documents: Mapping[str, str], rows: Sequence[LabelledPair | PreferencePair], source: Path, corpus: Path) -> None:
+    lost = [row.doc_id for row in rows if row.doc_id not in documents]
+    if lost:
+        raise InputError(
+            f"{source}: doc_id: '{lost[0]}' is not in {corpus} ({len(lost)} such rows); give the corpus that they are of: --corpus"
+        )
 
 
 @app.command()

@@ -14,7 +14,7 @@ import pytest
 from conftest import set_values
 from ruamel.yaml import YAML
 
-from stages import prepare_corpus, sample_pairs
+from stages import prepare_corpus, prepare_guard, sample_pairs
 from stages.opening import run
 from tandem import cli
 from tandem.formats.jsonl import read_records, write_records
@@ -270,6 +270,13 @@ SOURCES: dict[str, tuple[dict[str, Any], tuple[str, ...]]] = {
 def test_sources(case: str) -> None:
     values, expected = SOURCES[case]
     check(prepare(values), expected)
+
+
+def test_an_error_of_the_guard_names_its_own_section() -> None:
+    write({"params.yaml": "seed: 1\nprepare_guard: {source: beir, path: nowhere}\n"})
+    message = error_of(lambda: prepare_guard.main(["--guard=guard", "--record=record.json"]))
+    check(message, ("prepare_guard.path", "'nowhere' is not a folder", "corpus.jsonl"))
+    assert not Path("guard").exists()
 
 
 @pytest.mark.parametrize("case", PARAM_CASES)

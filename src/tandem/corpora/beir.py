@@ -10,7 +10,7 @@ from pathlib import Path
 import requests
 from tqdm import tqdm
 
-from tandem.corpora.collection import Collection
+from tandem.corpora.collection import Collection, SourceError
 from tandem.formats.beir import read_corpus, read_judgements, read_queries, split_known
 from tandem.formats.jsonl import InputError
 from tandem.records import LabelledPair
@@ -50,7 +50,7 @@ def load_folder(folder: Path, *, test_split: str = "test") -> Collection:
         InputError: a file is missing or malformed, most of a split is about what is not there, or no split has judgements.
     """
     if not folder.is_dir():
-        raise InputError(f"prepare_corpus.path: '{folder}' is not a folder; a BEIR folder holds corpus.jsonl")
+        raise SourceError(f"path: '{folder}' is not a folder; a BEIR folder holds corpus.jsonl")
     documents, empty = read_corpus(folder / "corpus.jsonl")
     queries = read_queries(folder / "queries.jsonl")
     doc_ids, texts = {document.doc_id for document in documents}, {query.query_id: query.text for query in queries}
@@ -78,7 +78,7 @@ def download(name: str, cache: Path, *, timeout_seconds: float = 30.0) -> Path:
         InputError: an unknown name, no network, or an archive whose MD5 is not the published one.
     """
     if name not in CHECKSUMS:
-        raise InputError(f"prepare_corpus.name: '{name}' is no BEIR data set; allowed: {', '.join(sorted(CHECKSUMS))}")
+        raise SourceError(f"name: '{name}' is no BEIR data set; allowed: {', '.join(sorted(CHECKSUMS))}")
     folder = cache / name
     if (folder / "corpus.jsonl").exists():
         return folder
@@ -121,7 +121,7 @@ def _fetch(url: str, partial: Path, timeout_seconds: float) -> None:
     except requests.RequestException as error:
         raise InputError(
             f"{url}: cannot be fetched ({type(error).__name__}); without a network, unpack the data set by hand and give its "
-            "folder: prepare_corpus.source: beir, prepare_corpus.path: <folder>"
+            "folder: source: beir, path: <folder>"
         ) from None
 
 

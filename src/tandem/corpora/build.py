@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from tandem.corpora import beir, files, python_api
-from tandem.corpora.collection import Collection, without_test_queries
+from tandem.corpora.collection import Collection, SourceError, without_test_queries
 from tandem.corpora.near_duplicates import duplicate_groups
-from tandem.formats.jsonl import InputError
+from tandem.formats.errors import InputError
 from tandem.records import Document, document_text
 
 __all__ = ["describe", "load_collection", "to_lines"]
@@ -31,6 +31,7 @@ def load_collection(
     near_duplicate_queries: float | None,
     seed: int,
     cache: Path,
+    section: str = "prepare_corpus",
 ) -> Collection:
     """Load from one source; training pairs whose query is also a test query are left out.
 
@@ -47,20 +48,27 @@ def load_collection(
         near_duplicate_queries: similarity from which a training query that is nearly a test query is left out too; None leaves it in.
         seed: of draws and splits.
         cache: downloads live here.
+        section: of params.yaml that the values are from, for errors.
+
+    Raises:
+        InputError: names the file and line, or the key, the value and what is allowed.
     """
-    if source == "python_api":
-        collection = python_api.build_collection(
-            packages, documents=documents, test_queries=test_queries, seed=seed, duplicate_groups=duplicate_groups
-        )
-    elif source == "beir":
-        folder = Path(path) if path else beir.download(name, cache)
-        collection = beir.load_folder(folder, test_split=test_split)
-    elif source == "none":
-        collection = Collection([], [], [])
-    elif not path:  # "" would be the current folder
-        raise InputError("prepare_corpus.path: '' found; source files takes a folder, or a .jsonl or .csv file")
-    else:
-        collection = files.load_files(Path(path), pairs=Path(pairs) if pairs else None, test_share=test_share)
+    try:
+        if source == "python_api":
+            collection = python_api.build_collection(
+                packages, documents=documents, test_queries=test_queries, seed=seed, duplicate_groups=duplicate_groups
+            )
+        elif source == "beir":
+            folder = Path(path) if path else beir.download(name, cache)
+            collection = beir.load_folder(folder, test_split=test_split)
+        elif source == "none":
+            collection = Collection([], [], [])
+        elif not path:  # "" would be the current folder
+            raise SourceError("path: '' found; source files takes a folder, or a .jsonl or .csv file")
+        else:
+            collection = files.load_files(Path(path), pairs=Path(pairs) if pairs else None, test_share=test_share)
+    except SourceError as error:
+        raise InputError(f"{section}.{error}") from None
     train = without_test_queries(collection.train, collection.test, threshold=near_duplicate_queries)
     kept = {(pair.query_id, pair.doc_id) for pair in train}
     barred = dict.fromkeys(pair.query_id for pair in collection.train if (pair.query_id, pair.doc_id) not in kept)

@@ -7,7 +7,7 @@ from collections.abc import Collection as Ids
 from pathlib import Path
 from typing import Any
 
-from tandem.corpora.collection import Collection
+from tandem.corpora.collection import Collection, SourceError
 from tandem.corpora.text_folder import TEXT_SUFFIXES, read_folder
 from tandem.formats.identifiers import read_identifier
 from tandem.formats.jsonl import InputError
@@ -57,9 +57,8 @@ def load_documents(path: Path) -> tuple[list[Document], LeftOut]:
     elif path.suffix.lower() in ROW_SUFFIXES:
         documents, left_out = _read_documents(path)
     else:
-        raise InputError(
-            f"prepare_corpus.path: '{path}' found; allowed: an existing folder with {', '.join(sorted(TEXT_SUFFIXES))} "
-            "files, or a .jsonl or .csv file"
+        raise SourceError(
+            f"path: '{path}' found; allowed: an existing folder with {', '.join(sorted(TEXT_SUFFIXES))} files, or a .jsonl or .csv file"
         )
     if not documents:
         told = "".join(f"; {len(names)} left out: {reason}" for reason, names in left_out.items())
