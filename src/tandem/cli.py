@@ -69,6 +69,7 @@ def doctor(
     test_split: Annotated[str, typer.Option(help="BEIR: the qrels to measure with")] = "test",
     test_share: Annotated[float, typer.Option(help="Of the labelled queries of files, how many to measure with")] = 0.5,
     params: Annotated[Path, typer.Option(help="Checked where no collection is given: rounds, updates, collections")] = Path("params.yaml"),
+    plan: Annotated[bool, typer.Option("--plan", help="Of params.yaml check rounds and updates alone, which reads no document")] = False,
 ) -> None:
     """Check a collection, or params.yaml's plan and collections, before anything is run: what the pipeline keeps and leaves out."""
     from tandem.rounds import check_rounds
@@ -80,7 +81,7 @@ def doctor(
     content = read_params(params)
     check_rounds(content, params)
     print(f"{params}: rounds {', '.join(content.get('rounds', ())) or 'none'}; updates {', '.join(content.get('updates', ())) or 'none'}")
-    for section in filter(content.__contains__, ("prepare_corpus", "prepare_guard")):
+    for section in filter(content.__contains__, () if plan else ("prepare_corpus", "prepare_guard")):
         values = load_params(params, section, LocalSource)
         local = values.source == "files" or (values.source == "beir" and values.path)
         print(f"{section}: {'from files' if local else 'not from files, nothing to check before its stage'}")

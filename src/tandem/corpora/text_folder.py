@@ -27,13 +27,13 @@ def read_folder(folder: Path) -> tuple[list[Document], dict[str, list[str]]]:
     documents: list[Document] = []
     left_out: dict[str, list[str]] = {}
     for path in _walk(folder):
-        reason = _reason(path)
+        reason, text = _read(path)
         name = str(path.relative_to(folder))
         if reason:
             left_out.setdefault(f"file: {reason}", []).append(name.encode(errors="backslashreplace").decode())
             continue
         doc_id = read_identifier(name, where=f"{str(path)!a}: file name")
-        documents.append(Document(doc_id=doc_id, text=read_text(path).strip()))
+        documents.append(Document(doc_id=doc_id, text=text))
     ids = [document.doc_id for document in documents]
     twice = next((doc_id for doc_id in ids if ids.count(doc_id) > 1), None) if len(set(ids)) < len(ids) else None
     if twice:
@@ -53,22 +53,23 @@ def _walk(folder: Path) -> Iterator[Path]:
             yield path
 
 
-def _reason(path: Path) -> str:
-    """Why a path is not read; empty where it is."""
+def _read(path: Path) -> tuple[str, str]:
+    """Why a path is not read, or else its text."""
+    reason = ""
     try:
         if path.name.startswith("."):
-            return "hidden"
-        if path.is_symlink() and not path.exists():
-            return "a link that leads nowhere, or in a circle"
-        if path.is_dir():
-            return "a link to a folder, which is not followed" if path.is_symlink() else "a folder that may not be read"
-        if path.suffix.lower() not in TEXT_SUFFIXES:
-            return f"{path.suffix or 'no suffix'} is not read (only {', '.join(sorted(TEXT_SUFFIXES))})"
-        if not path.is_file():
-            return "not a regular file"
-        content = path.read_bytes()
+            reason = "hidden"
+        elif path.is_symlink() and not path.exists():
+            reason = "a link that leads nowhere, or in a circle"
+        elif path.is_dir():
+            reason = "a link to a folder, which is not followed" if path.is_symlink() else "a folder that may not be read"
+        elif path.suffix.lower() not in TEXT_SUFFIXES:
+            reason = f"{path.suffix or 'no suffix'} is not read (only {', '.join(sorted(TEXT_SUFFIXES))})"
+        elif not path.is_file():
+            reason = "not a regular file"
+        elif b"\0" in path.read_bytes() and encoding_of(path) == "utf-8":
+            reason = "binary"
+        text = "" if reason else read_text(path).strip()
     except OSError as error:
-        return f"cannot be read ({error.strerror})"
-    if b"\0" in content and encoding_of(path) == "utf-8":
-        return "binary"
-    return "" if content and read_text(path).strip() else "empty"
+        return f"cannot be read ({error.strerror})", ""
+    return reason or ("" if text else "empty"), text

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import unicodedata
 from typing import Any
 
 from tandem.formats.errors import InputError
@@ -11,8 +10,8 @@ from tandem.formats.errors import InputError
 __all__ = ["read_identifier"]
 
 WHOLE = re.compile(r"(-?\d+)\.0")
-REFUSED = {"Cc": "a control character", "Zl": "a line separator", "Zp": "a paragraph separator", "Cs": "half a character"}
-NAMES = {"\t": "a tab", "\n": "a line break", "\r": "a line break"}
+REFUSED = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
+NAMES = {"\t": "a tab", "\n": "a line break", "\r": "a line break", "\u2028": "a line separator", "\u2029": "a paragraph separator"}
 
 
 def read_identifier(value: Any, *, where: str) -> str:
@@ -33,11 +32,9 @@ def read_identifier(value: Any, *, where: str) -> str:
     if isinstance(value, bool) or not isinstance(value, str | int | float) or not str(value).strip():
         raise InputError(f"{where} {value!r:.60} found, a text that is not empty or a number is expected")
     text = str(value)
-    for character in text:
-        category = unicodedata.category(character)
-        if category in REFUSED:
-            name = NAMES.get(character, REFUSED[category])
-            raise InputError(f"{where} {text!r:.60} holds {name} (U+{ord(character):04X}), which no id may; take it out")
+    if refused := REFUSED.search(text):
+        name = NAMES.get(refused[0], "a control character")
+        raise InputError(f"{where} {text!r:.60} holds {name} (U+{ord(refused[0]):04X}), which no id may; take it out")
     text = text.strip()
     whole = WHOLE.fullmatch(text)
     return whole[1] if whole else text
