@@ -146,6 +146,14 @@ def test_a_pair_twice_is_merged_counted_and_told(tmp_path: Path, monkeypatch: py
     assert shown.strip() in CliRunner().invoke(cli.app, ["doctor"]).stdout
 
 
+def test_a_pair_that_is_judged_not_relevant_is_no_label(tmp_path: Path) -> None:
+    (tmp_path / "d.csv").write_text("id,text\n1,one\n2,two\n")
+    (tmp_path / "p.csv").write_text("query,doc_id,relevance\na,1,2.0\na,2,0\nb,2,\n")
+    collection = load_files(tmp_path / "d.csv", pairs=tmp_path / "p.csv", test_share=0.0)
+    assert [(pair.text, pair.doc_id, pair.relevance) for pair in collection.train] == [("a", "1", 2), ("b", "2", 1)]
+    assert collection.left_out == {"pair judged not relevant": ["p.csv:3"]}
+
+
 def test_training_queries_that_are_test_queries_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     folder = beir_folder(tmp_path / "data")

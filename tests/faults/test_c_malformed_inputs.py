@@ -108,6 +108,11 @@ FILE_CASES: dict[str, Case] = {
     "pairs: empty doc_id": ({PAIRS: "query,doc_id\nwhat,\n"}, (f"{PAIRS}:2: doc_id", "'' found", "a text that is not empty or a number")),
     "pairs: no such document": ({PAIRS: GOOD[PAIRS] + "which,9\n"}, (f"{PAIRS}:3: doc_id", "'9' found", "take the pair out")),
     "pairs: line break in doc_id": ({PAIRS: 'query,doc_id\nwhat,"1\n"\n'}, (f"{PAIRS}:2: doc_id", r"'1\n'", "which no id may")),
+    "pairs: relevance is a word": (
+        {PAIRS: "query,doc_id,relevance\nwhat,1,yes\n"},
+        (f"{PAIRS}:2: relevance", "'yes' found", "a whole number"),
+    ),
+    "pairs: contradiction": ({PAIRS: "query,doc_id,relevance\na,1,1\nA,1,0\n"}, (f"{PAIRS}:3: relevance", "0 found after 1", "has to go")),
     "pairs: a missing file": ({PAIRS: b""}, (PAIRS, "no such file", "a .jsonl or .csv file that exists")),
 }
 JSONL_CASES: dict[str, Case] = {

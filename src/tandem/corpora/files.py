@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Collection as Ids
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ __all__ = ["load_documents", "load_files", "load_pairs"]
 
 ID_KEYS = ("doc_id", "_id", "id")
 EMPTY = "document with neither title nor text"
+WHOLE = re.compile(r"(-?\d+)(\.0)?")
 LeftOut = dict[str, list[str]]
 
 
@@ -67,7 +69,7 @@ def load_documents(path: Path) -> tuple[list[Document], LeftOut]:
 
 
 def load_pairs(path: Path, doc_ids: Ids[str], *, left_out: Ids[str] = ()) -> tuple[list[LabelledPair], LeftOut]:
-    """Labelled pairs (``query``, ``doc_id``), and what was left out, by reason, as file and line.
+    """Labelled pairs (``query``, ``doc_id``, and ``relevance`` where there are levels), and what was left out, by reason, as file and line.
 
     Queries that differ in case and white space alone are one query, spelled as the first of them; of equal pairs one is kept.
 
@@ -77,9 +79,10 @@ def load_pairs(path: Path, doc_ids: Ids[str], *, left_out: Ids[str] = ()) -> tup
         left_out: ids of documents that were left out of it, and whose pairs go with them.
 
     Raises:
-        InputError: a missing column, an empty query, or a document that is not there.
+        InputError: a missing column, an empty query, a document that is not there, or two judgements that contradict.
     """
     pairs: dict[tuple[str, str], LabelledPair] = {}
+    judged: dict[tuple[str, str], int] = {}
     spelling: dict[str, str] = {}
     lost: LeftOut = {}
     for number, row in read_rows(path, required=("query", "doc_id")):
@@ -92,12 +95,18 @@ def load_pairs(path: Path, doc_ids: Ids[str], *, left_out: Ids[str] = ()) -> tup
             continue
         if doc_id not in doc_ids:
             raise InputError(f"{where}: doc_id: '{doc_id}' found, which is no document of the corpus; add it there or take the pair out")
-        key = normalize_query(text)
+        key, relevance = normalize_query(text), _relevance(row.get("relevance"), where)
+        earlier = judged.setdefault((key, doc_id), relevance)
+        if earlier != relevance:
+            raise InputError(f"{where}: relevance: {relevance} found after {earlier} for the same pair; one of the lines has to go")
         if (key, doc_id) in pairs:
             lost.setdefault("pair that stands there before, merged with it", []).append(f"{path.name}:{number}")
-            continue
-        query_id = "q" + hashlib.sha256(key.encode()).hexdigest()[:12]
-        pairs[key, doc_id] = LabelledPair(query_id=query_id, text=spelling.setdefault(key, text.strip()), doc_id=doc_id)
+        elif relevance <= 0:
+            lost.setdefault("pair judged not relevant", []).append(f"{path.name}:{number}")
+        else:
+            query_id = "q" + hashlib.sha256(key.encode()).hexdigest()[:12]
+            text = spelling.setdefault(key, text.strip())
+            pairs[key, doc_id] = LabelledPair(query_id=query_id, text=text, doc_id=doc_id, relevance=relevance)
     return list(pairs.values()), lost
 
 
@@ -118,6 +127,15 @@ def _read_documents(path: Path) -> tuple[list[Document], LeftOut]:
         else:
             empty.append(doc_id)
     return documents, {EMPTY: empty} if empty else {}
+
+
+def _relevance(value: Any, where: str) -> int:
+    if value in (None, ""):
+        return 1
+    whole = WHOLE.fullmatch(str(value).strip())
+    if isinstance(value, bool) or not whole:
+        raise InputError(f"{where}: relevance: {value!r:.60} found, a whole number is expected (0: not relevant)")
+    return int(whole[1])
 
 
 def _text(value: Any, key: str, where: str) -> str:
