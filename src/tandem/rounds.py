@@ -30,21 +30,22 @@ def check_rounds(content: Mapping[str, Any], path: Path) -> None:
         return
     plans = {section: _read_plan(content.get(section), section, path) for section in KEYS}
     makers = {"prev": "rounds", "round": "rounds", "generator": "updates", "base": "updates"}
-    waits: dict[str, list[str]] = {FIXED["rounds"]: [], FIXED["updates"]: []}
+    waits: dict[tuple[str, str], list[tuple[str, str]]] = {(section, name): [] for section, name in FIXED.items()}
     for section, plan in plans.items():
         for name, entry in plan.items():
             for key, value in entry.items():
-                there = [FIXED[makers[key]], *plans[makers[key]]]
+                fixed = [] if key == "round" else [FIXED[makers[key]]]  # round 0 has no queries of a generator to learn from
+                there = [*fixed, *plans[makers[key]]]
                 if value not in there:
                     raise ParamsError(
                         f"{path}: {section}.{name}.{key}: {value!r} found, which no entry of {makers[key]} makes; "
-                        f"allowed: {', '.join(there)}"
+                        f"allowed: {', '.join(there) or 'none, for there is none'}"
                     )
-            waits[name] = list(entry.values())
-    done: set[str] = set()
+            waits[section, name] = [(makers[key], value) for key, value in entry.items()]
+    done: set[tuple[str, str]] = set()
     while ready := {name for name, needed in waits.items() if name not in done and done.issuperset(needed)}:
         done |= ready
-    stuck = [f"{section}.{name}" for section, plan in plans.items() for name in plan if name not in done]
+    stuck = [".".join(place) for place in waits if place not in done]
     if stuck:
         raise ParamsError(f"{path}: {', '.join(stuck)}: each waits for another; a round's prev and generator come before it")
 

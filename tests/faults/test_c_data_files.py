@@ -33,6 +33,7 @@ from tandem.records import Document, Query
 from tandem.retrievers import bm25, indexes, retriever, shards
 from tandem.retrievers.colbert import build_colbert
 from tandem.retrievers.indexes import IndexSettings, search_indexed
+from tandem.rounds import check_rounds
 
 HEADER = "query-id\tcorpus-id\tscore\n"
 
@@ -97,6 +98,24 @@ def test_ids_follow_one_rule(value: object, expected: str) -> None:
 def test_ids_that_are_refused(value: object) -> None:
     with pytest.raises(InputError, match=r"^place: "):
         read_identifier(value, where="place:")
+
+
+def test_a_plan_that_names_what_is_there_is_taken(tmp_path: Path) -> None:
+    """Rounds and updates in any order, controls, no update at all, and a recipe, which has neither."""
+    plans = (
+        {
+            "rounds": {"r2": {"prev": "r1", "generator": "g2"}, "r1": {"prev": "r0", "generator": "g1"}},
+            "updates": {"g2": {"base": "g1", "round": "r1"}},
+        },
+        {"rounds": {"r1": {"prev": "r0", "generator": "g1"}, "s1": {"prev": "r0", "generator": "g1"}}, "updates": {}},
+        {
+            "rounds": {"r1": {"prev": "r0", "generator": "g1"}, "x": {"prev": "r1", "generator": "x"}},
+            "updates": {"x": {"base": "g1", "round": "r1"}},
+        },
+        {"seed": 1},
+    )
+    for plan in plans:
+        check_rounds(plan, tmp_path / "params.yaml")
 
 
 def test_the_rule_holds_in_every_file(tmp_path: Path) -> None:

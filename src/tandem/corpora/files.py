@@ -39,7 +39,7 @@ def load_files(path: Path, *, pairs: Path | None = None, test_share: float = 0.5
     if pairs is None:
         return Collection(documents, [], [], {"files": path.name}, left_out)
     doc_ids = {document.doc_id for document in documents}
-    labelled, lost = load_pairs(pairs, doc_ids, left_out=left_out.get(EMPTY, ()))
+    labelled, lost = load_pairs(pairs, doc_ids, left_out=frozenset(left_out.get(EMPTY, ())))
     train: list[LabelledPair] = []
     test: list[LabelledPair] = []
     for pair in labelled:

@@ -33,7 +33,7 @@ def read_identifier(value: Any, *, where: str) -> str:
         raise InputError(f"{where} {value!r:.60} found, a text that is not empty or a number is expected")
     text = str(value)
     if refused := REFUSED.search(text):
-        name = NAMES.get(refused[0], "a control character")
+        name = NAMES.get(refused[0], "a control character" if refused[0] < "\ud800" else "a byte that is not UTF-8")
         raise InputError(f"{where} {text!r:.60} holds {name} (U+{ord(refused[0]):04X}), which no id may; take it out")
     text = text.strip()
     whole = WHOLE.fullmatch(text)
