@@ -13,6 +13,7 @@ unexport PYTHONDONTWRITEBYTECODE
 
 # Stages start from a process that has imported their libraries once; `dvc repro` by itself does the same, some seconds a stage slower.
 run: $(STAMP)
+	@tandem doctor --plan > /dev/null
 	python -m tandem.preload dvc repro
 	@cat report/comparison.md
 	@echo "Next: make ui"

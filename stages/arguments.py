@@ -32,10 +32,10 @@ def run(main: Callable[[], None]) -> None:
     """
     try:
         main()
-    except (ValueError, FileNotFoundError) as error:
+    except (ValueError, OSError) as error:
         if os.environ.get("TANDEM_TRACEBACK"):
             raise
-        sys.exit(f"error: {error}")
+        sys.exit(f"error: {' '.join(str(error).splitlines())}")
     logging.shutdown()
     sys.stdout.flush()
     sys.stderr.flush()

@@ -11,8 +11,9 @@ from typing import TypeVar
 
 from stages.arguments import parse, run
 from tandem.executions import Run, record
-from tandem.params import Section, load_params
+from tandem.params import Section, load_params, read_params
 from tandem.processes import is_main_process, wait_for_all
+from tandem.rounds import check_rounds
 from tandem.scratch import file_identity, open_scratch
 
 __all__ = ["open_stage", "run"]
@@ -46,6 +47,7 @@ def open_stage(
         The flags, the values, the record to log to, and a folder for checkpoints that a rerun of the same work finds again.
     """
     paths = parse(name, argv, *reads.split(), *writes.split(), "record", words=words.split())
+    check_rounds(read_params(paths.params), paths.params)
     params = load_params(paths.params, name, schema)
     round_id = getattr(paths, "round", "")
     inputs = [getattr(paths, flag) for flag in reads.split()]

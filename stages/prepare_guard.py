@@ -7,9 +7,9 @@ from pathlib import Path
 
 from stages.corpus_sections import CorpusParams
 from stages.opening import open_stage, run
-from tandem.corpora.build import load_collection
+from tandem.corpora.build import describe, load_collection
 from tandem.formats.beir import to_queries, write_qrels
-from tandem.formats.jsonl import write_records
+from tandem.formats.jsonl import write_json, write_records
 
 
 class Params(CorpusParams):
@@ -19,11 +19,13 @@ class Params(CorpusParams):
 def main(argv: Sequence[str] | None = None) -> None:
     """Load the collection; its test queries are what retrievers are measured on."""
     with open_stage("prepare_guard", Params, argv, writes="guard") as (paths, params, tracked, _):
-        collection = load_collection(**params.model_dump(exclude={"near_duplicate_threshold"}), cache=Path(".scratch/downloads"))
+        values = params.model_dump(exclude={"near_duplicate_threshold"})
+        collection = load_collection(**values, cache=Path(".scratch/downloads"), section="prepare_guard")
         queries, qrels = to_queries(collection.test)
         write_records(paths.guard / "corpus.jsonl", collection.documents)
         write_records(paths.guard / "queries.jsonl", queries)
         write_qrels(paths.guard / "qrels.tsv", qrels)
+        write_json(paths.guard / "manifest.json", describe(collection, collection.documents))
         tracked.log({"documents": len(collection.documents), "queries": len(queries)})
 
 

@@ -76,6 +76,15 @@ def test_export(corpus: list[Document], pairs: list[LabelledPair], tmp_path: Pat
     assert read_dataset(tmp_path / "lf", "tandem_preferences") == [PreferenceRow(prompt=corpus[0].text, chosen="good", rejected="bad")]
 
 
+def test_an_export_of_another_corpus_is_refused(corpus: list[Document], pairs: list[LabelledPair], tmp_path: Path) -> None:
+    write_records(tmp_path / "corpus.jsonl", corpus[1:])
+    write_records(tmp_path / "pairs.jsonl", pairs)
+    words = ["export", "sft", str(tmp_path / "lf"), "--corpus", str(tmp_path / "corpus.jsonl"), "--source", str(tmp_path / "pairs.jsonl")]
+    with pytest.raises(InputError, match=r"pairs.jsonl: doc_id: 'sort' is not in .*corpus.jsonl \(1 such rows\)"):
+        RUN.invoke(cli.app, words, catch_exceptions=False)
+    assert not (tmp_path / "lf").exists()
+
+
 def test_champion(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Versions are listed with the alias, it moves by hand, and a version that is not there is told in one line."""
     from mlflow import MlflowClient

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import typer
+from pydantic import ConfigDict
 
-from tandem.formats.jsonl import read_records
+from tandem.formats.jsonl import InputError, read_records
+from tandem.params import Section, load_params, read_params
 from tandem.records import Document, LabelledPair, PreferencePair, document_text
 
 __all__ = ["app"]
@@ -44,29 +47,56 @@ def init(
     print(f"{target}: {'profile ' + profile if profile else 'the base'}; `git diff {target}` shows what differs")
 
 
+class LocalSource(Section):
+    """What a collection's section says of files that lie here; the stage checks the rest."""
+
+    model_config = ConfigDict(frozen=True, strict=True, extra="ignore")
+    source: str
+    path: str = ""
+    pairs: str = ""
+    test_split: str = "test"
+    test_share: float = 0.5
+    near_duplicate_threshold: float = 0.8
+    near_duplicate_queries: float | None = None
+
+
 @app.command()
 def doctor(
-    path: Annotated[Path, typer.Argument(help="A BEIR folder, a JSONL or CSV file, or a folder of text files")],
+    path: Annotated[
+        Path | None, typer.Argument(help="BEIR folder, JSONL or CSV file, folder of text files; left out: params.yaml's")
+    ] = None,
     pairs: Annotated[Path | None, typer.Option(help="JSONL or CSV of labelled pairs (query, doc_id)")] = None,
     test_split: Annotated[str, typer.Option(help="BEIR: the qrels to measure with")] = "test",
+    test_share: Annotated[float, typer.Option(help="Of the labelled queries of files, how many to measure with")] = 0.5,
+    params: Annotated[Path, typer.Option(help="Checked where no collection is given: rounds, updates, collections")] = Path("params.yaml"),
+    plan: Annotated[bool, typer.Option("--plan", help="Of params.yaml check rounds and updates alone, which reads no document")] = False,
 ) -> None:
-    """Check a collection before anything is run on it: files, ids, duplicates, lengths, splits."""
-    from tandem.corpora.beir import load_folder
-    from tandem.corpora.files import load_files
+    """Check a collection, or params.yaml's plan and collections, before anything is run: what the pipeline keeps and leaves out."""
+    from tandem.rounds import check_rounds
+
+    if path is not None:
+        source = "beir" if (path / "corpus.jsonl").exists() else "files"
+        _check_collection(source=source, path=str(path), pairs=str(pairs or ""), test_split=test_split, test_share=test_share)
+        return
+    content = read_params(params)
+    check_rounds(content, params)
+    print(f"{params}: rounds {', '.join(content.get('rounds', ())) or 'none'}; updates {', '.join(content.get('updates', ())) or 'none'}")
+    for section in filter(content.__contains__, () if plan else ("prepare_corpus", "prepare_guard")):
+        values = load_params(params, section, LocalSource)
+        local = values.source == "files" or (values.source == "beir" and values.path)
+        print(f"{section}: {'from files' if local else 'not from files, nothing to check before its stage'}")
+        if local:
+            _check_collection(**values.model_dump(), section=section)
+
+
+def _check_collection(*, near_duplicate_threshold: float = 0.8, **values: Any) -> None:
+    from tandem.corpora.build import load_collection, to_lines
     from tandem.corpora.near_duplicates import with_groups
 
-    is_beir = (path / "corpus.jsonl").exists()
-    collection = load_folder(path, test_split=test_split) if is_beir else load_files(path, pairs=pairs)
-    documents = with_groups(collection.documents, threshold=0.8)
-    words = sorted(len(document_text(document).split()) for document in documents)
-    print(f"layout            {'BEIR folder' if is_beir else 'documents'}")
-    print(f"documents         {len(documents)}")
-    print(f"words a document  median {words[len(words) // 2]}, longest {words[-1]}")
-    print(f"near duplicates   {sum(bool(document.group) for document in documents)}")
-    for name, split in (("train", collection.train), ("test", collection.test)):
-        print(f"{name:<17} {len(split)} pairs, {len({pair.query_id for pair in split})} queries")
-    if not collection.test:
-        print("There is nothing to measure with: evaluation needs test judgements. Training needs none.")
+    unused: dict[str, Any] = {"packages": [], "documents": 0, "test_queries": 0, "seed": 0, "name": "", "cache": Path()}
+    collection = load_collection(**{"near_duplicate_queries": None, **unused, **values})
+    print(f"layout            {'BEIR folder' if values['source'] == 'beir' else 'documents'}")
+    print("\n".join(to_lines(collection, with_groups(collection.documents, threshold=near_duplicate_threshold))))
 
 
 @app.command()
@@ -110,13 +140,25 @@ def export(
     documents = {document.doc_id: document_text(document) for document in read_records(corpus, Document)}
     rows: list[Row]
     if kind == "sft":
-        pairs = read_records(source or Path("data/pairs/train.jsonl"), LabelledPair)
+        source = source or Path("data/pairs/train.jsonl")
+        pairs = read_records(source, LabelledPair)
+        _check_known(documents, pairs, source, corpus)
         rows = [SupervisedRow(prompt=documents[pair.doc_id], completion=pair.text) for pair in pairs]
     else:
-        preferences = read_records(source or Path("generators/g2/preferences.jsonl"), PreferencePair)
+        source = source or Path("generators/g2/preferences.jsonl")
+        preferences = read_records(source, PreferencePair)
+        _check_known(documents, preferences, source, corpus)
         rows = [PreferenceRow(prompt=documents[p.doc_id], chosen=p.chosen, rejected=p.rejected) for p in preferences]
     write_dataset(folder, f"tandem_{kind}", rows, formatting=formatting)
     print(f"{len(rows)} rows in {folder / f'tandem_{kind}.json'}, entry 'tandem_{kind}' in {folder / 'dataset_info.json'}")
+
+
+def _check_known(documents: Mapping[str, str], rows: Sequence[LabelledPair | PreferencePair], source: Path, corpus: Path) -> None:
+    lost = [row.doc_id for row in rows if row.doc_id not in documents]
+    if lost:
+        raise InputError(
+            f"{source}: doc_id: '{lost[0]}' is not in {corpus} ({len(lost)} such rows); give the corpus that they are of: --corpus"
+        )
 
 
 @app.command()
@@ -161,8 +203,8 @@ def main() -> None:
     """Run the command line; bad input ends it with one line."""
     try:
         app()
-    except (ValueError, FileNotFoundError) as error:
-        sys.exit(f"error: {error}")
+    except (ValueError, OSError) as error:
+        sys.exit(f"error: {' '.join(str(error).splitlines())}")
 
 
 if __name__ == "__main__":

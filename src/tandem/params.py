@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 from ruamel.yaml import YAML
-from ruamel.yaml.error import YAMLError
+from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
-__all__ = ["ParamsError", "Section", "load_params"]
+from tandem.formats.encodings import read_text, require_file
+from tandem.formats.errors import InputError
+
+__all__ = ["ParamsError", "Section", "load_params", "read_params"]
 
 
 class ParamsError(ValueError):
@@ -36,7 +40,7 @@ def load_params(path: Path, section: str, schema: type[S]) -> S:
     Raises:
         ParamsError: names the file, the key, the value found and what is allowed.
     """
-    content = _read(path)
+    content = read_params(path)
     values = content.get(section)
     if not isinstance(values, dict):
         raise ParamsError(f"{path}: no section '{section}'; there are: {', '.join(sorted(map(str, content)))}")
@@ -45,19 +49,39 @@ def load_params(path: Path, section: str, schema: type[S]) -> S:
         return schema.model_validate({**shared, **values})
     except ValidationError as error:
         first = error.errors()[0]
-        key = ".".join([section, *(str(part) for part in first["loc"])])
+        place = [] if first["loc"] and first["loc"][0] in shared else [section]  # a shared value stands at the top level
+        key = ".".join([*place, *(str(part) for part in first["loc"])])
         found = "" if first["type"] == "missing" else f", found {first['input']!r:.80}"
         hint = f"; keys allowed: {', '.join(schema.model_fields)}" if first["type"] == "extra_forbidden" else ""
         raise ParamsError(f"{path}: {key}: {first['msg']}{found}{hint}") from None
 
 
-def _read(path: Path) -> dict[str, Any]:
-    if not path.is_file():
-        raise ParamsError(f"{path}: no such file; `tandem init` writes one")
+def read_params(path: Path) -> dict[str, Any]:
+    """The content of a params.yaml.
+
+    Raises:
+        ParamsError: the file is missing, not YAML (with the line), or no map of sections.
+    """
+    remedy = "`tandem init` writes a complete one"
     try:
-        content = YAML(typ="safe").load(path.read_text(encoding="utf8"))
+        require_file(path, remedy)
+        text = read_text(path)
+        content = YAML(typ="safe").load(text)
+    except InputError as error:
+        raise ParamsError(str(error)) from None
+    except MarkedYAMLError as error:
+        raise ParamsError(_explain(path, text.splitlines(), error)) from None
     except YAMLError as error:
         raise ParamsError(f"{path}: not YAML: {' '.join(str(error).split())[:300]}") from None
     if not isinstance(content, dict):
-        raise ParamsError(f"{path}: {type(content).__name__} found, a mapping of sections is expected")
+        held = "nothing" if content is None else type(content).__name__
+        raise ParamsError(f"{path}: {held} found, a mapping of sections is expected; {remedy}")
     return content
+
+
+def _explain(path: Path, lines: Sequence[str], error: MarkedYAMLError) -> str:
+    told = " ".join(f"{error.context or ''} {error.problem or ''}".split())
+    if not error.problem_mark:
+        return f"{path}: not YAML: {told}"
+    index = min(error.problem_mark.line, len(lines) - 1)  # the end of the file is no line
+    return f"{path}:{index + 1}: not YAML: {told[:200]}, found {lines[index]!r:.80}"

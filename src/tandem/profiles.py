@@ -17,6 +17,7 @@ from typing import Any
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
+from tandem.formats.encodings import read_text
 from tandem.params import ParamsError
 
 __all__ = ["base_params", "has_uncommitted_changes", "list_profiles", "parse_changes", "render_profile"]
@@ -30,7 +31,7 @@ SECTION = re.compile(r"^(\w+):", re.MULTILINE)
 
 def list_profiles(folder: Path) -> dict[str, str]:
     """The first comment line of each overlay in a folder, by its name."""
-    return {path.stem: path.read_text(encoding="utf8").splitlines()[0].lstrip("# ") for path in sorted(folder.glob("*.yaml"))}
+    return {path.stem: read_text(path).splitlines()[0].lstrip("# ") for path in sorted(folder.glob("*.yaml"))}
 
 
 def base_params(path: Path) -> str:
@@ -41,7 +42,7 @@ def base_params(path: Path) -> str:
     """
     if not path.is_file():
         raise ParamsError(f"{path}: no such file; run this in a checkout of Tandem (`git checkout {path.name}` brings it back)")
-    text = path.read_text(encoding="utf8")
+    text = read_text(path)
     if not text.startswith(HEADER):
         return text
     for commit in _git(path.parent, "log", "--format=%H", "--", path.name).split():
@@ -90,7 +91,7 @@ def render_profile(base: str, folder: Path, name: str | None, changes: Mapping[s
     blocks = dict(_blocks(base))
     overlays = list(_chain(folder, name)) if name else []
     for path in overlays:
-        text = path.read_text(encoding="utf8")
+        text = read_text(path)
         for section, (_, body) in _blocks(text):
             if section in ("", "extends"):
                 continue
@@ -107,7 +108,7 @@ def render_profile(base: str, folder: Path, name: str | None, changes: Mapping[s
         blocks[section] = (blocks[section][0], _merged(blocks[section][1], {section: value}, "--set", adds=section in WHOLE))
     if overlays:
         head = f"{HEADER}{name}, over the quickstart's values (`tandem init --profile {name}`).\n"
-        blocks[""] = ("", head + _blocks_head(overlays[-1].read_text(encoding="utf8")))
+        blocks[""] = ("", head + _blocks_head(read_text(overlays[-1])))
     return "".join(head + body for head, body in blocks.values())
 
 
@@ -116,7 +117,7 @@ def _chain(folder: Path, name: str, above: tuple[str, ...] = ()) -> Iterator[Pat
     path = folder / f"{name}.yaml"
     if not path.is_file():
         raise ParamsError(f"{path}: no such profile; there are: {', '.join(list_profiles(folder))}")
-    overlay = _load(path.read_text(encoding="utf8"), str(path)) or {}
+    overlay = _load(read_text(path), str(path)) or {}
     parent = overlay.get("extends") if isinstance(overlay, dict) else None
     if parent is not None:
         allowed = [other for other in list_profiles(folder) if other not in (name, *above)]

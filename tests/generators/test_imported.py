@@ -50,5 +50,5 @@ def test_bad_lines(tmp_path: Path, row: object, message: str) -> None:
 
 
 def test_a_missing_file(tmp_path: Path) -> None:
-    with pytest.raises(FileNotFoundError, match=r"generate_queries\.file"):
+    with pytest.raises(InputError, match=r"none: no such file; generate_queries\.file"):
         import_queries(tmp_path / "none", CORPUS, **SETTINGS)  # type: ignore[arg-type]

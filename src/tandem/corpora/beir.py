@@ -10,8 +10,8 @@ from pathlib import Path
 import requests
 from tqdm import tqdm
 
-from tandem.corpora.collection import Collection
-from tandem.formats.beir import read_corpus, read_qrels, read_queries, validate_qrels
+from tandem.corpora.collection import Collection, SourceError
+from tandem.formats.beir import read_corpus, read_judgements, read_queries, split_known
 from tandem.formats.jsonl import InputError
 from tandem.records import LabelledPair
 
@@ -40,31 +40,35 @@ CHECKSUMS = {
 def load_folder(folder: Path, *, test_split: str = "test") -> Collection:
     """Read a folder in BEIR layout; a split without a qrels file is empty, and only positive judgements are pairs.
 
+    Documents with neither title nor text are left out (FiQA), and so are judgements of what is not there (ArguAna); both are named.
+
     Args:
         folder: holds ``corpus.jsonl``, ``queries.jsonl`` and ``qrels/``.
         test_split: the name of the split to measure on (MS MARCO's is ``dev``).
 
     Raises:
-        InputError: a file is missing or malformed, a judgement names what is not there, or no split has judgements.
+        InputError: a file is missing or malformed, most of a split is about what is not there, or no split has judgements.
     """
     if not folder.is_dir():
-        raise InputError(f"prepare_corpus.path: '{folder}' is not a folder; a BEIR folder holds corpus.jsonl")
-    documents = read_corpus(folder / "corpus.jsonl")
+        raise SourceError(f"path: '{folder}' is not a folder; a BEIR folder holds corpus.jsonl")
+    documents, empty = read_corpus(folder / "corpus.jsonl")
     queries = read_queries(folder / "queries.jsonl")
     doc_ids, texts = {document.doc_id for document in documents}, {query.query_id: query.text for query in queries}
+    left_out: dict[str, list[str]] = {"document with neither title nor text": empty} if empty else {}
     splits: dict[str, list[LabelledPair]] = {}
     for split in ("train", test_split):
         path = folder / "qrels" / f"{split}.tsv"
-        qrels = read_qrels(path) if path.is_file() else []
-        validate_qrels(qrels, path, query_ids=texts, doc_ids=doc_ids)
+        qrels, repeated = read_judgements(path) if path.is_file() else ([], [])
+        known, lost = split_known(qrels, path, query_ids=texts.keys(), doc_ids=doc_ids)
+        left_out |= lost | ({f"judgement in {path.name} that stands there before, merged with it": repeated} if repeated else {})
         splits[split] = [
             LabelledPair(query_id=q.query_id, text=texts[q.query_id], doc_id=q.doc_id, relevance=q.relevance)
-            for q in qrels
+            for q in known
             if q.relevance > 0
         ]
     if not splits[test_split]:
-        raise InputError(f"{folder / 'qrels' / test_split}.tsv: no positive judgement to measure with; give test_split")
-    return Collection(documents, splits["train"], splits[test_split], {"beir": folder.name})
+        raise InputError(f"{folder / 'qrels' / test_split}.tsv: no positive judgement to measure with; test_split names the split")
+    return Collection(documents, splits["train"], splits[test_split], {"beir": folder.name}, left_out)
 
 
 def download(name: str, cache: Path, *, timeout_seconds: float = 30.0) -> Path:
@@ -74,7 +78,7 @@ def download(name: str, cache: Path, *, timeout_seconds: float = 30.0) -> Path:
         InputError: an unknown name, no network, or an archive whose MD5 is not the published one.
     """
     if name not in CHECKSUMS:
-        raise InputError(f"prepare_corpus.name: '{name}' is no BEIR data set; allowed: {', '.join(sorted(CHECKSUMS))}")
+        raise SourceError(f"name: '{name}' is no BEIR data set; allowed: {', '.join(sorted(CHECKSUMS))}")
     folder = cache / name
     if (folder / "corpus.jsonl").exists():
         return folder
@@ -117,7 +121,7 @@ def _fetch(url: str, partial: Path, timeout_seconds: float) -> None:
     except requests.RequestException as error:
         raise InputError(
             f"{url}: cannot be fetched ({type(error).__name__}); without a network, unpack the data set by hand and give its "
-            "folder: prepare_corpus.source: beir, prepare_corpus.path: <folder>"
+            "folder: source: beir, path: <folder>"
         ) from None
 
 

@@ -9,11 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from tandem.corpora import beir, files, python_api
-from tandem.corpora.collection import Collection, without_test_queries
+from tandem.corpora.collection import Collection, SourceError, without_test_queries
 from tandem.corpora.near_duplicates import duplicate_groups
-from tandem.records import Document
+from tandem.formats.errors import InputError
+from tandem.records import Document, document_text
 
-__all__ = ["describe", "load_collection"]
+__all__ = ["describe", "load_collection", "to_lines"]
 
 
 def load_collection(
@@ -30,6 +31,7 @@ def load_collection(
     near_duplicate_queries: float | None,
     seed: int,
     cache: Path,
+    section: str = "prepare_corpus",
 ) -> Collection:
     """Load from one source; training pairs whose query is also a test query are left out.
 
@@ -46,23 +48,36 @@ def load_collection(
         near_duplicate_queries: similarity from which a training query that is nearly a test query is left out too; None leaves it in.
         seed: of draws and splits.
         cache: downloads live here.
+        section: of params.yaml that the values are from, for errors.
+
+    Raises:
+        InputError: names the file and line, or the key, the value and what is allowed.
     """
-    if source == "python_api":
-        collection = python_api.build_collection(
-            packages, documents=documents, test_queries=test_queries, seed=seed, duplicate_groups=duplicate_groups
-        )
-    elif source == "beir":
-        folder = Path(path) if path else beir.download(name, cache)
-        collection = beir.load_folder(folder, test_split=test_split)
-    elif source == "none":
-        collection = Collection([], [], [])
-    else:
-        collection = files.load_files(Path(path), pairs=Path(pairs) if pairs else None, test_share=test_share)
-    return replace(collection, train=without_test_queries(collection.train, collection.test, threshold=near_duplicate_queries))
+    try:
+        if source == "python_api":
+            collection = python_api.build_collection(
+                packages, documents=documents, test_queries=test_queries, seed=seed, duplicate_groups=duplicate_groups
+            )
+        elif source == "beir":
+            folder = Path(path) if path else beir.download(name, cache)
+            collection = beir.load_folder(folder, test_split=test_split)
+        elif source == "none":
+            collection = Collection([], [], [])
+        elif not path:  # "" would be the current folder
+            raise SourceError("path: '' found; source files takes a folder, or a .jsonl or .csv file")
+        else:
+            collection = files.load_files(Path(path), pairs=Path(pairs) if pairs else None, test_share=test_share)
+    except SourceError as error:
+        raise InputError(f"{section}.{error}") from None
+    train = without_test_queries(collection.train, collection.test, threshold=near_duplicate_queries)
+    kept = {(pair.query_id, pair.doc_id) for pair in train}
+    barred = dict.fromkeys(pair.query_id for pair in collection.train if (pair.query_id, pair.doc_id) not in kept)
+    left_out = {**collection.left_out, **({"training query that is a test query": list(barred)} if barred else {})}
+    return replace(collection, train=train, left_out=left_out)
 
 
 def describe(collection: Collection, documents: Sequence[Document]) -> dict[str, Any]:
-    """The manifest: counts, what the bytes come from, and a digest of documents, pairs and judgements."""
+    """The manifest: counts, what was left out by reason, what the bytes come from, and a digest of documents, pairs and judgements."""
     digest = hashlib.sha256()
     for row in [*documents, *collection.train, *collection.test]:
         digest.update(row.model_dump_json().encode())
@@ -75,6 +90,29 @@ def describe(collection: Collection, documents: Sequence[Document]) -> dict[str,
             "test_judgements": len(collection.test),
             "test_queries": len({pair.query_id for pair in collection.test}),
         },
+        "left_out": {reason: {"count": len(names), "names": names} for reason, names in collection.left_out.items()},
         "sources": collection.sources,
         "sha256": digest.hexdigest(),
     }
+
+
+def to_lines(collection: Collection, documents: Sequence[Document]) -> list[str]:
+    """What the pipeline makes of a source, as lines to read: counts, lengths, and everything that it leaves out, with its name.
+
+    Args:
+        collection: from :func:`load_collection`.
+        documents: the same, with groups of near duplicates.
+    """
+    words = sorted(len(document_text(document).split()) for document in documents)
+    lines = [
+        f"documents         {len(documents)}",
+        f"words a document  median {words[len(words) // 2]}, longest {words[-1]}",
+        f"near duplicates   {sum(bool(document.group) for document in documents)} (kept; none is a negative or a competitor of another)",
+    ]
+    for name, split in (("train", collection.train), ("test", collection.test)):
+        lines.append(f"{name:<17} {len(split)} pairs, {len({pair.query_id for pair in split})} queries")
+    for reason, names in collection.left_out.items():
+        lines.append(f"left out          {len(names)} x {reason}: {', '.join(names)}")
+    if not collection.test:
+        lines.append("There is nothing to measure with: evaluation needs test judgements. Training needs none.")
+    return lines

@@ -2,23 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from tandem.formats.errors import InputError
 from tandem.records import Document, LabelledPair
 from tandem.text import find_near_duplicates, normalize_query
 
-__all__ = ["Collection", "without_test_queries"]
+__all__ = ["Collection", "SourceError", "without_test_queries"]
+
+
+class SourceError(InputError):
+    """A value of a collection's section that cannot be used; the message begins with its key, before which the section's name is put."""
 
 
 @dataclass(frozen=True, slots=True)
 class Collection:
-    """Documents, pairs of the train split and of the test split (either may be empty), and what made them."""
+    """Documents, pairs of the train split and of the test split (either may be empty), what made them, and what they lack.
+
+    ``left_out`` names what the source holds and the collection does not, by reason.
+    """
 
     documents: Sequence[Document]
     train: Sequence[LabelledPair]
     test: Sequence[LabelledPair]
     sources: dict[str, str] = field(default_factory=dict)
+    left_out: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
 
 def without_test_queries(

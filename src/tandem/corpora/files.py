@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
-import csv
 import hashlib
-from collections.abc import Iterator
+import re
+from collections.abc import Collection as Ids
 from pathlib import Path
 from typing import Any
 
-from tandem.corpora.collection import Collection
-from tandem.formats.jsonl import InputError, read_json_lines
+from tandem.corpora.collection import Collection, SourceError
+from tandem.corpora.text_folder import TEXT_SUFFIXES, read_folder
+from tandem.formats.identifiers import read_identifier
+from tandem.formats.jsonl import InputError
+from tandem.formats.rows import ROW_SUFFIXES, read_rows
 from tandem.records import Document, LabelledPair
 from tandem.text import normalize_query
 
 __all__ = ["load_documents", "load_files", "load_pairs"]
 
 ID_KEYS = ("doc_id", "_id", "id")
-TEXT_SUFFIXES = {".txt", ".md", ".rst"}
-ROW_SUFFIXES = {".jsonl", ".csv"}
+EMPTY = "document with neither title nor text"
+WHOLE = re.compile(r"(-?\d+)(\.0)?")
+LeftOut = dict[str, list[str]]
 
 
 def load_files(path: Path, *, pairs: Path | None = None, test_share: float = 0.5) -> Collection:
@@ -31,92 +35,112 @@ def load_files(path: Path, *, pairs: Path | None = None, test_share: float = 0.5
     Raises:
         InputError: names the file, the line and what is allowed.
     """
-    documents = load_documents(path)
+    documents, left_out = load_documents(path)
     if pairs is None:
-        return Collection(documents, [], [], {"files": path.name})
-    labelled = load_pairs(pairs, {document.doc_id for document in documents})
+        return Collection(documents, [], [], {"files": path.name}, left_out)
+    doc_ids = {document.doc_id for document in documents}
+    labelled, lost = load_pairs(pairs, doc_ids, left_out=frozenset(left_out.get(EMPTY, ())))
     train: list[LabelledPair] = []
     test: list[LabelledPair] = []
     for pair in labelled:
         draw = int.from_bytes(hashlib.sha256(normalize_query(pair.text).encode()).digest()[:8], "big") / 2**64
         (test if draw < test_share else train).append(pair)
-    return Collection(documents, train, test, {"files": path.name, "pairs": pairs.name})
+    return Collection(documents, train, test, {"files": path.name, "pairs": pairs.name}, left_out | lost)
 
 
-def load_documents(path: Path) -> list[Document]:
-    """The documents of a file or folder, in the order of lines or of sorted paths."""
-    if path.is_dir():
-        documents = _read_folder(path)
-    elif path.suffix in ROW_SUFFIXES:
-        documents = _read_rows(path)
-    else:
-        raise InputError(
-            f"prepare_corpus.path: '{path}' found; allowed: an existing folder with {', '.join(sorted(TEXT_SUFFIXES))} "
-            "files, or a .jsonl or .csv file"
-        )
-    if not documents:
-        raise InputError(f"{path}: no document in it; .jsonl and .csv need a column 'text', a folder needs text files")
-    return documents
-
-
-def load_pairs(path: Path, doc_ids: set[str]) -> list[LabelledPair]:
-    """Labelled pairs (``query``, ``doc_id``); equal query texts are one query.
+def load_documents(path: Path) -> tuple[list[Document], LeftOut]:
+    """The documents of a file or folder, in the order of lines or of sorted paths, and what was left out, by reason.
 
     Raises:
-        InputError: a missing column, an empty query, or a document that is not in the corpus.
+        InputError: neither file nor folder, a bad line, or no document.
     """
-    pairs = []
-    for number, row in _rows(path):
-        text, doc_id = str(row.get("query") or "").strip(), str(row.get("doc_id") or "")
-        if not text:
-            raise InputError(f"{path}:{number}: query: nothing found, a text is expected (columns: query, doc_id)")
-        if doc_id not in doc_ids:
-            raise InputError(f"{path}:{number}: doc_id: '{doc_id}' found, which is no document of the corpus")
-        query_id = "q" + hashlib.sha256(normalize_query(text).encode()).hexdigest()[:12]
-        pairs.append(LabelledPair(query_id=query_id, text=text, doc_id=doc_id))
-    return pairs
+    if path.is_dir():
+        documents, left_out = read_folder(path)
+    elif path.suffix.lower() in ROW_SUFFIXES:
+        documents, left_out = _read_documents(path)
+    else:
+        raise SourceError(
+            f"path: '{path}' found; allowed: an existing folder with {', '.join(sorted(TEXT_SUFFIXES))} files, or a .jsonl or .csv file"
+        )
+    if not documents:
+        told = "".join(f"; {len(names)} left out: {reason}" for reason, names in left_out.items())
+        raise InputError(f"{path}: no document in it; .jsonl and .csv need a column 'text', a folder needs text files{told}")
+    return documents, left_out
 
 
-def _read_rows(path: Path) -> list[Document]:
-    documents: dict[str, Document] = {}
-    for number, row in _rows(path):
-        text = row.get("text")
+def load_pairs(path: Path, doc_ids: Ids[str], *, left_out: Ids[str] = ()) -> tuple[list[LabelledPair], LeftOut]:
+    """Labelled pairs (``query``, ``doc_id``, and ``relevance`` where there are levels), and what was left out, by reason, as file and line.
+
+    Queries that differ in case and white space alone are one query, spelled as the first of them; of equal pairs one is kept.
+
+    Args:
+        path: a JSONL or CSV file.
+        doc_ids: of the corpus.
+        left_out: ids of documents that were left out of it, and whose pairs go with them.
+
+    Raises:
+        InputError: a missing column, an empty query, a document that is not there, or two judgements that contradict.
+    """
+    pairs: dict[tuple[str, str], LabelledPair] = {}
+    judged: dict[tuple[str, str], int] = {}
+    spelling: dict[str, str] = {}
+    lost: LeftOut = {}
+    for number, row in read_rows(path, required=("query", "doc_id")):
+        text, where = row["query"], f"{path}:{number}"
         if not isinstance(text, str) or not text.strip():
-            raise InputError(f"{path}:{number}: text: {text!r:.60} found, a text that is not empty is expected")
-        found = next((row[key] for key in ID_KEYS if row.get(key) not in (None, "")), None)
-        doc_id = str(found) if found is not None else f"{path.stem}-{number}"
-        if doc_id in documents:
-            raise InputError(f"{path}:{number}: doc_id '{doc_id}' stands in the file a second time")
-        documents[doc_id] = Document(doc_id=doc_id, title=str(row.get("title") or ""), text=text)
-    return list(documents.values())
-
-
-def _read_folder(folder: Path) -> list[Document]:
-    documents = []
-    for path in sorted(folder.rglob("*")):
-        if path.suffix not in TEXT_SUFFIXES or not path.is_file():
+            raise InputError(f"{where}: query: {text!r:.60} found, a text that is not empty is expected (columns: query, doc_id)")
+        doc_id = read_identifier(row["doc_id"], where=f"{where}: doc_id:")
+        if doc_id in left_out:
+            lost.setdefault(f"pair of a {EMPTY}", []).append(f"{path.name}:{number}")
             continue
-        try:
-            text = path.read_text(encoding="utf8").strip()
-        except UnicodeDecodeError as error:
-            raise InputError(f"{path}: not UTF-8 at byte {error.start}; convert the file or take it out") from None
-        if text:
-            documents.append(Document(doc_id=str(path.relative_to(folder)), text=text))
-    return documents
+        if doc_id not in doc_ids:
+            raise InputError(f"{where}: doc_id: '{doc_id}' found, which is no document of the corpus; add it there or take the pair out")
+        key, relevance = normalize_query(text), _relevance(row.get("relevance"), where)
+        earlier = judged.setdefault((key, doc_id), relevance)
+        if earlier != relevance:
+            raise InputError(f"{where}: relevance: {relevance} found after {earlier} for the same pair; one of the lines has to go")
+        if (key, doc_id) in pairs:
+            lost.setdefault("pair that stands there before, merged with it", []).append(f"{path.name}:{number}")
+        elif relevance <= 0:
+            lost.setdefault("pair judged not relevant", []).append(f"{path.name}:{number}")
+        else:
+            query_id = "q" + hashlib.sha256(key.encode()).hexdigest()[:12]
+            text = spelling.setdefault(key, text.strip())
+            pairs[key, doc_id] = LabelledPair(query_id=query_id, text=text, doc_id=doc_id, relevance=relevance)
+    return list(pairs.values()), lost
 
 
-def _rows(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
-    if path.suffix == ".jsonl":
-        yield from read_json_lines(path)
-        return
-    if path.suffix != ".csv" or not path.is_file():
-        raise InputError(f"{path}: a .jsonl or .csv file that exists is expected")
-    with path.open(encoding="utf-8-sig", newline="") as lines:
-        reader = csv.DictReader(lines, strict=True)
-        try:
-            for row in reader:
-                if None in row or None in row.values():
-                    raise InputError(f"{path}:{reader.line_num}: not as many cells as the header has columns")
-                yield reader.line_num, row
-        except (csv.Error, UnicodeDecodeError) as error:
-            raise InputError(f"{path}:{reader.line_num}: not CSV in UTF-8: {error}") from None
+def _read_documents(path: Path) -> tuple[list[Document], LeftOut]:
+    documents: list[Document] = []
+    empty: list[str] = []
+    seen: set[str] = set()
+    for number, row in read_rows(path, required=("text",)):
+        where = f"{path}:{number}"
+        held = next((row[key] for key in ID_KEYS if row.get(key) not in (None, "")), f"{path.stem}-{number}")
+        doc_id = read_identifier(held, where=f"{where}: doc_id:")
+        if doc_id in seen:
+            raise InputError(f"{where}: doc_id '{doc_id}' stands in the file a second time; identifiers are unique")
+        seen.add(doc_id)
+        title, text = (_text(row.get(key), key, where) for key in ("title", "text"))
+        if (title + text).strip():
+            documents.append(Document(doc_id=doc_id, title=title, text=text))
+        else:
+            empty.append(doc_id)
+    return documents, {EMPTY: empty} if empty else {}
+
+
+def _relevance(value: Any, where: str) -> int:
+    if value in (None, ""):
+        return 1
+    whole = WHOLE.fullmatch(str(value).strip())
+    if isinstance(value, bool) or not whole:
+        raise InputError(f"{where}: relevance: {value!r:.60} found, a whole number is expected (0: not relevant)")
+    return int(whole[1])
+
+
+def _text(value: Any, key: str, where: str) -> str:
+    if value is None:
+        return ""
+    if not isinstance(value, str):
+        raise InputError(f"{where}: {key}: {value!r:.60} found, a text is expected")
+    return value

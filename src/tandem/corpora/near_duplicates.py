@@ -49,6 +49,8 @@ def with_groups(documents: Sequence[Document], *, threshold: float) -> list[Docu
 
 def _shingles(text: str, size: int) -> frozenset[str]:
     words = split_words(text)
+    if not words:  # signs alone are near duplicates of the same signs
+        return frozenset([text.strip()])
     return frozenset(" ".join(words[i : i + size]) for i in range(max(len(words) - size + 1, 1)))
 
 

@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from tandem.corpora.collection import Collection
+from tandem.corpora.collection import Collection, SourceError
 from tandem.records import Document, LabelledPair
 from tandem.text import normalize_query
 
@@ -49,11 +49,14 @@ def package_root(package: str) -> Path:
     """The folder that an installed top-level package lives in, found without importing it.
 
     Raises:
-        FileNotFoundError: the package is not installed.
+        SourceError: the package is not installed.
     """
-    spec = importlib.util.find_spec(package)
+    try:
+        spec = importlib.util.find_spec(package)
+    except (ImportError, ValueError):  # of "a.b" where there is no a, and of ""
+        spec = None
     if spec is None or not spec.submodule_search_locations:
-        raise FileNotFoundError(f"prepare_corpus.packages: '{package}' is not an installed package; install it or take it off the list")
+        raise SourceError(f"packages: '{package}' is not an installed package; install it or take it off the list")
     return Path(next(iter(spec.submodule_search_locations)))
 
 
@@ -160,7 +163,7 @@ def build_collection(packages: Sequence[str], *, documents: int, test_queries: i
         duplicate_groups: finds near duplicates, as :func:`tandem.corpora.near_duplicates.duplicate_groups` does.
     """
     if test_queries >= documents:
-        raise ValueError(f"prepare_corpus.test_queries: {test_queries} found, fewer than prepare_corpus.documents ({documents}) allowed")
+        raise SourceError(f"test_queries: {test_queries} found, fewer than documents ({documents}) allowed")
     found = {item.name: item for package in packages for item in read_docstrings(package_root(package))}
     items = [found[name] for name in sorted(found)]
     groups = duplicate_groups([item.body for item in items])
@@ -173,6 +176,9 @@ def build_collection(packages: Sequence[str], *, documents: int, test_queries: i
         seen.add(summary)
     rng = random.Random(f"python_api:{seed}")
     drawn = sorted(rng.sample(distinct, min(documents, len(distinct))), key=lambda item: item.name)
+    if test_queries >= len(drawn):
+        held = f"{', '.join(packages) or 'no packages'} have {len(drawn)} documents in all"
+        raise SourceError(f"test_queries: {test_queries} found, but {held}; ask for fewer or add packages")
     test = set(rng.sample([item.name for item in drawn], test_queries))
     pairs = [LabelledPair(query_id=f"q:{item.name}", text=item.summary, doc_id=item.name) for item in drawn]
     return Collection(

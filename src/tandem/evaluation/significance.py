@@ -43,19 +43,24 @@ def compare(baseline: Mapping[str, float], challenger: Mapping[str, float], *, r
     difference = np.array([challenger[i] - baseline[i] for i in ids])
     if not difference.any():
         return Comparison(0.0, (0.0, 0.0), 1.0, 1.0, 0, len(ids), 0)
-    rng = np.random.default_rng(seed)
-    flips = stats.permutation_test(
-        (difference,), np.mean, permutation_type="samples", n_resamples=resamples, vectorized=True, axis=0, rng=rng
-    )
     return Comparison(
         difference=float(difference.mean()),
         interval=bootstrap_interval(difference, resamples=resamples, seed=seed),
         p_t=_p_of_t(difference),
-        p_randomisation=float(flips.pvalue),
+        p_randomisation=_p_of_flips(difference, resamples, seed),
         wins=int((difference > 0).sum()),
         ties=int((difference == 0).sum()),
         losses=int((difference < 0).sum()),
     )
+
+
+def _p_of_flips(difference: np.ndarray, resamples: int, seed: int) -> float:
+    """Two-sided; 1 for a single query, whose two signs are equally far from zero."""
+    if len(difference) < 2:
+        return 1.0
+    rng = np.random.default_rng(seed)
+    settings = {"permutation_type": "samples", "n_resamples": resamples, "vectorized": True, "axis": 0, "rng": rng}
+    return float(stats.permutation_test((difference,), np.mean, **settings).pvalue)
 
 
 def _p_of_t(difference: np.ndarray) -> float:

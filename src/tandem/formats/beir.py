@@ -1,99 +1,129 @@
 """BEIR folders: ``corpus.jsonl``, ``queries.jsonl`` and ``qrels/{train,dev,test}.tsv``.
 
-Identifiers are strings. Qrels have a header (``query-id corpus-id score``, tab separated); a file without one is refused,
-for its first judgement would be lost without a word.
+Identifiers follow :func:`tandem.formats.identifiers.read_identifier`. Qrels have a header (``query-id corpus-id score``, tab separated);
+a file without one is refused, for its first judgement would be lost without a word.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 
 import ir_measures
 
+from tandem.formats.encodings import read_lines, require_file
+from tandem.formats.identifiers import read_identifier
 from tandem.formats.jsonl import InputError, read_json_lines, write_text
 from tandem.records import Document, LabelledPair, Query
 
-__all__ = ["read_corpus", "read_qrels", "read_queries", "to_queries", "validate_qrels", "write_qrels"]
+__all__ = ["read_corpus", "read_judgements", "read_qrels", "read_queries", "split_known", "to_queries", "write_qrels"]
 
 HEADER = ("query-id", "corpus-id", "score")
+SCORE = re.compile(r"(-?\d+)(\.0)?")
+ABSENT_SHARE = 0.5  # of a split's judgements; above it the files do not belong together
 
 
-def read_corpus(path: Path) -> list[Document]:
+def read_corpus(path: Path) -> tuple[list[Document], list[str]]:
     """The documents of a BEIR ``corpus.jsonl`` (``_id, title, text``), in the order of the file.
+
+    Returns:
+        The documents, and the ids of those left out because they have neither title nor text, as FiQA has some.
 
     Raises:
         InputError: a missing or repeated id, a text that is no string, or an empty corpus.
     """
-    documents: dict[str, Document] = {}
+    documents: list[Document] = []
+    empty: list[str] = []
+    seen: set[str] = set()
+    require_file(path, "a BEIR folder holds corpus.jsonl, queries.jsonl and qrels/")
     for number, row in read_json_lines(path):
-        doc_id = _identifier(row, path, number, documents)
+        doc_id = _identifier(row, path, number, seen)
+        seen.add(doc_id)
         title, text = (_string(row, key, path, number) for key in ("title", "text"))
-        if not (title + text).strip():
-            raise InputError(f"{path}:{number}: document '{doc_id}' has neither title nor text; take the line out")
-        documents[doc_id] = Document(doc_id=doc_id, title=title, text=text)
+        if (title + text).strip():
+            documents.append(Document(doc_id=doc_id, title=title, text=text))
+        else:
+            empty.append(doc_id)
     if not documents:
-        raise InputError(f"{path}: no document in it; one JSON object a line is expected: _id, title, text")
-    return list(documents.values())
+        told = f"{len(empty)} rows with neither title nor text" if empty else "no document in it"
+        raise InputError(f"{path}: {told}; one JSON object a line is expected: _id, title, text")
+    return documents, empty
 
 
 def read_queries(path: Path) -> list[Query]:
     """The queries of a BEIR ``queries.jsonl`` (``_id, text``), in the order of the file."""
     queries: dict[str, Query] = {}
+    require_file(path, "a BEIR folder holds corpus.jsonl, queries.jsonl and qrels/")
     for number, row in read_json_lines(path):
         query_id = _identifier(row, path, number, queries)
         text = _string(row, "text", path, number)
         if not text.strip():
-            raise InputError(f"{path}:{number}: query '{query_id}' has no text; take the line out")
+            raise InputError(f"{path}:{number}: text: {text!r:.60} found, query '{query_id}' has no text; take the line out")
         queries[query_id] = Query(query_id=query_id, text=text)
     return list(queries.values())
 
 
 def read_qrels(path: Path) -> list[ir_measures.Qrel]:
-    """The judgements of a BEIR qrels file, in the order of the file.
+    """The judgements of a BEIR qrels file, in the order of the file; see :func:`read_judgements` for its errors."""
+    return read_judgements(path)[0]
+
+
+def read_judgements(path: Path) -> tuple[list[ir_measures.Qrel], list[str]]:
+    """The judgements of a BEIR qrels file, and those that stand there twice.
+
+    Returns:
+        The judgements in the order of the file, and file and line of every repetition, which is merged.
 
     Raises:
-        InputError: no header, not three columns, a relevance that is no whole number, or two judgements of one pair.
+        InputError: no header, not three columns, a relevance that is no whole number, or two judgements of one pair that contradict.
     """
-    if not path.is_file():
-        raise InputError(f"{path}: no such file; a split without judgements has no file, and none may ask for it")
-    lines = path.read_text(encoding="utf8").splitlines()
-    if not lines or tuple(lines[0].split("\t")) != HEADER:
-        found = lines[0][:80] if lines else ""
-        raise InputError(f"{path}:1: header {found!r} found, 'query-id<TAB>corpus-id<TAB>score' is expected")
+    require_file(path, "a split without judgements has no file, and none may ask for it")
     qrels: dict[tuple[str, str], ir_measures.Qrel] = {}
-    for number, line in enumerate(lines[1:], start=2):
-        if not line.strip():
+    repeated: list[str] = []
+    for number, line in read_lines(path):
+        if number == 1 and tuple(line.split("\t")) != HEADER:
+            raise InputError(f"{path}:1: header {line[:80]!r} found, 'query-id<TAB>corpus-id<TAB>score' is expected")
+        if number == 1 or not line.strip():
             continue
-        cells = line.split("\t")
-        if len(cells) != 3 or not all(cells):
-            raise InputError(f"{path}:{number}: {line[:80]!r} found, three tab-separated columns are expected")
-        query_id, doc_id, score = cells
-        if not score.lstrip("-").isdigit():
-            raise InputError(f"{path}:{number}: score {score!r} found, a whole number is expected (0: not relevant)")
-        if (query_id, doc_id) in qrels:
-            raise InputError(f"{path}:{number}: query '{query_id}' and document '{doc_id}' are judged a second time")
-        qrels[query_id, doc_id] = ir_measures.Qrel(query_id, doc_id, int(score))
-    return list(qrels.values())
+        qrel = _judgement(line, f"{path}:{number}")
+        earlier = qrels.setdefault((qrel.query_id, qrel.doc_id), qrel)
+        if earlier is not qrel:
+            repeated.append(f"{path.name}:{number}")
+        if earlier.relevance != qrel.relevance:
+            raise InputError(
+                f"{path}:{number}: query '{qrel.query_id}' and document '{qrel.doc_id}' are judged a second time, "
+                f"{qrel.relevance} after {earlier.relevance}; one of the lines has to go"
+            )
+    return list(qrels.values()), repeated
 
 
-def validate_qrels(qrels: Sequence[ir_measures.Qrel], path: Path, *, query_ids: Iterable[str], doc_ids: Iterable[str]) -> None:
-    """Check that every judgement names a query and a document that exist.
+def split_known(
+    qrels: Sequence[ir_measures.Qrel], path: Path, *, query_ids: Collection[str], doc_ids: Collection[str]
+) -> tuple[list[ir_measures.Qrel], dict[str, list[str]]]:
+    """The judgements of queries and documents that exist, and the others by what they lack, as ArguAna has one.
+
+    Args:
+        qrels: of a split.
+        path: of their file.
+        query_ids: of queries.jsonl.
+        doc_ids: of corpus.jsonl.
 
     Raises:
-        InputError: names the first that does not, and how many more there are.
+        InputError: more than half of the split is about what is not there; names the first.
     """
-    for kind, known, used in (
-        ("query", set(query_ids), [qrel.query_id for qrel in qrels]),
-        ("document", set(doc_ids), [qrel.doc_id for qrel in qrels]),
-    ):
-        missing = [name for name in used if name not in known]
-        if missing:
-            where = "queries.jsonl" if kind == "query" else "corpus.jsonl"
-            raise InputError(
-                f"{path}: judges {kind} '{missing[0]}', which is not in {where} ({len(missing)} such lines); "
-                "add it there or take the judgement out"
-            )
+    known = [qrel for qrel in qrels if qrel.query_id in query_ids and qrel.doc_id in doc_ids]
+    lost = {
+        "query that is not in queries.jsonl": [q.query_id for q in qrels if q.query_id not in query_ids],
+        "document that is not in corpus.jsonl": [q.doc_id for q in qrels if q.query_id in query_ids and q.doc_id not in doc_ids],
+    }
+    if len(qrels) - len(known) > ABSENT_SHARE * len(qrels):
+        kind, names = next((kind, names) for kind, names in lost.items() if names)
+        told = kind.replace(" that", f" '{names[0]}', which")
+        raise InputError(
+            f"{path}: judges {told} ({len(names)} of {len(qrels)} lines); most of the split is absent: give files of one data set"
+        )
+    return known, {f"judgement in {path.name} of a {kind}": names for kind, names in lost.items() if names}
 
 
 def to_queries(pairs: Sequence[LabelledPair]) -> tuple[list[Query], list[ir_measures.Qrel]]:
@@ -108,12 +138,19 @@ def write_qrels(path: Path, qrels: Iterable[ir_measures.Qrel]) -> None:
     write_text(path, "\n".join(lines) + "\n")
 
 
+def _judgement(line: str, where: str) -> ir_measures.Qrel:
+    cells = line.split("\t")
+    if len(cells) != 3 or not all(cells):
+        raise InputError(f"{where}: {line[:80]!r} found, three tab-separated columns are expected")
+    score = SCORE.fullmatch(cells[2].strip())
+    if not score:
+        raise InputError(f"{where}: score {cells[2]!r:.60} found, a whole number is expected (0: not relevant)")
+    query_id, doc_id = (read_identifier(cell, where=f"{where}: {key}") for key, cell in zip(HEADER, cells[:2], strict=False))
+    return ir_measures.Qrel(query_id, doc_id, int(score[1]))
+
+
 def _identifier(row: dict[str, object], path: Path, number: int, seen: Collection[str]) -> str:
-    value = row.get("_id")
-    if not isinstance(value, str) or not value.strip():
-        raise InputError(f"{path}:{number}: _id {value!r:.60} found, a string that is not empty is expected")
-    if "\t" in value or "\n" in value:
-        raise InputError(f"{path}:{number}: _id {value!r:.60} holds a tab or a line break, which qrels cannot")
+    value = read_identifier(row.get("_id"), where=f"{path}:{number}: _id")
     if value in seen:
         raise InputError(f"{path}:{number}: _id '{value}' stands in the file a second time; identifiers are unique")
     return value
@@ -121,6 +158,8 @@ def _identifier(row: dict[str, object], path: Path, number: int, seen: Collectio
 
 def _string(row: dict[str, object], key: str, path: Path, number: int) -> str:
     value = row.get(key, "" if key == "title" else None)
+    if key == "title" and value is None:
+        return ""
     if not isinstance(value, str):
         raise InputError(f"{path}:{number}: {key}: {value!r:.60} found, a string is expected")
     return value

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import os
 import tempfile
 from collections.abc import Iterable, Iterator
@@ -11,13 +12,12 @@ from typing import Any, TypeVar
 import orjson
 from pydantic import BaseModel, ValidationError
 
-__all__ = ["InputError", "read_json_lines", "read_records", "write_json", "write_records", "write_text"]
+from tandem.formats.encodings import encoding_of, read_lines, require_file
+from tandem.formats.errors import InputError
+
+__all__ = ["InputError", "explain", "parse_json_line", "read_json_lines", "read_records", "write_json", "write_records", "write_text"]
 
 R = TypeVar("R", bound=BaseModel)
-
-
-class InputError(ValueError):
-    """Input that cannot be used; the message names the file, the line and what is allowed."""
 
 
 def read_json_lines(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
@@ -26,19 +26,30 @@ def read_json_lines(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
     Raises:
         InputError: the file is missing or not UTF-8, or a line is not a JSON object.
     """
-    if not path.is_file():
-        raise InputError(f"{path}: no such file; `dvc repro` runs the stage that writes it")
-    with path.open("rb") as lines:
-        for number, line in enumerate(lines, start=1):
-            if not line.strip():
-                continue
-            try:
-                row = orjson.loads(line)
-            except orjson.JSONDecodeError as error:
-                raise InputError(f"{path}:{number}: not a JSON object in UTF-8: {error}") from None
-            if not isinstance(row, dict):
-                raise InputError(f"{path}:{number}: {type(row).__name__} found, one JSON object a line is expected")
-            yield number, row
+    require_file(path, "`dvc repro` runs the stage that writes it")
+    for number, line in _numbered(path):
+        if line.strip():
+            yield number, parse_json_line(line, f"{path}:{number}")
+
+
+def parse_json_line(line: bytes | str, where: str) -> dict[str, Any]:
+    """The object of one line.
+
+    Args:
+        line: of the file.
+        where: file and line, for the error.
+
+    Raises:
+        InputError: it is no JSON object.
+    """
+    try:
+        row = orjson.loads(line)
+    except orjson.JSONDecodeError as error:
+        shown = line if isinstance(line, str) else line.decode(errors="replace")
+        raise InputError(f"{where}: not a JSON object in UTF-8: {error.msg} at column {error.colno}, found {shown.strip()!r:.60}") from None
+    if not isinstance(row, dict):
+        raise InputError(f"{where}: {type(row).__name__} found, one JSON object a line is expected")
+    return row
 
 
 def read_records(path: Path, kind: type[R]) -> list[R]:
@@ -80,6 +91,15 @@ def write_json(path: Path, value: Any) -> None:
 def write_text(path: Path, text: str) -> None:
     """Write text in UTF-8, whole or not at all."""
     _write_whole(path, [text.encode()])
+
+
+def _numbered(path: Path) -> Iterator[tuple[int, bytes | str]]:
+    if not encoding_of(path).startswith("utf-8"):
+        yield from read_lines(path)
+        return
+    with path.open("rb") as lines:  # a line is decoded once, by the parser
+        for number, line in enumerate(lines, start=1):
+            yield number, line.removeprefix(codecs.BOM_UTF8)
 
 
 def _write_whole(path: Path, chunks: Iterable[bytes]) -> None:

@@ -12,9 +12,10 @@ from pathlib import Path
 from typing import Any, Literal
 
 import orjson
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, ValidationError
 
-from tandem.formats.jsonl import InputError, write_json
+from tandem.formats.encodings import read_text, require_file
+from tandem.formats.jsonl import InputError, explain, write_json
 
 __all__ = ["PreferenceRow", "SupervisedRow", "read_dataset", "write_dataset"]
 
@@ -69,6 +70,8 @@ def read_dataset(folder: Path, name: str) -> list[Row]:
     if name not in entries:
         raise InputError(f"{registry}: no entry '{name}'; there are: {', '.join(sorted(entries)) or 'none'}")
     entry = entries[name]
+    if not isinstance(entry, dict):
+        raise InputError(f"{registry}: {name}: {entry!r:.60} found, a map with file_name, formatting and columns is expected")
     formatting = entry.get("formatting", "alpaca")
     if formatting not in ("alpaca", "sharegpt"):
         raise InputError(f"{registry}: {name}.formatting: {formatting!r} found, allowed: alpaca, sharegpt")
@@ -78,8 +81,11 @@ def read_dataset(folder: Path, name: str) -> list[Row]:
     for number, row in enumerate(_read_json(path, list)):
         try:
             rows.append(parse(row, entry))
-        except (KeyError, TypeError, IndexError, ValueError) as error:
-            raise InputError(f"{path}: row {number}: not a {formatting} row as {registry} says: {error!r}") from None
+        except ValidationError as error:
+            raise InputError(f"{path}: row {number}: {explain(error)}") from None
+        except (AttributeError, KeyError, TypeError, IndexError, ValueError) as error:
+            told = f"no key {error}" if isinstance(error, KeyError) else str(error)
+            raise InputError(f"{path}: row {number}: not a {formatting} row as {registry} says: {told}, found {row!r:.80}") from None
     return rows
 
 
@@ -136,12 +142,11 @@ def _parse_sharegpt(row: dict[str, Any], entry: dict[str, Any]) -> Row:
 
 
 def _read_json(path: Path, kind: type) -> Any:
-    if not path.is_file():
-        raise InputError(f"{path}: no such file; `tandem export` writes one")
+    require_file(path, "`tandem export` writes one")
     try:
-        value = orjson.loads(path.read_bytes())
+        value = orjson.loads(read_text(path))
     except orjson.JSONDecodeError as error:
-        raise InputError(f"{path}: not JSON: {error}") from None
+        raise InputError(f"{path}:{error.lineno}: not JSON: {error.msg} at column {error.colno}") from None
     if not isinstance(value, kind):
         raise InputError(f"{path}: {type(value).__name__} found, a JSON {kind.__name__} is expected")
     return value

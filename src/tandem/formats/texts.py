@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import codecs
 from collections.abc import ItemsView, Iterator, Mapping, Sequence, ValuesView
 from pathlib import Path
 from typing import overload
 
-import orjson
 from pydantic import ValidationError
 
-from tandem.formats.jsonl import InputError, explain
+from tandem.formats.encodings import require_file
+from tandem.formats.jsonl import InputError, explain, parse_json_line
 from tandem.records import Document, document_text
 
 __all__ = ["CorpusFile", "TextFile", "texts_of"]
@@ -28,8 +29,7 @@ class TextFile(Mapping[str, str]):
     """
 
     def __init__(self, path: Path) -> None:
-        if not path.is_file():
-            raise InputError(f"{path}: no such file; `dvc repro` runs the stage that writes it")
+        require_file(path, "`dvc repro` runs the stage that writes it")
         self.path, place = path, 0
         self.places: dict[str, tuple[int, int]] = {}  # where its line begins, and its number
         with path.open("rb") as lines:
@@ -76,10 +76,9 @@ class TextFile(Mapping[str, str]):
                     yield self._parse(line, number)
 
     def _parse(self, line: bytes, number: int) -> Document:
+        row = parse_json_line(line.removeprefix(codecs.BOM_UTF8), f"{self.path}:{number}")
         try:
-            return Document.model_validate(orjson.loads(line))
-        except orjson.JSONDecodeError as error:
-            raise InputError(f"{self.path}:{number}: not a JSON object in UTF-8: {error}") from None
+            return Document.model_validate(row)
         except ValidationError as error:
             raise InputError(f"{self.path}:{number}: {explain(error)}") from None
 

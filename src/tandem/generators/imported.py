@@ -8,6 +8,8 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from tandem.formats.encodings import require_file
+from tandem.formats.identifiers import read_identifier
 from tandem.formats.jsonl import InputError, explain, read_json_lines
 from tandem.generators.sampling import mark_unusable
 from tandem.records import Document, PseudoQuery
@@ -37,21 +39,26 @@ def import_queries(
         seed: of the draws.
 
     Raises:
-        FileNotFoundError: there is no such file.
-        InputError: a bad line, or a doc_id that is not in the corpus, with file and line.
+        InputError: no such file, no query in it, a bad line, or a doc_id that is not in the corpus, with file and line.
     """
-    if not path.exists():
-        raise FileNotFoundError(f"generate_queries.file: {path} does not exist; it is to hold lines of {{text, doc_id}}")
+    remedy = "generate_queries.file names a JSONL file of {text, doc_id}"
+    if path == Path():
+        raise InputError(f"generate_queries.file: nothing found, which backend file needs; {remedy}")
+    require_file(path, remedy)
     known = {document.doc_id for document in documents}
     texts: dict[str, list[str]] = {}
     for number, raw in read_json_lines(path):
         try:
+            if "doc_id" in raw:
+                raw["doc_id"] = read_identifier(raw["doc_id"], where=f"{path}:{number}: doc_id:")
             row = ImportedQuery.model_validate(raw)
         except ValidationError as error:
             raise InputError(f"{path}:{number}: {explain(error)}") from None
         if row.doc_id not in known:
-            raise InputError(f"{path}:{number}: doc_id {row.doc_id!r} is not in the corpus")
+            raise InputError(f"{path}:{number}: doc_id {row.doc_id!r} is not in the corpus; take the line out or add the document")
         texts.setdefault(row.doc_id, []).append(row.text)
+    if not texts:
+        raise InputError(f"{path}: no query in it; {remedy}")
     rng = random.Random(f"imported:{seed}")
     chosen = rng.sample(sorted(texts), min(sampled_documents, len(texts)))
     drawn = [

@@ -60,12 +60,14 @@ def read_split(train: Path, dev: Path, **labels: float) -> tuple[list[Labelled],
     """Training rows, dev rows and the conflicts in the former; ``labels`` are those of :func:`read_ranking`, for the training rows.
 
     Raises:
-        InputError: a bad row.
-        ValueError: a query is in both files.
+        InputError: a bad row, or a query that is in both files.
     """
     rows, conflicts = read_ranking(train, **labels)
     dev_rows, _ = read_ranking(dev)
-    check_leakage(rows, dev_rows)
+    try:
+        check_leakage(rows, dev_rows)
+    except ValueError as error:
+        raise InputError(f"{dev}: {error}; {train} holds the training queries") from None
     return rows, dev_rows, conflicts
 
 

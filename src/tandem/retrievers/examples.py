@@ -103,5 +103,5 @@ def _draw(doc_ids: Sequence[str], groups: Mapping[str, int], relevant: set[int],
         if groups[candidate] not in relevant and candidate not in drawn:
             drawn.append(candidate)
     if len(drawn) < number:
-        raise ValueError(f"train_retriever.negatives: {number} wanted, the corpus has not so many other documents")
+        raise ValueError(f"train_retriever.negatives: {number} wanted, the corpus has not so many other documents; set fewer, or 0")
     return drawn

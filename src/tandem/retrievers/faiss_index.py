@@ -14,7 +14,9 @@ from pydantic import BaseModel, ConfigDict, Field
 from tandem.retrievers.shards import Shards
 from tandem.runs import search_depth, without_own
 
-__all__ = ["FaissSettings", "build_faiss", "search_faiss"]
+__all__ = ["CODES", "FaissSettings", "build_faiss", "search_faiss"]
+
+CODES = 256  # of a sub-vector: a byte
 
 
 class FaissSettings(BaseModel):
@@ -81,6 +83,11 @@ def _empty(shards: Shards, kind: str, settings: FaissSettings) -> Any:
         index: Any = faiss.IndexHNSWFlat(size, settings.neighbours, metric)
         index.hnsw.efConstruction = settings.build_depth
         return index
+    if shards.documents < CODES:
+        raise ValueError(
+            f"index.kind: ivf_pq found, which learns {CODES} codes from at least as many documents, and the corpus has {shards.documents}; "
+            "flat is exact, and small here"
+        )
     if size % settings.sub_vectors:
         raise ValueError(f"index.faiss.sub_vectors: {settings.sub_vectors} found, it must divide the {size} dimensions")
     lists = settings.lists or max(int(4 * shards.documents**0.5), 1)

@@ -13,8 +13,8 @@ import torch
 from ir_measures import ScoredDoc
 from pydantic import BaseModel, ConfigDict, Field
 
-from tandem.retrievers.faiss_index import FaissSettings, build_faiss, search_faiss
-from tandem.retrievers.plaid import PlaidSettings, build_plaid, search_plaid
+from tandem.retrievers.faiss_index import CODES, FaissSettings, build_faiss, search_faiss
+from tandem.retrievers.plaid import MINIMUM_VECTORS, PlaidSettings, build_plaid, search_plaid
 from tandem.retrievers.retriever import vectors_of
 from tandem.retrievers.shards import Shards, encode_shards, overlap, search_shards
 
@@ -45,7 +45,7 @@ def search_indexed(
         documents: text by doc_id; read in order, once, and never held as vectors but a shard.
         queries: text by query_id.
         depth: results a query at most.
-        settings: of the index.
+        settings: of the index; a corpus that is too small for it is searched exactly.
         folder: for vectors and index, of this model and these documents alone; what is there and whole stays.
         seed: of samples.
 
@@ -71,7 +71,7 @@ def _search(
     shards: Shards, queries: Mapping[str, torch.Tensor], *, depth: int, settings: IndexSettings, folder: Path, seed: int
 ) -> tuple[list[ScoredDoc], dict[str, float]]:
     clock = _Clock()
-    if settings.kind == "shards":
+    if settings.kind == "shards" or not _large_enough(shards, settings.kind):
         run = search_shards(shards, queries, depth=depth)
         return run, {"index/queries_per_second": len(queries) / clock.lap()}
     if settings.kind == "plaid":
@@ -85,6 +85,15 @@ def _search(
         built = clock.lap()
         run = search_faiss(index, shards, queries, depth=depth)
     return run, {"index/build_seconds": built, "index/queries_per_second": len(queries) / clock.lap()}
+
+
+def _large_enough(shards: Shards, kind: str) -> bool:
+    """Whether there is enough to build an index from; a guard collection that is too small for the corpus's index is searched exactly."""
+    if kind == "ivf_pq":
+        return int(shards.documents) >= CODES
+    if kind == "plaid":
+        return int(shards.vectors) >= MINIMUM_VECTORS
+    return int(shards.documents) > 0
 
 
 def search_logged(

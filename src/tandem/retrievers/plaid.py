@@ -22,9 +22,10 @@ from pydantic import BaseModel, ConfigDict, Field
 from tandem.retrievers.shards import Shards
 from tandem.runs import search_depth, without_own
 
-__all__ = ["PlaidSettings", "build_plaid", "search_plaid"]
+__all__ = ["MINIMUM_VECTORS", "PlaidSettings", "build_plaid", "search_plaid"]
 
 BITS = 8
+MINIMUM_VECTORS = 100  # of tokens: colbert-ai holds a twentieth of them out to find the codes of residuals with
 
 
 class PlaidSettings(BaseModel):

@@ -1,0 +1,40 @@
+"""Identifiers of documents and queries: one rule, wherever they are read."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from tandem.formats.errors import InputError
+
+__all__ = ["read_identifier"]
+
+WHOLE = re.compile(r"(-?\d+)\.0")
+REFUSED = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
+NAMES = {"\t": "a tab", "\n": "a line break", "\r": "a line break", "\u2028": "a line separator", "\u2029": "a paragraph separator"}
+
+
+def read_identifier(value: Any, *, where: str) -> str:
+    """The string that an identifier is known by, from what a file holds.
+
+    Strings lose white space at both ends. Whole numbers are their digits, and so is what pandas makes of them in a column with gaps:
+    ``12``, ``12.0`` and ``"12.0"`` are ``"12"``, in every file alike. Zero is an identifier; leading zeros stay.
+
+    Args:
+        value: a cell of CSV or TSV, or a JSON value.
+        where: file, line and key, for the error.
+
+    Raises:
+        InputError: nothing, neither text nor number, or a character that ends or parts the lines of judgements.
+    """
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    if isinstance(value, bool) or not isinstance(value, str | int | float) or not str(value).strip():
+        raise InputError(f"{where} {value!r:.60} found, a text that is not empty or a number is expected")
+    text = str(value)
+    if refused := REFUSED.search(text):
+        name = NAMES.get(refused[0], "a control character" if refused[0] < "\ud800" else "a byte that is not UTF-8")
+        raise InputError(f"{where} {text!r:.60} holds {name} (U+{ord(refused[0]):04X}), which no id may; take it out")
+    text = text.strip()
+    whole = WHOLE.fullmatch(text)
+    return whole[1] if whole else text
