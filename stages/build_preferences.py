@@ -9,19 +9,20 @@ from tandem.feedback.preferences import build_preferences, split_by_document, su
 from tandem.formats.jsonl import read_records, write_records
 from tandem.params import Section
 from tandem.records import Difficulty, PseudoQuery
+from tandem.settings import Coefficient, Count, CountOrZero, OpenShare, Seed
 
 
 class Params(Section):
     """Which pairs."""
 
-    pairs_per_document: int
-    minimum_margin: float
+    pairs_per_document: Count
+    minimum_margin: Coefficient
     """of difficulty, between two kept queries"""
-    maximum_length_difference: int
+    maximum_length_difference: CountOrZero
     """in words"""
-    held_out_share: float
+    held_out_share: OpenShare
     """of the documents, to gate the reward model on"""
-    seed: int
+    seed: Seed
 
 
 def main(argv: Sequence[str] | None = None) -> None:

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import asdict
 
-from pydantic import Field
-
 from stages.opening import open_stage, run
 from stages.sections import PromptParams
 from tandem.evaluation.leaks import check_all, raise_leaks, to_markdown
@@ -15,16 +13,17 @@ from tandem.formats.jsonl import read_records, write_json
 from tandem.formats.texts import CorpusFile
 from tandem.params import Section
 from tandem.records import LabelledPair, PseudoQuery, Query
+from tandem.settings import Level, PositiveShare, Share
 
 
 class Params(Section):
     """What counts as a leak."""
 
-    near_duplicate_threshold: float = Field(gt=0, le=1)
+    near_duplicate_threshold: PositiveShare
     """Jaccard similarity of two queries' words from which they are one query"""
-    allowed_share: float = Field(ge=0, le=1)
+    allowed_share: Share
     """of a round's generated queries that may be a test or dev query by chance"""
-    alpha: float = Field(ge=0, lt=1)
+    alpha: Level
     """p-value below which test documents count as barred or favoured"""
     prompt: PromptParams
     rounds: dict[str, dict[str, str]]

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import orjson
-from pydantic import Field
 
 from stages.opening import open_stage, run
 from tandem.evaluation.champions import choose_generator, choose_retriever
 from tandem.evaluation.gate import to_markdown
 from tandem.formats.jsonl import write_json, write_text
 from tandem.params import Section
+from tandem.settings import Level, Resamples, Seed, Share
 
 
 class Params(Section):
@@ -19,18 +19,18 @@ class Params(Section):
 
     measure: str
     """of dev and guard queries"""
-    alpha: float = Field(gt=0, lt=1)
+    alpha: Level
     """level of all meetings together"""
-    equal_within: float = Field(ge=0)
+    equal_within: Share
     """half width of what counts as equal quality, where the cheaper one wins"""
-    guard_tolerance: float = Field(ge=0)
+    guard_tolerance: Share
     """the guard's mean may fall by this much, if not significantly"""
-    minimum_distinct: float = Field(ge=0, le=1)
+    minimum_distinct: Share
     """a generator that repeats itself more is no champion"""
-    resamples: int
+    resamples: Resamples
     rounds: dict[str, dict[str, str]]
     updates: dict[str, dict[str, str]]
-    seed: int
+    seed: Seed
 
 
 def main(argv: Sequence[str] | None = None) -> None:

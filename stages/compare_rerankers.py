@@ -8,6 +8,7 @@ from typing import Any
 from stages.opening import open_stage, run
 from tandem.evaluation.comparison import compare_systems, read_systems, write_comparison
 from tandem.params import Section
+from tandem.settings import Resamples, Seed
 
 
 class Params(Section):
@@ -16,9 +17,9 @@ class Params(Section):
     measure: str
     baseline: str
     """what the others are compared with: bm25, or a reranker's name"""
-    resamples: int
+    resamples: Resamples
     rerankers: dict[str, Any]
-    seed: int
+    seed: Seed
 
 
 def main(argv: Sequence[str] | None = None) -> None:

@@ -10,6 +10,7 @@ from stages.opening import open_stage, run
 from tandem.evaluation.comparison import compare_controls, compare_systems, read_systems, write_comparison
 from tandem.formats.jsonl import write_json
 from tandem.params import Section
+from tandem.settings import Resamples, Seed
 
 
 class Params(Section):
@@ -19,10 +20,10 @@ class Params(Section):
     """the measure that the tests are on"""
     baseline: str
     """what the others are compared with: a round, or a baseline's name"""
-    resamples: int
+    resamples: Resamples
     """of the randomisation test and of the bootstrap"""
     rounds: dict[str, dict[str, str]]
-    seed: int
+    seed: Seed
 
 
 def main(argv: Sequence[str] | None = None) -> None:

@@ -7,6 +7,7 @@ from typing import Literal
 from pydantic import Field
 
 from tandem.params import Section
+from tandem.settings import Count, PositiveShare, Seed, Share
 
 __all__ = ["CorpusParams"]
 
@@ -18,9 +19,9 @@ class CorpusParams(Section):
     """python_api: docstrings of installed packages; beir: a BEIR folder or name; files: your own documents; none: no collection"""
     packages: list[str] = Field(default_factory=list)
     """python_api: names of installed packages"""
-    documents: int = 1500
+    documents: Count = 1500
     """python_api: how many to draw"""
-    test_queries: int = 300
+    test_queries: Count = 300
     """python_api: of the drawn documents' queries, how many to measure with"""
     path: str = ""
     """beir, files: folder or file"""
@@ -30,10 +31,10 @@ class CorpusParams(Section):
     """beir: the qrels to measure with"""
     pairs: str = ""
     """files: JSONL or CSV of labelled pairs (query, doc_id); may be empty"""
-    test_share: float = 0.5
+    test_share: Share = 0.5
     """files: share of the labelled queries to measure with"""
-    near_duplicate_threshold: float = 0.8
+    near_duplicate_threshold: PositiveShare = 0.8
     """Jaccard similarity from which two documents are near duplicates"""
-    near_duplicate_queries: float | None = None
+    near_duplicate_queries: PositiveShare | None = None
     """similarity of words from which a training query that is nearly a test query is left out too; null leaves it in"""
-    seed: int
+    seed: Seed

@@ -13,16 +13,17 @@ from tandem.evaluation.measures import mean_measures
 from tandem.formats.jsonl import write_json
 from tandem.hardware import device_name
 from tandem.retrievers import bm25, colbert, dense
+from tandem.settings import Depth, Seed, Tokens
 
 
 class Params(LexicalParams):
     """Settings of the baselines that are not the retriever's own."""
 
-    depth: int
+    depth: Depth
     """results a query"""
-    dense_maximum_tokens: int
+    dense_maximum_tokens: Tokens
     retriever: RetrieverParams
-    seed: int
+    seed: Seed
 
 
 def main(argv: Sequence[str] | None = None) -> None:

@@ -15,19 +15,20 @@ from tandem.formats.texts import CorpusFile
 from tandem.generators.trial import write_trials
 from tandem.hardware import device_name
 from tandem.records import LabelledPair, PseudoQuery
+from tandem.settings import CountOrZero, Resamples, Seed
 
 
 class Params(SamplingParams, PromptedParams, LexicalParams):
     """How generators are compared."""
 
-    number: int
+    number: CountOrZero
     """of documents, drawn from those that no round wrote queries for"""
-    examples: int
+    examples: CountOrZero
     """of each round's queries, shown in full"""
-    resamples: int
+    resamples: Resamples
     rounds: dict[str, dict[str, str]]
     updates: dict[str, dict[str, str]]
-    seed: int
+    seed: Seed
 
 
 def main(argv: Sequence[str] | None = None) -> None:

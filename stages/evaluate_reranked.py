@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from functools import partial
 
 import orjson
-from pydantic import Field
 
 from stages.filter_sections import RelevanceParams
 from stages.opening import open_stage, run
@@ -18,23 +17,24 @@ from tandem.hardware import Precision, device_name, use_bf16
 from tandem.params import Section
 from tandem.rerankers.judge import load_judge, rerank
 from tandem.retrievers.retriever import load_retriever, search
+from tandem.settings import Count, Depth, Level, Resamples, Seed
 
 
 class Params(Section):
     """What is reranked, and when the reranker is worth it."""
 
-    depth: int = Field(ge=1)
+    depth: Depth
     """results of the champion, a query"""
-    first: int = Field(ge=1)
+    first: Depth
     """of them, those that the reranker scores"""
-    chunk_documents: int
+    chunk_documents: Count
     measure: str
-    alpha: float = Field(gt=0, lt=1)
+    alpha: Level
     """of the reranker's gain on dev"""
-    resamples: int
+    resamples: Resamples
     relevance: RelevanceParams
     precision: Precision
-    seed: int
+    seed: Seed
 
 
 def main(argv: Sequence[str] | None = None) -> None:

@@ -14,16 +14,17 @@ from tandem.formats.texts import TextFile
 from tandem.hardware import Precision, device_name, use_bf16
 from tandem.records import LabelledPair, Query
 from tandem.rerankers.reranker import Reranker
+from tandem.settings import BatchSize, Depth
 
 
 class Params(LexicalParams):
     """What is rescored."""
 
-    depth: int
+    depth: Depth
     """documents of BM25 a query"""
-    dev_depth: int
+    dev_depth: Depth
     """of a dev query; dev queries choose the weight that the reranker has beside BM25"""
-    batch_size: int
+    batch_size: BatchSize
     precision: Precision
 
 

@@ -14,17 +14,18 @@ from tandem.hardware import device_name
 from tandem.params import Section
 from tandem.retrievers.indexes import IndexSettings, search_logged
 from tandem.retrievers.retriever import load_retriever, search
+from tandem.settings import Count, Depth, Seed
 
 
 class Params(Section):
     """How to search."""
 
-    depth: int
+    depth: Depth
     """results a query"""
-    chunk_documents: int
+    chunk_documents: Count
     """documents held as token vectors at once: bounds the memory"""
     index: IndexSettings
-    seed: int
+    seed: Seed
 
 
 def main(argv: Sequence[str] | None = None) -> None:

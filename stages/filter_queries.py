@@ -16,18 +16,19 @@ from tandem.hardware import Precision, device_name, use_bf16
 from tandem.records import LabelledPair, PseudoQuery
 from tandem.rerankers.judge import load_judge
 from tandem.retrievers.filter_runs import FilterRuns
+from tandem.settings import Count, CountOrZero, Seed
 
 
 class Params(FilterRunParams, LexicalParams):
     """The rules, in order; a row is rejected by the first that it fails, and gets every rank all the same."""
 
     rules: list[Rule]
-    minimum_words: int
-    maximum_words: int
+    minimum_words: CountOrZero
+    maximum_words: Count
     keep_relevant: KeepRelevantParams
     relevance: RelevanceParams
     precision: Precision
-    seed: int
+    seed: Seed
 
 
 def main(argv: Sequence[str] | None = None) -> None:

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import Field
-
 from tandem.params import Section
 from tandem.rerankers.judge import JudgeName
 from tandem.rerankers.pair_format import PairFormat
+from tandem.settings import BatchSize, CountOrZero, Depth, PositiveShare, Share
 
 __all__ = ["FilterRunParams", "KeepRelevantParams", "MiningParams", "RelevanceParams"]
 
@@ -16,9 +15,9 @@ __all__ = ["FilterRunParams", "KeepRelevantParams", "MiningParams", "RelevancePa
 class FilterRunParams(Section):
     """Runs that filters look into."""
 
-    depth: int
+    depth: Depth
     """beyond the largest k"""
-    candidates: int
+    candidates: CountOrZero
     """of bm25_sampled: other documents a query"""
 
 
@@ -31,15 +30,15 @@ class RelevanceParams(Section):
     """of reranker and monot5: Hugging Face id or folder"""
     form: PairFormat | None
     """of reranker: how it reads pairs, where its folder does not say"""
-    batch_size: int
+    batch_size: BatchSize
 
 
 class KeepRelevantParams(Section):
     """Judged after the rules, on what they keep; with neither value nothing is judged."""
 
-    threshold: float | None = Field(ge=0, le=1)
+    threshold: Share | None
     """the least probability"""
-    top_share: float | None = Field(gt=0, le=1)
+    top_share: PositiveShare | None
     """of the queries kept so far, the most relevant"""
 
 
@@ -48,12 +47,12 @@ class MiningParams(Section):
 
     run: Literal["off", "bm25", "dense", "retriever"]
     """dense: the filter's encoder; retriever: what every round starts from; off writes no negatives"""
-    first: int = Field(ge=1)
-    last: int = Field(ge=1)
+    first: Depth
+    last: Depth
     """ranks of the window, the query's own documents not counted"""
-    number: int
+    number: CountOrZero
     """kept a query, to draw from anew in every pass"""
-    relative_margin: float | None
+    relative_margin: PositiveShare | None
     """a negative scores at most this share of the query's own document; null asks nothing"""
     screen: bool
     """leave out what the judge of relevance puts above the query's own document"""

@@ -16,6 +16,7 @@ from tandem.generators.served import Server, served_rows
 from tandem.hardware import device_name
 from tandem.processes import is_main_process
 from tandem.scratch import folder_identity
+from tandem.settings import CountOrZero, Seed
 
 CACHE = Path(".scratch/answers.jsonl")
 
@@ -28,8 +29,8 @@ class Params(SamplingParams, PromptedParams):
     served: Server
     file: str | None
     """of backend file: JSONL of {text, doc_id}"""
-    sampled_documents: int
-    seed: int
+    sampled_documents: CountOrZero
+    seed: Seed
 
 
 def main(argv: Sequence[str] | None = None) -> None:

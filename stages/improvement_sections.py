@@ -7,6 +7,20 @@ from typing import Literal
 from pydantic import Field
 
 from tandem.params import Section
+from tandem.settings import (
+    BatchSize,
+    Coefficient,
+    LearningRate,
+    PositiveCoefficient,
+    PositiveShare,
+    PositiveTemperature,
+    Rank,
+    Seed,
+    Share,
+    Steps,
+    StepsOrZero,
+    Tokens,
+)
 
 __all__ = ["DPOParams", "GroupParams", "ImprovementParams", "PPOParams", "RewardWeights"]
 
@@ -14,64 +28,64 @@ __all__ = ["DPOParams", "GroupParams", "ImprovementParams", "PPOParams", "Reward
 class RewardWeights(Section):
     """What is maximised is their weighted sum; 0 leaves one out."""
 
-    reward_model: float = Field(ge=0)
+    reward_model: Coefficient
     """the paper's; it counts only where it passed its gate"""
-    round_trip: float = Field(ge=0)
+    round_trip: Coefficient
     """how high BM25 ranks a query's own document, 0 to 1"""
 
 
 class PPOParams(Section):
     """PPO; its arguments are those of tandem.generators.ppo.PPO."""
 
-    steps: int
-    batch_size: int
-    minibatch_size: int
-    epochs: int
-    learning_rate: float = Field(ge=1e-8)
-    kl_coefficient: float
-    target_kl: float | None
+    steps: StepsOrZero
+    batch_size: BatchSize
+    minibatch_size: BatchSize
+    epochs: Steps
+    learning_rate: LearningRate
+    kl_coefficient: Coefficient
+    target_kl: PositiveCoefficient | None
     """steer the KL coefficient towards this KL a response; null keeps it fixed"""
-    temperature: float
-    maximum_new_tokens: int
-    missing_end_penalty: float
-    score_clip: float
-    clip: float
-    value_clip: float
-    value_coefficient: float
-    gamma: float
-    lam: float
-    maximum_gradient_norm: float
+    temperature: PositiveTemperature
+    maximum_new_tokens: Tokens
+    missing_end_penalty: Coefficient
+    score_clip: PositiveCoefficient
+    clip: PositiveShare
+    value_clip: PositiveCoefficient
+    value_coefficient: Coefficient
+    gamma: Share
+    lam: Share
+    maximum_gradient_norm: PositiveCoefficient
 
 
 class GroupParams(Section):
     """RLOO and GRPO: several responses to a prompt, each measured by the others."""
 
-    steps: int
-    prompts_per_step: int = Field(ge=1)
-    responses: int = Field(ge=2)
-    updates: int = Field(ge=1)
+    steps: StepsOrZero
+    prompts_per_step: BatchSize
+    responses: int = Field(ge=2, le=1024)
+    updates: Steps
     """optimiser steps on each round of responses"""
-    learning_rate: float = Field(ge=1e-8)
-    kl_coefficient: float = Field(ge=0)
+    learning_rate: LearningRate
+    kl_coefficient: Coefficient
     """RLOO takes the KL off the reward, GRPO adds it to the loss; 0 leaves it out"""
-    clip: float
-    temperature: float = Field(gt=0)
-    maximum_new_tokens: int
-    missing_end_penalty: float
-    maximum_gradient_norm: float
+    clip: PositiveShare
+    temperature: PositiveTemperature
+    maximum_new_tokens: Tokens
+    missing_end_penalty: Coefficient
+    maximum_gradient_norm: PositiveCoefficient
 
 
 class DPOParams(Section):
     """DPO on the preference pairs."""
 
-    epochs: float
-    batch_size: int
-    learning_rate: float = Field(ge=1e-8)
-    beta: float = Field(gt=0)
+    epochs: float = Field(ge=0, le=10_000, allow_inf_nan=False)
+    batch_size: BatchSize
+    learning_rate: LearningRate
+    beta: PositiveCoefficient
     """higher stays nearer to the generator that it starts from"""
     loss: Literal["sigmoid", "hinge", "ipo"]
     label_smoothing: float = Field(ge=0, lt=0.5)
-    fine_tuning_weight: float = Field(ge=0)
+    fine_tuning_weight: Coefficient
     """of the chosen query's own likelihood beside the loss"""
 
 
@@ -81,12 +95,12 @@ class ImprovementParams(Section):
     algorithm: Literal["ppo", "rloo", "grpo", "dpo"]
     rewards: RewardWeights
     order: Literal["easy_first", "hard_first", "random"]
-    lora_rank: int
-    lora_alpha: int
+    lora_rank: Rank
+    lora_alpha: Rank
     ppo: PPOParams
     group: GroupParams
     dpo: DPOParams
-    seed: int
+    seed: Seed
 
     def needs_round_trip(self) -> bool:
         """Whether BM25 has to be indexed for a reward."""

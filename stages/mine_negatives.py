@@ -17,6 +17,7 @@ from tandem.rerankers.judge import load_judge
 from tandem.retrievers.filter_runs import FilterRuns
 from tandem.retrievers.hard_negatives import mine_rows
 from tandem.retrievers.retriever import build_retriever
+from tandem.settings import Seed
 
 
 class Params(MiningParams, LexicalParams):
@@ -25,7 +26,7 @@ class Params(MiningParams, LexicalParams):
     relevance: RelevanceParams
     retriever: RetrieverParams
     precision: Precision
-    seed: int
+    seed: Seed
 
 
 def main(argv: Sequence[str] | None = None) -> None:

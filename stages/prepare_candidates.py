@@ -6,8 +6,6 @@ import random
 from collections.abc import Sequence
 from typing import Any
 
-from pydantic import Field
-
 from stages.opening import open_stage, run
 from stages.sections import LexicalParams
 from tandem.formats.jsonl import read_records, write_records
@@ -15,19 +13,20 @@ from tandem.formats.texts import CorpusFile
 from tandem.records import LabelledPair, group_numbers
 from tandem.rerankers.ranking_data import build_rows, queries_of, relevant_of
 from tandem.retrievers.hard_negatives import mine_negatives
+from tandem.settings import CountOrZero, Depth, Seed
 from tandem.text import normalize_query
 
 
 class Params(LexicalParams):
     """Which queries, and how many documents of each."""
 
-    last: int = Field(ge=1)
+    last: Depth
     """candidates are drawn from the first so many of BM25's documents, the query's own aside: as deep as the student will rerank"""
-    number: int = Field(ge=1)
+    number: CountOrZero
     """candidates a query, at most"""
-    titles: int = Field(ge=0)
+    titles: CountOrZero
     """documents whose titles are queries too"""
-    seed: int
+    seed: Seed
 
 
 def main(argv: Sequence[str] | None = None) -> None:

@@ -13,21 +13,22 @@ from tandem.formats.texts import CorpusFile
 from tandem.records import LabelledPair, group_numbers
 from tandem.rerankers.ranking_data import build_rows, queries_of, relevant_of
 from tandem.retrievers.hard_negatives import mine_negatives
+from tandem.settings import CountOrZero, Depth, PositiveShare, Seed
 
 
 class Params(LexicalParams):
     """Which negatives."""
 
-    first: int
+    first: Depth
     """rank from which a document of BM25's run may be a negative"""
-    last: int
-    number: int
+    last: Depth
+    number: CountOrZero
     """negatives a query, at most"""
-    relative_margin: float | None
+    relative_margin: PositiveShare | None
     """a negative scores at most this share of the relevant document's score; null asks nothing"""
-    dev_candidates: int
+    dev_candidates: Depth
     """of a dev query: BM25's first documents, whatever they are"""
-    seed: int
+    seed: Seed
 
 
 def main(argv: Sequence[str] | None = None) -> None:

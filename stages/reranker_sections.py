@@ -6,6 +6,7 @@ from tandem.adapters import Lora
 from tandem.params import Section
 from tandem.rerankers.losses import Loss
 from tandem.rerankers.pair_format import PairFormat
+from tandem.settings import BatchSize, Count, Layers, LearningRate, Logit, Steps
 
 __all__ = ["RerankerParams"]
 
@@ -15,20 +16,20 @@ class RerankerParams(Section):
 
     base: str
     """builtin (all-MiniLM-L6-v2), a Hugging Face id or a folder"""
-    layers: int | None
+    layers: Layers | None
     """keep an encoder's first layers only; null keeps all"""
     rows: str
     """file of grouped rows that it learns from"""
-    minimum_label: float
-    maximum_label: float
+    minimum_label: Logit
+    maximum_label: Logit
     """labels from minimum to maximum become 0 to 1"""
     form: PairFormat
     loss: Loss
-    steps: int
-    batch_size: int
+    steps: Steps
+    batch_size: BatchSize
     """queries a step"""
-    documents_per_query: int
+    documents_per_query: Count
     """of a query in a step, one of the highest label among them"""
-    learning_rate: float
+    learning_rate: LearningRate
     lora: Lora | None
     """train an adapter {rank, alpha, dropout} and merge it; null trains all weights"""

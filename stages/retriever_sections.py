@@ -5,6 +5,7 @@ from __future__ import annotations
 from stages.sections import ContrastiveParams
 from tandem.params import Section
 from tandem.retrievers.losses import Distillation
+from tandem.settings import Coefficient, Count, CountOrZero, PositiveTemperature, Tokens
 
 __all__ = ["DistillationParams", "RoundParams"]
 
@@ -14,17 +15,17 @@ class DistillationParams(Section):
 
     distillation: Distillation
     """off, kl or margin_mse"""
-    distillation_weight: float
-    contrastive_weight: float
-    teacher_temperature: float
+    distillation_weight: Coefficient
+    contrastive_weight: Coefficient
+    teacher_temperature: PositiveTemperature
 
 
 class RoundParams(ContrastiveParams):
     """Training of a round's retriever."""
 
-    training_document_tokens: int | None
+    training_document_tokens: Tokens | None
     """documents are cut here while a ColBERT trains; search uses retriever.document_tokens"""
-    queries_per_document: int
-    labelled_copies: int
-    dev_pseudo_queries: int
+    queries_per_document: Count
+    labelled_copies: Count
+    dev_pseudo_queries: CountOrZero
     distillation: DistillationParams

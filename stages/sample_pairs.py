@@ -9,16 +9,17 @@ from tandem.corpora.few_shot import budget, sample_pairs
 from tandem.formats.jsonl import read_records, write_records
 from tandem.params import Section
 from tandem.records import LabelledPair
+from tandem.settings import CountOrZero, Seed, Share
 
 
 class Params(Section):
     """How many labels there are."""
 
-    pairs: int
+    pairs: CountOrZero
     """labelled pairs to draw; 0 is legal: no fine-tuning, round 0 is zero-shot, dev is made of pseudo queries"""
-    dev_share: float
+    dev_share: Share
     """share of the drawn queries that choose checkpoints"""
-    seed: int
+    seed: Seed
 
 
 def main(argv: Sequence[str] | None = None) -> None:

@@ -13,6 +13,7 @@ from tandem.hardware import device_name
 from tandem.params import Section
 from tandem.records import PseudoQuery, group_numbers
 from tandem.retrievers.retriever import count_tokens, load_retriever, search
+from tandem.settings import Count, Depth
 
 
 class Params(Section):
@@ -20,9 +21,9 @@ class Params(Section):
 
     mode: Mode
     """log_rank, or paper: equation 13 with shifted scores"""
-    depth: int
+    depth: Depth
     """ranks beyond it count as depth + 1"""
-    chunk_documents: int
+    chunk_documents: Count
 
 
 def main(argv: Sequence[str] | None = None) -> None:

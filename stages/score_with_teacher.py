@@ -14,14 +14,15 @@ from tandem.params import Section
 from tandem.rerankers.distillation import ScoreCache, area_under_curve, folder_digest, teach
 from tandem.rerankers.ranking_data import read_ranking
 from tandem.rerankers.reranker import Reranker
+from tandem.settings import BatchSize, Temperature
 
 
 class Params(Section):
     """How a teacher's logits become labels."""
 
-    temperature: float
+    temperature: Temperature
     """above 1 softens"""
-    batch_size: int
+    batch_size: BatchSize
     precision: Precision
 
 

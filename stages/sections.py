@@ -8,6 +8,19 @@ from typing import Any, Literal
 from tandem.hardware import Precision
 from tandem.params import Section
 from tandem.retrievers.bm25 import BM25Settings, Index
+from tandem.settings import (
+    BatchSize,
+    Count,
+    CountOrZero,
+    Layers,
+    LearningRate,
+    PositiveCoefficient,
+    PositiveShare,
+    Share,
+    Steps,
+    Temperature,
+    Tokens,
+)
 from tandem.text import Language
 
 __all__ = ["ContrastiveParams", "LexicalParams", "PromptParams", "PromptTexts", "PromptedParams", "RetrieverParams", "SamplingParams"]
@@ -30,9 +43,9 @@ class PromptParams(Section):
 
     template: str
     """holds {document}, and {keywords} where the query is to be guided"""
-    document_tokens: int
+    document_tokens: Tokens
     """of the document; it is cut before the query ever is"""
-    keywords: int
+    keywords: CountOrZero
     """words of the document that a prompt offers, at most; 0 for none"""
     ignored_words: list[str]
     """that a prompt never offers: what every document of this corpus has"""
@@ -63,13 +76,13 @@ class RetrieverParams(Section):
     """colbert, or a dense encoder in its place, for which dimensions, query_tokens and query_expansion mean nothing"""
     encoder: str
     """builtin (all-MiniLM-L6-v2), a Hugging Face id or a folder"""
-    layers: int | None
+    layers: Layers | None
     """keep the encoder's first layers only; null keeps all"""
-    dimensions: int
+    dimensions: Tokens
     """of a token vector"""
-    query_tokens: int
+    query_tokens: Tokens
     """queries are cut here"""
-    document_tokens: int
+    document_tokens: Tokens
     """documents are cut here"""
     query_expansion: bool
     """fill queries up with mask tokens"""
@@ -82,27 +95,27 @@ class RetrieverParams(Section):
 class SamplingParams(Section):
     """How queries are sampled."""
 
-    queries_per_document: int
-    temperature: float
+    queries_per_document: Count
+    temperature: Temperature
     """0 decodes greedily"""
-    top_p: float
-    top_k: int
+    top_p: PositiveShare
+    top_k: CountOrZero
     """0 is all tokens"""
-    maximum_new_tokens: int
-    batch_size: int
+    maximum_new_tokens: Tokens
+    batch_size: BatchSize
 
 
 class ContrastiveParams(Section):
     """Contrastive training of an encoder, a checkpoint chosen on dev."""
 
-    steps: int
-    batch_size: int
-    negatives: int
+    steps: Steps
+    batch_size: BatchSize
+    negatives: CountOrZero
     """sampled documents a row, beside the in-batch ones"""
-    learning_rate: float
-    warmup_share: float
-    scale: float
+    learning_rate: LearningRate
+    warmup_share: Share
+    scale: PositiveCoefficient
     """one over the temperature"""
-    evaluations: int
-    dev_documents: int
+    evaluations: Steps
+    dev_documents: CountOrZero
     precision: Precision

@@ -14,6 +14,7 @@ from tandem.hardware import device_name
 from tandem.records import PseudoQuery
 from tandem.retrievers.query_loss import QueryLoss
 from tandem.retrievers.retriever import load_retriever
+from tandem.settings import BatchSize, Count, CountOrZero, LearningRate, OpenShare, PositiveShare, Seed, Steps, Temperature
 
 LOSS = ("negatives", "temperature", "language", "seed")  # values of the loss itself
 
@@ -23,24 +24,24 @@ class Params(LexicalParams):
 
     mode: Mode
     """off (all of it), predicted (LossNet), exact (the loss itself) or random (as many, drawn by seed)"""
-    top_share: float = Field(gt=0, le=1)
+    top_share: PositiveShare
     """of the kept queries, those with the highest loss"""
-    drop_share: float = Field(ge=0, lt=1)
+    drop_share: OpenShare
     """of the kept queries, those with the very highest, mostly noise, are left out before"""
-    queries_per_document: int | None
-    sample: int
+    queries_per_document: Count | None
+    sample: Count
     """queries whose loss LossNet learns from"""
-    negatives: int
+    negatives: CountOrZero
     """half of them random, half from ranks 30 to 200 of BM25"""
-    temperature: float = Field(gt=0)
+    temperature: Temperature
     """1 for MaxSim, 0.05 for a cosine"""
     objective: Literal["margin", "mse"]
-    epochs: int
-    batch_size: int
-    learning_rate: float
-    minimum_spearman: float
+    epochs: Steps
+    batch_size: BatchSize
+    learning_rate: LearningRate
+    minimum_spearman: float = Field(ge=-1, le=1, allow_inf_nan=False)
     """of LossNet on held-out queries; below it exact losses take its place, with a warning"""
-    seed: int
+    seed: Seed
 
 
 def main(argv: Sequence[str] | None = None) -> None:

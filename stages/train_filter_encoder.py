@@ -13,6 +13,7 @@ from tandem.formats.texts import CorpusFile
 from tandem.hardware import device_name, use_bf16
 from tandem.records import LabelledPair
 from tandem.retrievers.bi_encoder import train_bi_encoder
+from tandem.settings import Layers, Seed, Tokens
 
 
 class Params(ContrastiveParams):
@@ -20,11 +21,11 @@ class Params(ContrastiveParams):
 
     encoder: str
     """builtin (all-MiniLM-L6-v2), a Hugging Face id or a folder"""
-    layers: int | None
-    maximum_tokens: int
+    layers: Layers | None
+    maximum_tokens: Tokens
     prompts: PromptTexts | None
     """before every query and document; null keeps the encoder's own"""
-    seed: int
+    seed: Seed
 
 
 def main(argv: Sequence[str] | None = None) -> None:

@@ -14,6 +14,7 @@ from tandem.generators.sft import fine_tune_on_pairs
 from tandem.hardware import Precision, device_name, use_bf16
 from tandem.model_folders import save_model_folder, serving_code
 from tandem.records import LabelledPair
+from tandem.settings import BatchSize, Epochs, LearningRate, Seed
 
 
 class Params(PromptedParams):
@@ -21,12 +22,12 @@ class Params(PromptedParams):
 
     base: str
     """builtin (the small model that ships), a Hugging Face id or a folder"""
-    epochs: float
-    batch_size: int
-    learning_rate: float
+    epochs: Epochs
+    batch_size: BatchSize
+    learning_rate: LearningRate
     lora: Lora
     precision: Precision
-    seed: int
+    seed: Seed
 
 
 def main(argv: Sequence[str] | None = None) -> None:

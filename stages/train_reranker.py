@@ -14,17 +14,18 @@ from tandem.params import Section
 from tandem.rerankers.ranking_data import read_split
 from tandem.rerankers.reranker import Reranker
 from tandem.rerankers.training import train_reranker
+from tandem.settings import Seed, Share, Steps
 
 
 class Params(Section):
     """What all rerankers share, and each by its name."""
 
-    warmup_share: float
-    evaluations: int
-    patience: int | None
+    warmup_share: Share
+    evaluations: Steps
+    patience: Steps | None
     rerankers: dict[str, RerankerParams]
     precision: Precision
-    seed: int
+    seed: Seed
 
 
 def main(argv: Sequence[str] | None = None) -> None:

@@ -15,13 +15,14 @@ from tandem.hardware import device_name, use_bf16
 from tandem.model_folders import save_model_folder, serving_code
 from tandem.records import LabelledPair, PseudoQuery, RankingRow
 from tandem.retrievers.rounds import train_round
+from tandem.settings import Seed
 
 
 class Params(RoundParams):
     """Training of a round's retriever; what it starts from stands under ``retriever``."""
 
     retriever: RetrieverParams
-    seed: int
+    seed: Seed
 
 
 def main(argv: Sequence[str] | None = None) -> None:

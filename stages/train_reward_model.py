@@ -14,23 +14,24 @@ from tandem.generators.reward_model import fit_reward_model
 from tandem.hardware import Precision, device_name, use_bf16
 from tandem.params import Section
 from tandem.records import PreferencePair
+from tandem.settings import BatchSize, Coefficient, CountOrZero, Epochs, LearningRate, Seed, Share
 
 
 class Params(Section):
     """Reward model training."""
 
-    epochs: float
-    batch_size: int
-    learning_rate: float
-    center_coefficient: float
+    epochs: Epochs
+    batch_size: BatchSize
+    learning_rate: LearningRate
+    center_coefficient: Coefficient
     """keeps scores centred"""
-    minimum_accuracy: float
-    minimum_pairs: int
+    minimum_accuracy: Share
+    minimum_pairs: CountOrZero
     """on held-out pairs, and how many training pairs; below either the reward model does not count"""
     lora: Lora
     prompt: PromptParams
     precision: Precision
-    seed: int
+    seed: Seed
 
 
 def main(argv: Sequence[str] | None = None) -> None:

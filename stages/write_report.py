@@ -10,6 +10,7 @@ from tandem.formats.tables import write_table
 from tandem.params import Section, load_params
 from tandem.reporting.gather import gather, round_rows
 from tandem.reporting.page import render
+from tandem.settings import CountOrZero, Resamples
 
 READS = "corpus test dev evaluation rounds generators comparison controls champions reranker generator_rows leaks records"
 WRITES = "report rounds_table drift_table difficulty_table"
@@ -20,13 +21,13 @@ class Compared(Section):
 
     measure: str
     baseline: str
-    resamples: int
+    resamples: Resamples
 
 
 class Params(Section):
     """What the report shows."""
 
-    examples: int
+    examples: CountOrZero
     """queries that gained most, and that lost most"""
     compare_rounds: Compared
     rounds: dict[str, dict[str, str]]

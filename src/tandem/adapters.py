@@ -6,8 +6,10 @@ from collections.abc import Mapping
 from typing import Any
 
 import torch
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict
 from torch import Tensor
+
+from tandem.settings import OpenShare, Rank
 
 __all__ = ["Lora", "adapter_config", "merge_adapter"]
 
@@ -21,9 +23,9 @@ class Lora(BaseModel):
     """An adapter on every linear layer; the score head, where there is one, is trained whole."""
 
     model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
-    rank: int = Field(ge=1)
-    alpha: int = Field(ge=1)
-    dropout: float = Field(default=0.0, ge=0, lt=1)
+    rank: Rank
+    alpha: Rank
+    dropout: OpenShare = 0.0
 
 
 def adapter_config(*, rank: int, alpha: int, dropout: float, task: str = "CAUSAL_LM") -> Any:

@@ -6,12 +6,13 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal
 
 from ir_measures import ScoredDoc
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict
 
 from tandem.filters.relevance import apply_relevance, relevance_cut, write_relevance
 from tandem.filters.round_trip import apply_rule, apply_shape_rule, document_ranks, funnel
 from tandem.formats.texts import texts_of
 from tandem.records import Document, LabelledPair, PseudoQuery, group_numbers
+from tandem.settings import Depth
 
 __all__ = ["Rule", "filter_and_rate", "filter_rows", "keep_rate"]
 
@@ -25,7 +26,7 @@ class Rule(BaseModel):
 
     model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
     run: Literal["bm25", "bm25_sampled", "dense"]
-    k: int = Field(ge=1)
+    k: Depth
 
 
 def filter_rows(

@@ -23,6 +23,7 @@ from tandem.formats.texts import texts_of
 from tandem.generators.answers import Answer, AnswerCache, count_answers, request_keys, seed_of
 from tandem.generators.sampling import count_stripped, mark_unusable, plan_prompts
 from tandem.records import Document, PseudoQuery
+from tandem.settings import Coefficient, Count, CountOrZero, PositiveCoefficient
 
 __all__ = ["Server", "Words", "served_rows"]
 
@@ -44,14 +45,14 @@ class Server(BaseModel):
     """the prompt is a user's turn, put into the server's own template; else plain text is completed"""
     key_variable: str
     """environment variable that holds the key; a server without keys needs none"""
-    concurrent: int = Field(ge=1)
+    concurrent: Count
     """requests under way at once"""
-    timeout_seconds: float = Field(gt=0)
-    retries: int = Field(ge=0)
+    timeout_seconds: PositiveCoefficient
+    retries: CountOrZero
     """of a request, with growing pauses"""
-    price_input: float = Field(ge=0)
+    price_input: Coefficient
     """of a million prompt tokens, in whatever currency the report is to be in"""
-    price_output: float = Field(ge=0)
+    price_output: Coefficient
     """of a million generated tokens"""
 
 

@@ -6,7 +6,9 @@ from collections.abc import Sequence
 from typing import Any, Literal
 
 import torch
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict
+
+from tandem.settings import Tokens
 
 __all__ = ["PairFormat", "encode_pairs"]
 
@@ -24,8 +26,8 @@ class PairFormat(BaseModel):
 
     model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
     kind: Literal["encoder", "similarity", "head", "yes_no"]
-    maximum_tokens: int = Field(default=256, ge=16)
-    maximum_query_tokens: int = Field(default=64, ge=1)
+    maximum_tokens: Tokens = 256
+    maximum_query_tokens: Tokens = 64
     query_format: str = "{}"
     document_format: str = "{}"
     separator: str = ""

@@ -9,10 +9,11 @@ import faiss
 import numpy as np
 import torch
 from ir_measures import ScoredDoc
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict
 
 from tandem.retrievers.shards import Shards
 from tandem.runs import search_depth, without_own
+from tandem.settings import Count, Depth
 
 __all__ = ["CODES", "FaissSettings", "build_faiss", "search_faiss"]
 
@@ -23,19 +24,19 @@ class FaissSettings(BaseModel):
     """How a faiss index trades size and time for recall; see faiss's own documentation of each."""
 
     model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
-    neighbours: int = Field(default=32, ge=2)
+    neighbours: Depth = 32
     """hnsw: edges of a node (M)"""
-    build_depth: int = Field(default=200, ge=1)
+    build_depth: Depth = 200
     """hnsw: candidates when a node is put in (efConstruction)"""
-    search_depth: int = Field(default=200, ge=1)
+    search_depth: Depth = 200
     """hnsw: candidates of a search (efSearch), at least the depth of the search"""
-    lists: int | None = Field(default=None, ge=1)
+    lists: Count | None = None
     """ivf_pq: cells; null takes 4 times the root of the number of documents"""
-    sub_vectors: int = Field(default=64, ge=1)
+    sub_vectors: Depth = 64
     """ivf_pq: bytes a vector; divides the dimensions"""
-    probes: int = Field(default=32, ge=1)
+    probes: Count = 32
     """ivf_pq: cells that a search looks into"""
-    training_vectors: int = Field(default=200_000, ge=256)
+    training_vectors: Count = 200_000
     """ivf_pq: drawn by seed to find cells and codes with"""
 
 

@@ -11,12 +11,13 @@ from typing import Any, Literal
 
 import torch
 from ir_measures import ScoredDoc
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict
 
 from tandem.retrievers.faiss_index import CODES, FaissSettings, build_faiss, search_faiss
 from tandem.retrievers.plaid import MINIMUM_VECTORS, PlaidSettings, build_plaid, search_plaid
 from tandem.retrievers.retriever import vectors_of
 from tandem.retrievers.shards import Shards, encode_shards, overlap, search_shards
+from tandem.settings import Count, CountOrZero
 
 __all__ = ["IndexSettings", "search_indexed", "search_logged"]
 
@@ -27,9 +28,9 @@ class IndexSettings(BaseModel):
     model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
     kind: Literal["exact", "shards", "plaid", "flat", "hnsw", "ivf_pq"]
     """shards: exact, with vectors kept on disk; plaid: of a ColBERT; flat (exact), hnsw, ivf_pq: of a dense encoder"""
-    shard_documents: int = Field(default=10_000, ge=1)
+    shard_documents: Count = 10_000
     """documents held as vectors at once, and those that a kill can cost"""
-    check_queries: int = Field(default=100, ge=0)
+    check_queries: CountOrZero = 100
     """drawn by seed, searched exactly as well: recall is the share of the exact first 10 and 100 that the index finds"""
     plaid: PlaidSettings = PlaidSettings()
     faiss: FaissSettings = FaissSettings()

@@ -17,10 +17,11 @@ from typing import Literal
 
 import torch
 from ir_measures import ScoredDoc
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict
 
 from tandem.retrievers.shards import Shards
 from tandem.runs import search_depth, without_own
+from tandem.settings import Count, CountOrZero, Logit, Steps
 
 __all__ = ["MINIMUM_VECTORS", "PlaidSettings", "build_plaid", "search_plaid"]
 
@@ -34,15 +35,15 @@ class PlaidSettings(BaseModel):
     model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
     bits: Literal[1, 2, 4, 8] = 2
     """of a dimension of a residual"""
-    partitions: int | None = Field(default=None, ge=1)
+    partitions: Count | None = None
     """centroids; null takes the power of two below 16 times the root of the number of token vectors"""
-    iterations: int = Field(default=4, ge=1)
+    iterations: Steps = 4
     """of k-means"""
-    cells: int | None = Field(default=None, ge=1)
+    cells: Count | None = None
     """centroids that a query token looks into"""
-    threshold: float | None = None
+    threshold: Logit | None = None
     """centroids of a lower score are passed over when candidates are thinned"""
-    candidates: int | None = Field(default=None, ge=1)
+    candidates: CountOrZero | None = None
     """documents scored by centroids alone; a quarter of them is scored whole"""
 
 

@@ -1,0 +1,64 @@
+"""Numbers as settings have them: every one bounded on both sides, finite, and of one name for one meaning."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field
+
+__all__ = [
+    "BatchSize",
+    "Characters",
+    "Coefficient",
+    "Count",
+    "CountOrZero",
+    "Depth",
+    "Epochs",
+    "Layers",
+    "LearningRate",
+    "Level",
+    "Logit",
+    "OpenShare",
+    "PositiveCoefficient",
+    "PositiveShare",
+    "PositiveTemperature",
+    "Rank",
+    "Resamples",
+    "Seed",
+    "Share",
+    "Steps",
+    "StepsOrZero",
+    "Temperature",
+    "Tokens",
+]
+
+Count = Annotated[int, Field(ge=1, le=1_000_000_000)]
+"""of documents, queries, pairs"""
+CountOrZero = Annotated[int, Field(ge=0, le=1_000_000_000)]
+Depth = Annotated[int, Field(ge=1, le=1_000_000)]
+"""of a run, and ranks in it"""
+BatchSize = Annotated[int, Field(ge=1, le=1_000_000)]
+Steps = Annotated[int, Field(ge=1, le=100_000_000)]
+StepsOrZero = Annotated[int, Field(ge=0, le=100_000_000)]
+Epochs = Annotated[float, Field(gt=0, le=10_000, allow_inf_nan=False)]
+Tokens = Annotated[int, Field(ge=1, le=1_000_000)]
+Characters = Tokens
+Layers = Annotated[int, Field(ge=1, le=1_000)]
+Rank = Annotated[int, Field(ge=1, le=65_536)]
+"""of an adapter, and its alpha"""
+Resamples = Annotated[int, Field(ge=1, le=100_000_000)]
+"""of randomisation tests and bootstraps"""
+Seed = Annotated[int, Field(ge=0, le=2**32 - 1)]
+LearningRate = Annotated[float, Field(gt=0, le=1, allow_inf_nan=False)]
+Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
+OpenShare = Annotated[float, Field(ge=0, lt=1, allow_inf_nan=False)]
+PositiveShare = Annotated[float, Field(gt=0, le=1, allow_inf_nan=False)]
+Level = Annotated[float, Field(gt=0, lt=1, allow_inf_nan=False)]
+"""of a test"""
+Temperature = Annotated[float, Field(ge=0, le=100, allow_inf_nan=False)]
+PositiveTemperature = Annotated[float, Field(gt=0, le=100, allow_inf_nan=False)]
+Coefficient = Annotated[float, Field(ge=0, le=1_000_000, allow_inf_nan=False)]
+"""weights of losses and rewards, penalties, prices"""
+PositiveCoefficient = Annotated[float, Field(gt=0, le=1_000_000, allow_inf_nan=False)]
+Logit = Annotated[float, Field(ge=-1_000_000, le=1_000_000, allow_inf_nan=False)]
+"""a score or a label of any sign"""
