@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
+from pathlib import Path
+from typing import Self
 
 import orjson
+from pydantic import model_validator
 
 from stages.filter_sections import RelevanceParams
 from stages.opening import open_stage, run
 from tandem.evaluation.collections import read_collections
-from tandem.evaluation.measures import mean_measures
+from tandem.evaluation.measures import MeasuredDepth, mean_measures
 from tandem.evaluation.reranked import measure_reranked
 from tandem.formats.jsonl import write_json
 from tandem.hardware import Precision, device_name, use_bf16
@@ -23,10 +26,11 @@ from tandem.settings import Count, Depth, Level, Resamples, Seed
 class Params(Section):
     """What is reranked, and when the reranker is worth it."""
 
-    depth: Depth
+    depth: MeasuredDepth
     """results of the champion, a query"""
     first: Depth
     """of them, those that the reranker scores"""
+
     chunk_documents: Count
     measure: str
     alpha: Level
@@ -36,16 +40,23 @@ class Params(Section):
     precision: Precision
     seed: Seed
 
+    @model_validator(mode="after")
+    def _first_within_depth(self) -> Self:
+        if self.first > self.depth:
+            raise ValueError(f"first: {self.first} found, at most depth, {self.depth}, is allowed")
+        return self
+
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Read the champion, its weights and the reranker; write its system for the comparison, and whether it is champion of its role."""
-    reads, writes = "corpus test dev champions rounds reranker", "gate per_query"
+    reads, writes = "corpus test dev champions rounds baselines reranker", "gate per_query"
     with open_stage("evaluate_reranked", Params, argv, reads=reads, writes=writes) as (paths, params, tracked, _):
-        champion = orjson.loads(paths.champions.read_bytes())["retriever"]["champion"]
+        retriever = orjson.loads(paths.champions.read_bytes())["retriever"]
+        champion = retriever["champion"]
         device, bf16 = device_name(), use_bf16(params.precision)
         judge = load_judge(trained=paths.reranker, **dict(params.relevance), device=device, bf16=bf16)
         collections = read_collections(paths.corpus, paths.test, paths.dev) if judge else {}
-        model = load_retriever(paths.rounds / champion / "retriever/weights", device=device)
+        model = load_retriever(Path(retriever["folder"], "weights"), device=device)
         find = partial(search, model, depth=params.depth, chunk_documents=params.chunk_documents)
         rescore = partial(rerank, judge, depth=params.first) if judge else None
         rule = params.model_dump(include={"measure", "alpha", "resamples", "seed"})

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from stages.opening import open_stage, run
 from stages.sections import LexicalParams
 from tandem.evaluation.fusion import choose_weight, interpolate
-from tandem.evaluation.measures import measure_runs
+from tandem.evaluation.measures import MeasuredDepth, measure_runs
 from tandem.formats.beir import read_qrels
 from tandem.formats.jsonl import read_records, write_json
 from tandem.formats.texts import TextFile
@@ -20,7 +20,7 @@ from tandem.settings import BatchSize, Depth
 class Params(LexicalParams):
     """What is rescored."""
 
-    depth: Depth
+    depth: MeasuredDepth
     """documents of BM25 a query"""
     dev_depth: Depth
     """of a dev query; dev queries choose the weight that the reranker has beside BM25"""

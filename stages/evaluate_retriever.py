@@ -8,19 +8,19 @@ from typing import Any
 
 from stages.opening import open_stage, run
 from tandem.evaluation.collections import Search, measure_collections, read_collections, top_documents
-from tandem.evaluation.measures import mean_measures
+from tandem.evaluation.measures import MeasuredDepth, mean_measures
 from tandem.formats.jsonl import write_json
 from tandem.hardware import device_name
 from tandem.params import Section
 from tandem.retrievers.indexes import IndexSettings, search_logged
 from tandem.retrievers.retriever import load_retriever, search
-from tandem.settings import Count, Depth, Seed
+from tandem.settings import Count, Seed
 
 
 class Params(Section):
     """How to search."""
 
-    depth: Depth
+    depth: MeasuredDepth
     """results a query"""
     chunk_documents: Count
     """documents held as token vectors at once: bounds the memory"""

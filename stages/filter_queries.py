@@ -8,7 +8,7 @@ from functools import partial
 from stages.filter_sections import FilterRunParams, KeepRelevantParams, RelevanceParams
 from stages.opening import open_stage, run
 from stages.sections import LexicalParams
-from tandem.filters.chain import Rule, filter_and_rate
+from tandem.filters.chain import filter_and_rate
 from tandem.formats.jsonl import read_records, write_json, write_records
 from tandem.formats.tables import write_table
 from tandem.formats.texts import CorpusFile
@@ -22,7 +22,6 @@ from tandem.settings import Count, CountOrZero, Seed
 class Params(FilterRunParams, LexicalParams):
     """The rules, in order; a row is rejected by the first that it fails, and gets every rank all the same."""
 
-    rules: list[Rule]
     minimum_words: CountOrZero
     maximum_words: Count
     keep_relevant: KeepRelevantParams

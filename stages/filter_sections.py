@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, Self
 
+from pydantic import model_validator
+
+from tandem.filters.chain import Rule
 from tandem.params import Section
 from tandem.rerankers.judge import JudgeName
 from tandem.rerankers.pair_format import PairFormat
@@ -13,12 +16,21 @@ __all__ = ["FilterRunParams", "KeepRelevantParams", "MiningParams", "RelevancePa
 
 
 class FilterRunParams(Section):
-    """Runs that filters look into."""
+    """Runs that filters look into, and the rules that ask them, in order."""
 
     depth: Depth
-    """beyond the largest k"""
+    """of a run; no rule may look beyond it"""
     candidates: CountOrZero
     """of bm25_sampled: other documents a query"""
+    rules: list[Rule]
+
+    @model_validator(mode="after")
+    def _no_rule_beyond_its_run(self) -> Self:
+        for number, rule in enumerate(self.rules):
+            limit, key = (self.candidates + 1, "candidates + 1") if rule.run == "bm25_sampled" else (self.depth, "depth")
+            if rule.k > limit:
+                raise ValueError(f"rules.{number}.k: {rule.k} found, which the run does not reach; at most {key}, {limit}, is allowed")
+        return self
 
 
 class RelevanceParams(Section):

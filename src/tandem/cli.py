@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -102,21 +103,38 @@ def _check_collection(*, near_duplicate_threshold: float = 0.8, **values: Any) -
 @app.command()
 def search(
     query: Annotated[str, typer.Argument(help="What to look for")],
-    model: Annotated[Path, typer.Option(help="A trained ColBERT")] = Path("rounds/r2/retriever/weights"),
+    model: Annotated[Path | None, typer.Option(help="A retriever's weights; left out: the champion's")] = None,
     corpus: Annotated[Path, typer.Option(help="A prepared corpus")] = Path("data/corpus.jsonl"),
     number: Annotated[int, typer.Option(help="Results to show")] = 5,
 ) -> None:
-    """Search a prepared corpus with a trained retriever."""
+    """Search a prepared corpus with the champion of the pipeline, or with the retriever that is named."""
     from tandem.hardware import device_name
     from tandem.retrievers.retriever import load_retriever
     from tandem.retrievers.retriever import search as search_corpus
     from tandem.runs import name_texts
 
     documents = {document.doc_id: document_text(document) for document in read_records(corpus, Document)}
-    run = search_corpus(load_retriever(model, device=device_name()), documents, name_texts([query]), depth=number)
+    run = search_corpus(load_retriever(model or _champion_weights(), device=device_name()), documents, name_texts([query]), depth=number)
     for rank, item in enumerate(run, start=1):
         text = " ".join(documents[item.doc_id].split())
         print(f"{rank:>2}  {item.score:7.3f}  {item.doc_id}\n    {text[:160]}")
+
+
+def _champion_weights(path: Path = Path("report/champions.json")) -> Path:
+    """Where the champion of the retrievers lies, by the gate's own report."""
+    if not path.is_file():
+        raise FileNotFoundError(f"{path}: no such file, so no champion yet; `dvc repro` chooses one, or name a retriever's weights")
+    return Path(json.loads(path.read_text(encoding="utf8"))["retriever"]["folder"], "weights")
+
+
+def _latest_preferences() -> Path:
+    """The preference pairs of the last update in params.yaml's order that has any."""
+    names = [
+        name for name in read_params(Path("params.yaml")).get("updates", {}) if Path("generators", name, "preferences.jsonl").is_file()
+    ]
+    if not names:
+        raise FileNotFoundError("generators/: no preferences.jsonl in it; `dvc repro` makes them, or name a file with --source")
+    return Path("generators", names[-1], "preferences.jsonl")
 
 
 @app.command()
@@ -124,15 +142,19 @@ def export(
     kind: Annotated[Literal["sft", "preferences", "stanford"], typer.Argument(help="What to export")],
     folder: Annotated[Path, typer.Argument(help="Where dataset_info.json lies or is made; of stanford: the checkpoint to make")],
     formatting: Annotated[Literal["alpaca", "sharegpt"], typer.Option(help="LLaMA-Factory's form")] = "alpaca",
-    source: Annotated[Path | None, typer.Option(help="The file to export; the quickstart's by default")] = None,
+    source: Annotated[Path | None, typer.Option(help="Left out: the champion, the labelled pairs, the last preferences")] = None,
     corpus: Annotated[Path, typer.Option(help="A prepared corpus")] = Path("data/corpus.jsonl"),
 ) -> None:
     """Write labelled pairs or preference pairs as LLaMA-Factory reads them, or a ColBERT as Stanford's code does."""
     if kind == "stanford":
-        from tandem.retrievers.colbert import load_colbert
+        from tandem.retrievers.retriever import load_retriever
         from tandem.retrievers.stanford import export_stanford
 
-        export_stanford(load_colbert(source or Path("rounds/r2/retriever/weights")), folder)
+        weights = source or _champion_weights()
+        retriever = load_retriever(weights)
+        if type(retriever).__name__ != "MultiVectorEncoder":
+            raise ValueError(f"{weights}: no ColBERT, as Stanford's format has; name one, such as --source rounds/r1/retriever/weights")
+        export_stanford(retriever, folder)
         print(f"{folder}: a checkpoint for colbert-ai")
         return
     from tandem.formats.llama_factory import PreferenceRow, Row, SupervisedRow, write_dataset
@@ -145,7 +167,7 @@ def export(
         _check_known(documents, pairs, source, corpus)
         rows = [SupervisedRow(prompt=documents[pair.doc_id], completion=pair.text) for pair in pairs]
     else:
-        source = source or Path("generators/g2/preferences.jsonl")
+        source = source or _latest_preferences()
         preferences = read_records(source, PreferencePair)
         _check_known(documents, preferences, source, corpus)
         rows = [PreferenceRow(prompt=documents[p.doc_id], chosen=p.chosen, rejected=p.rejected) for p in preferences]

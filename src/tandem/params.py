@@ -51,9 +51,10 @@ def load_params(path: Path, section: str, schema: type[S]) -> S:
         first = error.errors()[0]
         place = [] if first["loc"] and first["loc"][0] in shared else [section]  # a shared value stands at the top level
         key = ".".join([*place, *(str(part) for part in first["loc"])])
-        found = "" if first["type"] == "missing" else f", found {first['input']!r:.80}"
+        found = "" if first["type"] in ("missing", "value_error") else f", found {first['input']!r:.80}"
         hint = f"; keys allowed: {', '.join(schema.model_fields)}" if first["type"] == "extra_forbidden" else ""
-        raise ParamsError(f"{path}: {key}: {first['msg']}{found}{hint}") from None
+        message = first["msg"].removeprefix("Value error, ")  # which names a key of the section
+        raise ParamsError(f"{path}: {key}{'.' if first['type'] == 'value_error' else ': '}{message}{found}{hint}") from None
 
 
 def read_params(path: Path) -> dict[str, Any]:

@@ -85,7 +85,7 @@ def _version(
     client: Any, root: Path, role: str, name: str, model: Mapping[str, Any], digests: Mapping[str, str], run_ids: Mapping[str, str]
 ) -> Any:
     """The registered version of a model, made where there is none; None where the pipeline's lock does not know the folder."""
-    folder = FOLDERS[role].format(name)
+    folder = model.get("folder") or FOLDERS[role].format(name)
     if folder not in digests:
         return None
     if not client.search_registered_models(f"name = '{_name(role)}'"):
@@ -93,7 +93,9 @@ def _version(
     known = client.search_model_versions(f"name = '{_name(role)}' and tag.`dvc.md5` = '{digests[folder]}'")
     if known:
         return known[0]
-    trainers = (f"{TRAINERS[role]}@{name}", f"{TRAINERS[role]}_{name}", "train_generator" if role == "generator" else TRAINERS[role])
+    trainers = [f"{TRAINERS[role]}@{name}", f"{TRAINERS[role]}_{name}", "train_generator" if role == "generator" else TRAINERS[role]]
+    if folder.startswith("models/baselines/"):
+        trainers = ["build_baselines"]
     run_id = next((run_ids[stage] for stage in trainers if stage in run_ids), None)
     tags = {"model": name, "dvc.md5": digests[folder], **_origin(client, root, run_id)}
     tags |= {key: str(value) for key, value in model.get("tags", {}).items()}

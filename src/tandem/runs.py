@@ -1,12 +1,31 @@
-"""Rules that every run keeps, whatever searched: a query's own document is no result, and a made-up id is nobody's document."""
+"""Rules that every run keeps, whatever searched: its order, a query's own document, ids that are nobody's."""
 
 from __future__ import annotations
 
+import math
+import zlib
 from collections.abc import Container, Iterable, Sequence
 
 from ir_measures import ScoredDoc
 
-__all__ = ["name_texts", "search_depth", "without_own"]
+__all__ = ["name_texts", "rank_results", "search_depth", "without_own"]
+
+
+def rank_results(run: Iterable[ScoredDoc]) -> dict[str, list[ScoredDoc]]:
+    """A run by query, best first: the one order of measures, mining, reranking and reports.
+
+    Equal scores are ordered by a digest of both ids, which is the same everywhere and favours nobody: by doc_id, a row's relevant
+    document, which often stands first, would win or lose every tie. A score that is no number comes last.
+    """
+    by_query: dict[str, list[ScoredDoc]] = {}
+    for item in run:
+        by_query.setdefault(item.query_id, []).append(item)
+    return {query_id: sorted(items, key=_place) for query_id, items in by_query.items()}
+
+
+def _place(item: ScoredDoc) -> tuple[float, int, str]:
+    score = -math.inf if math.isnan(item.score) else item.score
+    return -score, zlib.crc32(f"{item.query_id}\t{item.doc_id}".encode()), item.doc_id
 
 
 def without_own(run: Iterable[ScoredDoc], *, depth: int) -> list[ScoredDoc]:

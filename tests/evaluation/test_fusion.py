@@ -20,8 +20,10 @@ def test_scores_are_scaled_within_a_query_and_mixed() -> None:
 
 
 def test_the_weight_is_that_of_the_better_run_and_a_half_between_equals() -> None:
-    good, bad = run(q={"a": 3, "b": 2, "c": 1}), run(q={"a": 1, "b": 2, "c": 3})
-    assert choose_weight(good, bad, [("q", "a")]) == 0.55  # the first weight above a half, where a comes first
-    assert choose_weight(bad, good, [("q", "a")]) == 0.45
-    assert choose_weight(good, good, [("q", "a")]) == 0.5
+    names = [f"q{i}" for i in range(16)]  # so many that a tie, at a weight of a half, is lost by some
+    good, bad = run(**{q: {"a": 3, "b": 2, "c": 1} for q in names}), run(**{q: {"a": 1, "b": 2, "c": 3} for q in names})
+    pairs = [(q, "a") for q in names]
+    assert choose_weight(good, bad, pairs) == 0.55  # the first weight above a half, where a comes first
+    assert choose_weight(bad, good, pairs) == 0.45
+    assert choose_weight(good, good, pairs) == 0.5
     assert choose_weight([], [], []) == 0.5

@@ -78,11 +78,13 @@ def test_rounds_at_the_gate(tmp_path: Path) -> None:
             (tmp_path / folder / f"{name}.json").write_text(json.dumps({"ndcg_at_10": own}))
         (tmp_path / name).mkdir()
         (tmp_path / name / "generated.jsonl").write_text("{}\n" * 10)
+    for folder in ("dev", "guard"):
+        (tmp_path / folder / "baselines.json").write_text(json.dumps({"bm25": {"ndcg_at_10": BASE}, "dense": {"ndcg_at_10": BASE}}))
     paths = (tmp_path / "dev", tmp_path / "guard", tmp_path)
     outcome = choose_retriever(*paths, measure="ndcg_at_10", rounds=rounds, **RULE)
     assert outcome["champion"] == "r1"
     assert {name: own["costs"] for name, own in outcome["models"].items()} == {
-        "r0": {"generated_queries": 0},
+        **{name: {"generated_queries": 0} for name in ("bm25", "dense", "r0")},
         "r1": {"generated_queries": 10},
         "r2": {"generated_queries": 20},
     }

@@ -43,7 +43,7 @@ def test_draws_are_seeded_and_leave_duplicates_out(tiny_encoder: Path) -> None:
     corpus = [Document(doc_id=f"d{i}", text=f"sort the rows {i}", group="g" if i < 3 else "") for i in range(40)]
     loss = QueryLoss(None, corpus, negatives=6, temperature=1.0, seed=1)
     row = PseudoQuery(query_id="q", text="sort", doc_id="d0")
-    ranked = [(-float(40 - i), f"d{i}") for i in range(40)]
+    ranked = [f"d{i}" for i in range(40)]
     first, second = loss._draw(row, ranked, 0), loss._draw(row, ranked, 1)
     assert first == loss._draw(row, ranked, 0) != second
     assert len(set(first)) == 6

@@ -16,19 +16,33 @@ __all__ = ["choose_generator", "choose_reranker", "choose_retriever"]
 def choose_retriever(
     dev: Path, guard: Path, folder: Path, *, measure: str, rounds: Mapping[str, Mapping[str, str]], **rule: Any
 ) -> dict[str, Any]:
-    """The gate over rounds in their order; round 0 is champion to begin with.
+    """The gate over rounds in their order; the baseline that is best on dev is champion to begin with.
+
+    Baselines are retrievers like any other, and need no training: what does not beat the best of them significantly is not worth having.
+    So no baseline beats the champion significantly either. With no dev query nothing can be told apart, and BM25, the first of the
+    baselines, stays.
 
     Args:
-        dev: folder of per-query dev values, a file a round.
+        dev: folder of per-query dev values: a file a round, and ``baselines.json`` with values by baseline.
         guard: the same of the guard collection.
         folder: of the rounds, for what each cost: the generated queries that it learnt from, its own and the round's before.
         measure: of both.
         rounds: the pipeline's, with the round before each.
         rule: of :func:`tandem.evaluation.gate.run_gate`.
+
+    Returns:
+        ``champion``, ``folder`` (where it is, from the project's root), ``start`` (why the gate began where it did), ``decisions``,
+        ``models`` and ``rule``.
     """
+    guards = _baselines(guard / "baselines.json", measure)
+    baselines = [
+        Candidate(name, values, guards.get(name, {}), {"generated_queries": 0})
+        for name, values in _baselines(dev / "baselines.json", measure).items()
+    ]
+    first = max(baselines, key=lambda candidate: _mean(candidate.dev))  # of equal ones the first, which is the cheapest
     generated = {"r0": 0, **{name: _lines(folder / name / "generated.jsonl") for name in rounds}}
     before = {name: entry["prev"] for name, entry in rounds.items()}
-    candidates = [
+    trained = [
         Candidate(
             name,
             _values(dev / f"{name}.json", measure),
@@ -37,7 +51,29 @@ def choose_retriever(
         )
         for name in generated
     ]
-    return _outcome(candidates, rule)
+    champion, decisions = run_gate([first, *trained], **rule)
+    means = ", ".join(f"{candidate.name} {_mean(candidate.dev):.3f}" for candidate in baselines)
+    start = (
+        f"{first.name}, the best baseline on dev ({means})" if first.dev else f"{first.name}: there is no dev query to tell baselines apart"
+    )
+    folders = {candidate.name: f"models/baselines/{candidate.name}" for candidate in baselines}
+    folders |= {candidate.name: f"rounds/{candidate.name}/retriever" for candidate in trained}
+    kept = _kept([*baselines, *trained], rule)
+    for name, model in kept["models"].items():
+        model["folder"] = folders[name]
+    return {"champion": champion, "folder": folders[champion], "start": start, "decisions": as_rows(decisions), **kept}
+
+
+def _baselines(path: Path, measure: str) -> dict[str, dict[str, float]]:
+    systems: dict[str, dict[str, dict[str, float]]] = orjson.loads(path.read_bytes())
+    for values in systems.values():
+        if measure not in values:
+            raise ValueError(f"choose_champion.measure: {measure!r} found, allowed: {', '.join(values)}")
+    return {name: values[measure] for name, values in systems.items()}
+
+
+def _mean(values: Mapping[str, float]) -> float:
+    return sum(values.values()) / max(len(values), 1)
 
 
 def choose_generator(

@@ -13,6 +13,7 @@ from tandem.formats.beir import read_qrels
 from tandem.formats.jsonl import read_records
 from tandem.formats.texts import TextFile
 from tandem.records import LabelledPair, Query
+from tandem.runs import rank_results
 
 __all__ = ["GUARD", "SHOWN", "Judged", "Search", "measure_collections", "read_collections", "top_documents"]
 
@@ -91,13 +92,7 @@ def _searches(collections: Mapping[str, Judged]) -> list[tuple[list[str], dict[s
 
 def top_documents(run: Sequence[ScoredDoc], number: int = SHOWN) -> dict[str, list[str]]:
     """The first doc_ids of each query, best first: what the report shows of a run."""
-    by_query: dict[str, list[ScoredDoc]] = {}
-    for item in run:
-        by_query.setdefault(item.query_id, []).append(item)
-    return {
-        query_id: [item.doc_id for item in sorted(own, key=lambda item: (-item.score, item.doc_id))[:number]]
-        for query_id, own in by_query.items()
-    }
+    return {query_id: [item.doc_id for item in items[:number]] for query_id, items in rank_results(run).items()}
 
 
 def _queries(folder: Path) -> dict[str, str]:

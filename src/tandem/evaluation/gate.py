@@ -115,6 +115,7 @@ def to_markdown(champions: Mapping[str, Any]) -> str:
     parts = []
     for role, own in champions.items():
         parts += [f"## {role.capitalize()}: {own['champion'] or 'none'}", ""]
+        parts += [f"To begin with: {own['start']}.", ""] if own.get("start") else []
         parts += ["| challenger | champion | dev difference [95 %] | p | guard | moved | why |", "|" + "---|" * 7]
         for d in own.get("decisions", []):
             gain = f"{d['difference']:+.3f} [{d['low']:+.3f}, {d['high']:+.3f}]"

@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Annotated
 
 import ir_measures
 from ir_measures import AP, RR, Qrel, R, ScoredDoc, nDCG
+from pydantic import Field
 
-__all__ = ["MEASURES", "mean_measures", "measure_runs", "ndcg_at_10", "per_query"]
+from tandem.runs import rank_results
+
+__all__ = ["LARGEST_CUTOFF", "MEASURES", "MeasuredDepth", "mean_measures", "measure_runs", "ndcg_at_10", "per_query"]
 
 MEASURES = {"ndcg_at_10": nDCG @ 10, "recall_at_10": R @ 10, "recall_at_100": R @ 100, "mrr_at_10": RR @ 10, "map": AP}
+LARGEST_CUTOFF = max(int(measure["cutoff"]) for measure in (nDCG @ 10, R @ 100, RR @ 10))
+MeasuredDepth = Annotated[int, Field(ge=LARGEST_CUTOFF, le=1_000_000)]
+"""of a run that is measured: recall@100 of ten results would be the recall of ten"""
 
 
 def per_query(qrels: Sequence[Qrel], run: Sequence[ScoredDoc]) -> dict[str, dict[str, float]]:
@@ -21,7 +28,9 @@ def per_query(qrels: Sequence[Qrel], run: Sequence[ScoredDoc]) -> dict[str, dict
     values = {name: dict.fromkeys(judged, 0.0) for name in MEASURES}
     names = {str(measure): name for name, measure in MEASURES.items()}
     known = set(judged)
-    kept = [item for item in run if item.query_id in known]
+    # Providers break ties in ways of their own, and nDCG is one's, MRR another's: they are given places, which have none.
+    ranked = rank_results(item for item in run if item.query_id in known)
+    kept = [ScoredDoc(item.query_id, item.doc_id, float(-place)) for items in ranked.values() for place, item in enumerate(items)]
     if kept:
         for metric in ir_measures.iter_calc(list(MEASURES.values()), list(qrels), kept):
             if metric.query_id in known:

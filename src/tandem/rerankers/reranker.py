@@ -16,6 +16,7 @@ from tqdm import tqdm
 from tandem.encoders import resolve_encoder
 from tandem.rerankers.pair_format import PairFormat
 from tandem.rerankers.pair_scorer import INSTEAD, PairScorer, load_scorer
+from tandem.runs import rank_results
 
 __all__ = ["UNTRAINED", "Ranked", "Reranker"]
 
@@ -139,10 +140,7 @@ class Reranker:
             depth: documents a query.
             settings: of :meth:`compute_score`.
         """
-        by_query: dict[str, list[ScoredDoc]] = {}
-        for item in run:
-            by_query.setdefault(item.query_id, []).append(item)
-        chosen = [item for own in by_query.values() for item in sorted(own, key=lambda item: -item.score)[:depth]]
+        chosen = [item for items in rank_results(run).values() for item in items[:depth]]
         scores = self.compute_score([(queries[item.query_id], documents[item.doc_id]) for item in chosen], **settings)
         return [ScoredDoc(item.query_id, item.doc_id, score) for item, score in zip(chosen, scores, strict=True)]
 

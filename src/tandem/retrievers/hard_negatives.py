@@ -11,7 +11,7 @@ from ir_measures import ScoredDoc
 from tandem.formats.texts import texts_of
 from tandem.records import Document, LabelledPair, PseudoQuery, RankingRow, group_numbers
 from tandem.retrievers.selection import identical_documents
-from tandem.runs import name_texts
+from tandem.runs import name_texts, rank_results
 from tandem.text import normalize_query
 
 __all__ = ["mine_negatives", "mine_rows"]
@@ -116,15 +116,11 @@ def mine_negatives(
     """
     if not 1 <= first <= last:
         raise ValueError(f"the window of hard negatives runs from rank {first} to {last}; 1 <= first <= last is allowed")
-    results: dict[str, list[ScoredDoc]] = {query_id: [] for query_id in relevant}
-    for item in run:
-        if item.query_id in results:
-            results[item.query_id].append(item)
+    results = rank_results(run)
     counts = {"negatives": 0, "queries_without": 0, "duplicates": 0, "margin": 0, "scorer": 0}
     windows: dict[str, list[str]] = {}
-    for query_id, own in results.items():
-        ranked = sorted(own, key=lambda item: -item.score)
-        windows[query_id] = _screen(ranked, relevant[query_id], groups, first, last, relative_margin, counts)
+    for query_id in relevant:
+        windows[query_id] = _screen(results.get(query_id, []), relevant[query_id], groups, first, last, relative_margin, counts)
     if scorer is not None:
         windows = _screen_by_scorer(windows, relevant, scorer, counts)
     chosen = {}

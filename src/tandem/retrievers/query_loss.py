@@ -14,6 +14,7 @@ from tandem.formats.texts import texts_of
 from tandem.records import Document, PseudoQuery, group_numbers
 from tandem.retrievers.bm25 import BM25Settings, Index
 from tandem.retrievers.retriever import vectors_of
+from tandem.runs import rank_results
 from tandem.text import Language
 
 __all__ = ["QueryLoss"]
@@ -61,10 +62,9 @@ class QueryLoss:
         """The loss of each row, the mean of two draws of negatives."""
         if not rows:
             return []
-        ranked: dict[str, list[tuple[float, str]]] = {}
         self.index = self.index or Index(self.texts, self.bm25, language=self.language)
-        for item in self.index.search({row.query_id: row.text for row in rows}, depth=min(WINDOW[1], len(self.texts))):
-            ranked.setdefault(item.query_id, []).append((-item.score, item.doc_id))
+        run = self.index.search({row.query_id: row.text for row in rows}, depth=min(WINDOW[1], len(self.texts)))
+        ranked = {query_id: [item.doc_id for item in items] for query_id, items in rank_results(run).items()}
         values = []
         for start in tqdm(range(0, len(rows), CHUNK), desc="losses", disable=len(rows) < 4 * CHUNK, leave=False):
             values += self._losses(rows[start : start + CHUNK], ranked)
@@ -75,7 +75,7 @@ class QueryLoss:
         encoded = self._encode({row.doc_id for row in rows})
         return vectors_of(self.model, [row.text for row in rows], task="query"), [encoded[row.doc_id] for row in rows]
 
-    def _losses(self, rows: Sequence[PseudoQuery], ranked: Mapping[str, Sequence[tuple[float, str]]]) -> list[float]:
+    def _losses(self, rows: Sequence[PseudoQuery], ranked: Mapping[str, Sequence[str]]) -> list[float]:
         draws = [[self._draw(row, ranked.get(row.query_id, ()), draw) for draw in range(DRAWS)] for row in rows]
         encoded = self._encode({row.doc_id for row in rows} | {doc_id for own in draws for part in own for doc_id in part})
         values = []
@@ -95,10 +95,10 @@ class QueryLoss:
         self.known.update(list(found.items())[: max(room, 0)])
         return encoded
 
-    def _draw(self, row: PseudoQuery, ranked: Sequence[tuple[float, str]], draw: int) -> list[str]:
+    def _draw(self, row: PseudoQuery, ranked: Sequence[str], draw: int) -> list[str]:
         rng = random.Random(f"loss:{self.seed}:{row.query_id}:{draw}")
         own = self.groups[row.doc_id]
-        window = [doc_id for _, doc_id in sorted(ranked)[WINDOW[0] - 1 : WINDOW[1]] if self.groups[doc_id] != own]
+        window = [doc_id for doc_id in ranked[WINDOW[0] - 1 : WINDOW[1]] if self.groups[doc_id] != own]
         drawn = rng.sample(window, min(self.negatives // 2, len(window)))
         others = [doc_id for doc_id in rng.sample(self.doc_ids, min(2 * self.negatives + 8, len(self.doc_ids))) if doc_id not in drawn]
         return [*drawn, *[doc_id for doc_id in others if self.groups[doc_id] != own][: self.negatives - len(drawn)]]

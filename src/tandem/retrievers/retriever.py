@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
@@ -11,12 +12,16 @@ import torch
 from ir_measures import ScoredDoc
 from sentence_transformers import MultiVectorEncoder
 
-from tandem.retrievers import colbert, dense
+from tandem.formats.jsonl import write_json
+from tandem.retrievers import bm25, colbert, dense
+from tandem.retrievers.bm25 import BM25Settings
+from tandem.text import Language
 
-__all__ = ["Kind", "Retriever", "build_retriever", "count_tokens", "load_retriever", "save_retriever", "search", "vectors_of"]
+__all__ = ["Kind", "Lexical", "Retriever", "build_retriever", "count_tokens", "load_retriever", "save_retriever", "search", "vectors_of"]
 
 Kind = Literal["colbert", "dense"]
-Retriever: TypeAlias = Any  # MultiVectorEncoder or SentenceTransformer
+Retriever: TypeAlias = Any  # MultiVectorEncoder, SentenceTransformer or Lexical
+LEXICAL_FILE = "bm25.json"
 
 
 def build_retriever(
@@ -69,12 +74,32 @@ def build_retriever(
     )
 
 
+@dataclass(frozen=True, slots=True)
+class Lexical:
+    """BM25 as a retriever among the others: no weights, the corpus is indexed when it is searched."""
+
+    bm25: BM25Settings
+    language: Language
+
+    def save_pretrained(self, folder: str, **_: Any) -> None:
+        """Write the settings, which are all that it is."""
+        write_json(Path(folder) / LEXICAL_FILE, {"bm25": self.bm25.model_dump(), "language": self.language})
+
+    @classmethod
+    def load(cls, folder: Path) -> Lexical:
+        """Read them."""
+        content = orjson.loads((folder / LEXICAL_FILE).read_bytes())
+        return cls(BM25Settings(**content["bm25"]), content["language"])
+
+
 def load_retriever(folder: Path, *, device: str = "cpu") -> Retriever:
-    """A trained retriever from its folder, of the kind that the folder says.
+    """A retriever from its folder, of the kind that the folder says: ColBERT, dense, or BM25 (a baseline that the gate may choose).
 
     Raises:
         FileNotFoundError: names the folder and the stage that writes it.
     """
+    if (folder / LEXICAL_FILE).exists():
+        return Lexical.load(folder)
     settings = folder / "config_sentence_transformers.json"
     if not settings.exists():
         raise FileNotFoundError(f"{folder}: no retriever in it; `dvc repro` (stage train_retriever) or `dvc pull` makes one")
@@ -100,6 +125,8 @@ def search(
         depth: results a query at most.
         chunk_documents: documents held as token vectors at once; a dense encoder holds one vector of every document.
     """
+    if isinstance(model, Lexical):
+        return bm25.search(documents, queries, depth=depth, settings=model.bm25, language=model.language)
     if isinstance(model, MultiVectorEncoder):
         return colbert.search(model, documents, queries, depth=depth, chunk_documents=chunk_documents)
     return dense.search(model, documents, queries, depth=depth)

@@ -20,7 +20,7 @@ from sentence_transformers.util import maxsim
 from tqdm import tqdm
 
 from tandem.retrievers.retriever import vectors_of
-from tandem.runs import search_depth, without_own
+from tandem.runs import rank_results, search_depth, without_own
 
 __all__ = ["Shard", "Shards", "encode_shards", "overlap", "search_shards"]
 
@@ -166,7 +166,4 @@ def overlap(found: Iterable[ScoredDoc], exact: Iterable[ScoredDoc], *, depth: in
 
 
 def _first(run: Iterable[ScoredDoc], depth: int) -> dict[str, set[str]]:
-    by_query: dict[str, list[ScoredDoc]] = {}
-    for item in run:
-        by_query.setdefault(item.query_id, []).append(item)
-    return {query_id: {item.doc_id for item in sorted(own, key=lambda item: -item.score)[:depth]} for query_id, own in by_query.items()}
+    return {query_id: {item.doc_id for item in items[:depth]} for query_id, items in rank_results(run).items()}

@@ -24,10 +24,21 @@ class RetrieverScorer(PythonModel):
 
     # MLflow reads the hints: a frame it leaves unchecked, without hints it warns at every load.
     def predict(self, context: PythonModelContext, model_input: pd.DataFrame, params: dict[str, Any] | None = None) -> list[float]:
-        """The score of each row."""
+        """The score of each row; BM25 weighs words by the documents of the request."""
+        if not hasattr(self.model, "encode_query"):
+            return self._lexical_scores([str(text) for text in model_input["query"]], [str(text) for text in model_input["document"]])
         queries = self.model.encode_query(list(model_input["query"]), show_progress_bar=False)
         documents = self.model.encode_document(list(model_input["document"]), show_progress_bar=False)
         return [float(score) for score in self.model.similarity_pairwise(queries, documents)]
+
+    def _lexical_scores(self, queries: list[str], documents: list[str]) -> list[float]:
+        from tandem.retrievers.retriever import search
+
+        texts = {f"d{i}": text for i, text in enumerate(documents)}
+        found = {}
+        for item in search(self.model, texts, {f"q{i}": text for i, text in enumerate(queries)}, depth=len(texts)):
+            found[item.query_id, item.doc_id] = item.score
+        return [found.get((f"q{i}", f"d{i}"), 0.0) for i in range(len(queries))]
 
 
 mlflow.models.set_model(RetrieverScorer())

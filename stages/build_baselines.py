@@ -1,0 +1,42 @@
+"""Write what needs no training as retrievers that the gate may choose: BM25, the untouched dense encoder, the untouched ColBERT."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from stages.opening import open_stage, run
+from stages.sections import LexicalParams, RetrieverParams
+from tandem.hardware import device_name
+from tandem.model_folders import save_model_folder, serving_code
+from tandem.retrievers.colbert import build_colbert
+from tandem.retrievers.dense import load_dense
+from tandem.retrievers.retriever import Lexical, save_retriever
+from tandem.settings import Seed, Tokens
+
+
+class Params(LexicalParams):
+    """Settings of the baselines that are not the retriever's own."""
+
+    dense_maximum_tokens: Tokens
+    retriever: RetrieverParams
+    seed: Seed
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Build the three, write a model folder each."""
+    with open_stage("build_baselines", Params, argv, writes="bm25 dense colbert") as (paths, params, _, _scratch):
+        shape, device = params.retriever.model_dump(exclude={"kind"}), device_name()
+        limit: dict[str, Any] = {"maximum_tokens": params.dense_maximum_tokens, "length_key": "dense_maximum_tokens"}
+        models = {
+            "bm25": Lexical(params.bm25, params.language),
+            "dense": load_dense(shape["encoder"], prompts=shape["prompts"], **limit, keys="build_baselines.", device=device),
+            "colbert": build_colbert(**shape, keys="retriever.", seed=params.seed, device=device),
+        }
+        for name, model in models.items():
+            with save_model_folder(getattr(paths, name), serving_code("retriever_model")) as weights:
+                save_retriever(model, weights)
+
+
+if __name__ == "__main__":
+    run(main)
