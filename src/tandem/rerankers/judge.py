@@ -13,6 +13,7 @@ from ir_measures import ScoredDoc
 from tandem.rerankers.monot5 import MonoT5
 from tandem.rerankers.pair_format import PairFormat
 from tandem.rerankers.reranker import UNTRAINED, Reranker
+from tandem.runs import without_own
 
 __all__ = ["Judge", "JudgeName", "load_judge", "rerank"]
 
@@ -70,7 +71,7 @@ def rerank(
         depth: documents a query.
     """
     by_query: dict[str, list[ScoredDoc]] = {}
-    for item in run:
+    for item in without_own(run, depth=len(run)):
         by_query.setdefault(item.query_id, []).append(item)
     ordered = [sorted(own, key=lambda item: (-item.score, item.doc_id)) for own in by_query.values()]
     first, rest = ([item for own in ordered for item in own[part]] for part in (slice(depth), slice(depth, None)))

@@ -16,6 +16,7 @@ from tqdm import tqdm
 from tandem.encoders import resolve_encoder
 from tandem.rerankers.pair_format import PairFormat
 from tandem.rerankers.pair_scorer import INSTEAD, PairScorer, load_scorer
+from tandem.runs import without_own
 
 __all__ = ["UNTRAINED", "Ranked", "Reranker"]
 
@@ -130,7 +131,7 @@ class Reranker:
     def rerank_run(
         self, run: Sequence[ScoredDoc], queries: Mapping[str, str], documents: Mapping[str, str], *, depth: int, **settings: Any
     ) -> list[ScoredDoc]:
-        """A run with the first ``depth`` documents of each query rescored, and no others.
+        """A run with the first ``depth`` documents of each query rescored, and no others; nor the document of a query's own id.
 
         Args:
             run: any; the order is that of its scores.
@@ -142,7 +143,7 @@ class Reranker:
         by_query: dict[str, list[ScoredDoc]] = {}
         for item in run:
             by_query.setdefault(item.query_id, []).append(item)
-        chosen = [item for own in by_query.values() for item in sorted(own, key=lambda item: -item.score)[:depth]]
+        chosen = without_own((item for each in by_query.values() for item in sorted(each, key=lambda item: -item.score)), depth=depth)
         scores = self.compute_score([(queries[item.query_id], documents[item.doc_id]) for item in chosen], **settings)
         return [ScoredDoc(item.query_id, item.doc_id, score) for item, score in zip(chosen, scores, strict=True)]
 
