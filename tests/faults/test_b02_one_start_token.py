@@ -134,7 +134,7 @@ def test_group_rollouts(chat_generator: Path, tmp_path: Path, monkeypatch: pytes
 def test_ppo_and_rewards(chat_generator: Path) -> None:
     model, tokenizer = load_generator(str(chat_generator))
     read: list[Any] = []
-    judge = load_reward_model(str(chat_generator), tokenizer)
+    judge = load_reward_model(str(chat_generator), tokenizer, new_head=True)
     theirs = judge.forward
 
     def spy(input_ids: Any = None, **named: Any) -> Any:

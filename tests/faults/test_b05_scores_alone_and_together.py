@@ -36,7 +36,7 @@ def test_rewards(generator: Path, side: str) -> None:
     _, tokenizer = load_generator(str(generator))
     tokenizer.padding_side = side
     torch.manual_seed(1)
-    model = load_reward_model(str(generator), tokenizer)
+    model = load_reward_model(str(generator), tokenizer, new_head=True)
     reward = reward_function(model, tokenizer, template="{document}:", maximum_document_tokens=40)
     documents, queries = [TEXTS["sort"], "plot", TEXTS["solve"] * 3], ["plot", QUERIES["solve"], "sort a table"]
     together = reward(documents, queries)
@@ -63,7 +63,7 @@ def test_llm_rerankers(generator: Path, tmp_path: Path, kind: Any, side: str) ->
     tokenizer.padding_side = side
     save_generator(model, tokenizer, tmp_path / side)
     form = PairFormat(kind=kind, maximum_tokens=64, maximum_query_tokens=16, yes="table", no="line", marker="query")
-    reranker = Reranker(str(tmp_path / side), form, seed=1)
+    reranker = Reranker(str(tmp_path / side), form, new_head=True, seed=1)
     pairs = [(QUERIES["sort"], TEXTS["sort"]), ("plot", "plot"), (QUERIES["join"], TEXTS["solve"] * 2)]
     together = reranker.compute_score(pairs, batch_size=3)
     assert together == pytest.approx([reranker.compute_score([pair])[0] for pair in pairs], abs=1e-5)

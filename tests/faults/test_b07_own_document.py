@@ -15,6 +15,7 @@ from tandem.filters.chain import Rule, keep_rate
 from tandem.filters.reward import round_trip_reward
 from tandem.formats.arrays import write_array
 from tandem.records import Document, LabelledPair
+from tandem.rerankers.judge import rerank
 from tandem.retrievers import bm25, dense
 from tandem.retrievers.examples import build_training_set
 from tandem.retrievers.filter_runs import FilterRuns
@@ -87,6 +88,15 @@ def test_nothing_else_of_a_run_changes(finders: dict[str, Find]) -> None:
 def test_runs_are_cut_after_the_query_has_left() -> None:
     run = [ScoredDoc("a", name, score) for name, score in (("b", 3.0), ("a", 2.0), ("c", 1.0), ("d", 0.5))]
     assert [item.doc_id for item in without_own(run, depth=2)] == ["b", "c"]
+
+
+def test_rerankers() -> None:
+    """Nor where the run comes from elsewhere."""
+    run = [ScoredDoc("sort", name, score) for name, score in (("sort", 3.0), ("mean", 2.0), ("join", 1.0), ("plot", 0.5))]
+    texts = {"sort": TEXTS["sort"]}
+    scored, first, rest = rerank(lambda pairs: [float(i) for i in range(len(pairs))], run, texts, TEXTS, depth=2)
+    assert [item.doc_id for item in scored] == [item.doc_id for item in first] == ["mean", "join"]
+    assert [item.doc_id for item in rest] == ["plot"]
 
 
 def test_measures(finders: dict[str, Find]) -> None:

@@ -81,7 +81,7 @@ def test_search_follows_the_champion(project: Path, folder: str) -> None:
     shown = CliRunner().invoke(app, ["search", "linear equations", "--number", "2"])
     assert shown.exit_code == 0, shown.output
     expected = search(load_retriever(project / folder / "weights"), TEXTS, {"query": "linear equations"}, depth=2)
-    ranked = re.findall(r"^ *\d+ +-?[\d.]+  (\w+)$", shown.output, re.MULTILINE)
+    ranked = re.findall(r"^ *\d+ +-?[\d.]+  (\w+)$", shown.stdout, re.MULTILINE)
     assert ranked == [item.doc_id for item in expected]
 
 

@@ -13,7 +13,7 @@ from ir_measures import ScoredDoc
 from tandem.rerankers.monot5 import MonoT5
 from tandem.rerankers.pair_format import PairFormat
 from tandem.rerankers.reranker import UNTRAINED, Reranker
-from tandem.runs import rank_results
+from tandem.runs import rank_results, without_own
 
 __all__ = ["Judge", "JudgeName", "load_judge", "rerank"]
 
@@ -70,7 +70,7 @@ def rerank(
         documents: text by doc_id.
         depth: documents a query.
     """
-    ordered = list(rank_results(run).values())
+    ordered = list(rank_results(without_own(run, depth=len(run))).values())
     first, rest = ([item for own in ordered for item in own[part]] for part in (slice(depth), slice(depth, None)))
     scores = judge([(queries[item.query_id], documents[item.doc_id]) for item in first]) if first else []
     return [ScoredDoc(item.query_id, item.doc_id, score) for item, score in zip(first, scores, strict=True)], first, rest

@@ -16,7 +16,7 @@ from tqdm import tqdm
 from tandem.encoders import resolve_encoder
 from tandem.rerankers.pair_format import PairFormat
 from tandem.rerankers.pair_scorer import INSTEAD, PairScorer, load_scorer
-from tandem.runs import rank_results
+from tandem.runs import rank_results, without_own
 
 __all__ = ["UNTRAINED", "Ranked", "Reranker"]
 
@@ -131,7 +131,7 @@ class Reranker:
     def rerank_run(
         self, run: Sequence[ScoredDoc], queries: Mapping[str, str], documents: Mapping[str, str], *, depth: int, **settings: Any
     ) -> list[ScoredDoc]:
-        """A run with the first ``depth`` documents of each query rescored, and no others.
+        """A run with the first ``depth`` documents of each query rescored, and no others; nor the document of a query's own id.
 
         Args:
             run: any; the order is that of its scores.
@@ -140,7 +140,8 @@ class Reranker:
             depth: documents a query.
             settings: of :meth:`compute_score`.
         """
-        chosen = [item for items in rank_results(run).values() for item in items[:depth]]
+        ranked = (item for items in rank_results(run).values() for item in items)
+        chosen = without_own(ranked, depth=depth)
         scores = self.compute_score([(queries[item.query_id], documents[item.doc_id]) for item in chosen], **settings)
         return [ScoredDoc(item.query_id, item.doc_id, score) for item, score in zip(chosen, scores, strict=True)]
 
