@@ -43,11 +43,14 @@ def run(main: Callable[[], None]) -> None:
 
 
 def _quiet() -> None:
+    # Bars over the weights of each of the small models that a stage opens; the variable is read when transformers is imported.
+    if "transformers" in sys.modules:
+        sys.modules["transformers"].utils.logging.disable_progress_bar()
+    os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")  # else a warning at every fork of a data loader
     os.environ.setdefault("TRANSFORMERS_NO_ADVISORY_WARNINGS", "1")
     os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
     os.environ.setdefault("TRL_EXPERIMENTAL_SILENCE", "1")
-    os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
     # "Loading weights" bars and notes on generation flags, one for each of the small models a stage opens.
     logging.getLogger("transformers").setLevel(logging.ERROR)
     # transformers announces a rename of its own argument on every trainer that TRL builds.

@@ -1,56 +1,71 @@
-"""Compare the generators on documents that none was trained on: BM25 round trip of their sampled queries; examples of each round."""
+"""Compare generators on documents that none was trained on, by retrievers that no reward has seen; show what every round wrote."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
+from typing import Any
 
+from stages.generator_sections import TrialParams
 from stages.opening import open_stage, run
-from stages.sections import LexicalParams, PromptedParams, SamplingParams
-from tandem.evaluation.generators import COLUMNS, compare_generators, describe_rounds, to_markdown
-from tandem.filters.round_trip import ranks_of_pairs
+from stages.sections import SamplingParams
+from tandem.evaluation.generators import COLUMNS, compare_generators, compare_training, describe_rounds, to_markdown
+from tandem.evaluation.measures import ndcg_at_10
+from tandem.filters.round_trip import Search, ranks_of_pairs
 from tandem.formats.jsonl import read_records, write_json, write_text
 from tandem.formats.tables import write_table
 from tandem.formats.texts import CorpusFile
 from tandem.generators.trial import write_trials
-from tandem.hardware import device_name
+from tandem.hardware import device_name, use_bf16
 from tandem.records import LabelledPair, PseudoQuery
-from tandem.settings import CountOrZero, Resamples, Seed
+from tandem.retrievers.generated_training import train_on_generated
+from tandem.retrievers.retriever import load_retriever, search
 
 
-class Params(SamplingParams, PromptedParams, LexicalParams):
+class Params(TrialParams):
     """How generators are compared."""
-
-    number: CountOrZero
-    """of documents, drawn from those that no round wrote queries for"""
-    examples: CountOrZero
-    """of each round's queries, shown in full"""
-    resamples: Resamples
-    rounds: dict[str, dict[str, str]]
-    updates: dict[str, dict[str, str]]
-    seed: Seed
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Read corpus, dev pairs, filtered queries and generators; write the table and the report."""
-    reads, writes = "corpus dev rounds generators", "metrics table text values"
-    with open_stage("evaluate_generators", Params, argv, reads=reads, writes=writes, words="base") as (paths, params, tracked, _):
-        corpus, real = CorpusFile(paths.corpus), read_records(paths.dev, LabelledPair)
+    """Read corpus, labelled pairs, filtered queries, generators and the untouched encoder; write the tables and the report."""
+    reads, writes = "corpus train dev rounds generators unseen", "metrics table text values"
+    with open_stage("evaluate_generators", Params, argv, reads=reads, writes=writes, words="base") as (paths, params, tracked, scratch):
+        corpus, device = CorpusFile(paths.corpus), device_name()
+        train, dev = (read_records(path, LabelledPair) for path in (paths.train, paths.dev))
         rounds = {name: read_records(paths.rounds / name / "queries.jsonl", PseudoQuery) for name in params.rounds}
         folders = {name: str(paths.generators / name / "model/weights") for name in ["g1", *params.updates]}
         sampling = params.model_dump(include={*SamplingParams.model_fields, "number", "seed"}) | {"prompt": params.asked()}
         seen = {row.doc_id for rows in rounds.values() for row in rows}
-        trials = write_trials({"base": paths.base, **folders}, corpus, seen=seen, device=device_name(), **sampling)
-        parents = {"g1": "base", **{name: update["base"] for name, update in params.updates.items()}}
-        ranks = partial(ranks_of_pairs, corpus, search=params.index(corpus.texts).search)
-        rows, values = compare_generators(trials, real, ranks, parents=parents, resamples=params.resamples, seed=params.seed)
-        write_json(paths.metrics, {row["generator"]: {key: row[key] for key in row if key != "generator"} for row in rows})
+        trials = write_trials({"base": paths.base, **folders}, corpus, seen=seen, device=device, **sampling)
+        tested: dict[str, Any] = {"parents": params.parents(), "resamples": params.resamples, "seed": params.seed}
+        unseen = partial(search, load_retriever(paths.unseen, device=device), corpus.texts, depth=100)
+        searches: dict[str, Search] = {"unseen": unseen, "rewarded": params.index(corpus.texts).search}
+        ranks = {name: partial(ranks_of_pairs, corpus, search=find) for name, find in searches.items()}
+        rows, values = compare_generators(trials, dev, ranks, corpus.texts, **tested)
+        learnt = train_on_generated(
+            corpus,
+            {name: trials[name] for name in folders},
+            [*train, *dev],
+            initial=params.retriever.model_dump(),
+            measure=ndcg_at_10,
+            scratch=scratch,
+            device=device,
+            bf16=use_bf16(params.precision),
+            seed=params.seed,
+            **params.training.model_dump(),
+        )
+        training = compare_training(learnt, **tested)
+        by_name = {row["generator"]: {key: row[key] for key in row if key != "generator"} for row in rows}
+        write_json(paths.metrics, {name: {**by_name.get(name, {}), **training.get(name, {})} for name in {**by_name, **training}})
         write_json(paths.values, values)
         write_table(paths.table, rows, COLUMNS)
         shown = describe_rounds(rounds, corpus, examples=params.examples, seed=params.seed)
-        write_text(paths.text, f"# What the generators write\n\n{to_markdown(rows)}\n{shown}")
-        tracked.log({f"{row['generator']}/{key}": row[key] for row in rows for key in ("top_1", "top_10", "distinct_share", "mean_words")})
+        write_text(paths.text, f"# What the generators write\n\n{to_markdown(rows, training)}\n{shown}")
+        tracked.log({f"{row['generator']}/{key}": row[key] for row in rows for key in LOGGED})
+        tracked.log({f"{name}/trained_ndcg_at_10": row["trained"] for name, row in training.items()})
 
+
+LOGGED = ("unseen_top_1", "unseen_top_10", "top_1", "top_10", "copied_share", "distinct_share", "mean_words")
 
 if __name__ == "__main__":
     run(main)

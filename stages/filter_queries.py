@@ -35,7 +35,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     reads, writes = "corpus dev queries encoder vectors reranker", "filtered funnel metrics"
     with open_stage("filter_queries", Params, argv, reads=reads, writes=writes, words="round") as (paths, params, tracked, _):
         corpus, device, wanted = CorpusFile(paths.corpus), device_name(), params.keep_relevant.model_dump()
-        own = params.model_dump(include=set(FilterRunParams.model_fields))
+        own = params.model_dump(include={"depth", "candidates"})
         own |= {"settings": params.bm25, "language": params.language, "seed": params.seed}
         runs = FilterRuns(corpus, paths.encoder, paths.vectors, device=device, **own)
         judge = partial(load_judge, trained=paths.reranker, device=device, bf16=use_bf16(params.precision))

@@ -32,6 +32,8 @@ class RewardWeights(Section):
     """the paper's; it counts only where it passed its gate"""
     round_trip: Coefficient
     """how high BM25 ranks a query's own document, 0 to 1"""
+    cap: PositiveCoefficient
+    """no reward counts beyond it, on either side, before it is weighted"""
 
 
 class PPOParams(Section):

@@ -35,7 +35,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     with open_stage("mine_negatives", Params, argv, reads=reads, writes=writes, words="round") as (paths, params, tracked, _):
         corpus = CorpusFile(paths.corpus)
         pairs: list[LabelledPair | PseudoQuery] = [*read_records(paths.train, LabelledPair)]
-        for path in sorted({paths.previous_queries, paths.queries}):
+        for path in dict.fromkeys((paths.previous_queries, paths.queries)):
             pairs += [row for row in read_records(path, PseudoQuery) if row.status == "kept"]
         device, bf16 = device_name(), use_bf16(params.precision)
         initial = partial(build_retriever, **params.retriever.model_dump(), seed=params.seed, device=device)

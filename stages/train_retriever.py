@@ -36,7 +36,7 @@ def main(argv: Sequence[str] | None = None) -> None:
             CorpusFile(paths.corpus),
             read_records(paths.train, LabelledPair),
             read_records(paths.dev, LabelledPair),
-            [read_records(path, PseudoQuery) for path in sorted({paths.previous_queries, paths.queries})],
+            [read_records(path, PseudoQuery) for path in dict.fromkeys((paths.previous_queries, paths.queries))],
             weights,
             **params.model_dump(exclude={"retriever", "precision"}),
             mined=read_records(paths.negatives, RankingRow),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import re
 import resource
@@ -10,6 +11,7 @@ import subprocess
 import sys
 import time
 import uuid
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -26,21 +28,21 @@ FORBIDDEN = re.compile(r"[^\w\-. :/]")
 class Run:
     """One execution of a stage, filled while it runs."""
 
-    metrics: dict[str, float] = field(default_factory=dict)
-    series: dict[str, list[tuple[int, float]]] = field(default_factory=dict)
+    metrics: dict[str, float | None] = field(default_factory=dict)
+    series: dict[str, list[tuple[int, float | None]]] = field(default_factory=dict)
     artifacts: list[str] = field(default_factory=list)
     inputs: dict[str, str] = field(default_factory=dict)
 
     def log(self, values: Mapping[str, float]) -> None:
-        """Keep metrics by name; a sign that MLflow has no room for in a name becomes an underscore."""
-        self.metrics.update({FORBIDDEN.sub("_", name): float(value) for name, value in values.items()})
+        """Keep metrics by name; a sign that MLflow has no room for in a name becomes an underscore, what is not finite None."""
+        self.metrics.update({FORBIDDEN.sub("_", name): _finite(name, value) for name, value in values.items()})
 
     def log_series(self, name: str, points: Sequence[tuple[int, float]]) -> None:
         """Keep a curve of (step, value), thinned evenly to 200 points, its ends among them."""
         if len(points) > MAXIMUM_POINTS:
             last = len(points) - 1
             points = [points[round(i * last / (MAXIMUM_POINTS - 1))] for i in range(MAXIMUM_POINTS)]
-        self.series[name] = [(int(step), float(value)) for step, value in points]
+        self.series[name] = [(int(step), _finite(name, value)) for step, value in points]
 
     def log_artifact(self, path: Path) -> None:
         """Name a file or folder, relative to the project, that the run's page is to point at."""
@@ -49,6 +51,14 @@ class Run:
     def log_input(self, path: Path, digest: str) -> None:
         """Name a file that was read, with what tells its content from another's."""
         self.inputs[str(path)] = digest
+
+
+def _finite(name: str, value: float) -> float | None:
+    """A number as JSON and MLflow have room for it; what is not finite is null, and said."""
+    if math.isfinite(value):
+        return float(value)
+    warnings.warn(f"{name} is {value}: written as null", stacklevel=3)
+    return None
 
 
 @contextmanager
@@ -84,7 +94,7 @@ def record(stage: str, params: Any, path: Path, *, round_id: str = "") -> Iterat
     }
     path.parent.mkdir(parents=True, exist_ok=True)
     draft = path.with_suffix(".tmp")
-    draft.write_text(json.dumps(content, indent=1, sort_keys=True) + "\n", encoding="utf8")
+    draft.write_text(json.dumps(content, indent=1, sort_keys=True, allow_nan=False) + "\n", encoding="utf8")
     draft.replace(path)
 
 

@@ -1,14 +1,18 @@
-"""What a sync asks before it imports mlflow: whether a local store has it all already; and the champions that it is to register."""
+"""What a sync asks before it imports mlflow: whether a local store has it all already, the order of rounds, the champions to register."""
 
 from __future__ import annotations
 
 import json
+import re
 import sqlite3
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-__all__ = ["has_all", "read_champions"]
+from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
+
+__all__ = ["has_all", "order_rounds", "read_champions"]
 
 
 def has_all(uri: str, wanted: Sequence[str]) -> bool:
@@ -38,3 +42,13 @@ def read_champions(retriever: Path, reranker: Path) -> dict[str, Any]:
     """The pipeline's champions by role, for :func:`tandem.tracking.sync`, from what choose_champion and evaluate_reranked wrote."""
     champions: dict[str, Any] = json.loads(retriever.read_text(encoding="utf8"))
     return champions | {"reranker": json.loads(reranker.read_text(encoding="utf8"))}
+
+
+def order_rounds(names: set[str], root: Path) -> list[str]:
+    """Rounds as params.yaml has them, round 0 first; others, such as those of an experiment, behind them, r10 after r2."""
+    try:
+        planned = ["r0", *(YAML(typ="safe").load((root / "params.yaml").read_text(encoding="utf8")).get("rounds") or {})]
+    except (OSError, YAMLError, AttributeError):
+        planned = ["r0"]
+    rest = sorted(names - set(planned), key=lambda name: [int(part) if part.isdigit() else part for part in re.split(r"(\d+)", name)])
+    return [*(name for name in planned if name in names), *rest]

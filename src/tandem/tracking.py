@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from tandem.store import has_all
+from tandem.store import has_all, order_rounds
 
 __all__ = ["list_champions", "move_champion", "project_root", "sync", "tracking_uri"]
 
@@ -149,14 +149,14 @@ def _create_stage_run(client: Any, experiment: str, item: Mapping[str, Any], sta
         "artifacts": ", ".join(item["artifacts"]),
     }
     ended = int(item["ended"] * 1000)
-    points = [(key, value, 0) for key, value in item["metrics"].items()]
-    points += [(key, value, step) for key, series in item["series"].items() for step, value in series]
+    points = [(key, value, 0) for key, value in item["metrics"].items() if value is not None]
+    points += [(key, value, step) for key, series in item["series"].items() for step, value in series if value is not None]
     inputs = item.get("inputs", {})
     _create_run(client, experiment, name, tags, item["params"], points, int(item["started"] * 1000), ended, inputs=inputs)
 
 
 def _create_round_runs(client: Any, experiments: Mapping[str, str], found: Sequence[Any], view: str, report: Path | None) -> None:
-    rounds = sorted({item["round"] for item in found if item["round"]})
+    rounds = order_rounds({item["round"] for item in found if item["round"]}, project_root())
     tags = {"view": view, "state": "current", **(found[-1]["tags"] if found else {})}
     now = int(time.time() * 1000)
     pipeline: list[tuple[str, float, int]] = []
@@ -189,11 +189,12 @@ def _create_round_runs(client: Any, experiments: Mapping[str, str], found: Seque
 
 
 def _round_metrics(item: Mapping[str, Any]) -> dict[str, float]:
-    """A stage's metrics under its own heading: a slash makes the MLflow page group them."""
+    """A stage's metrics under its own heading: a slash makes the MLflow page group them; those that are null stay out."""
+    finite = {key: value for key, value in item["metrics"].items() if value is not None}
     if item["stage"] == "evaluate_retriever":
-        own = {key: value for key, value in item["metrics"].items() if not key.startswith("system/")}
+        own = {key: value for key, value in finite.items() if not key.startswith("system/")}
         return {key if "/" in key else f"test/{key}": value for key, value in own.items()}
-    return {f"{item['stage']}/{key}": value for key, value in item["metrics"].items() if not key.startswith("system/")}
+    return {f"{item['stage']}/{key}": value for key, value in finite.items() if not key.startswith("system/")}
 
 
 def _create_run(

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import codecs
+import math
 import os
 import tempfile
-from collections.abc import Iterable, Iterator
+import warnings
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -83,9 +85,25 @@ def write_records(path: Path, records: Iterable[BaseModel]) -> None:
 
 
 def write_json(path: Path, value: Any) -> None:
-    """Write one JSON value, indented, keys in the order given, whole or not at all."""
+    """Write one JSON value, indented, keys in the order given, whole or not at all; numbers that are not finite as null, with a warning."""
+    if names := list(_not_finite(value, "")):
+        more = f" and {len(names) - 3} more" if len(names) > 3 else ""
+        warnings.warn(f"{path}: not finite, written as null: {', '.join(names[:3])}{more}", stacklevel=2)
     option = orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE | orjson.OPT_SERIALIZE_NUMPY
     _write_whole(path, [orjson.dumps(value, option=option)])
+
+
+def _not_finite(value: Any, place: str) -> Iterator[str]:
+    """The places of numbers that are infinite or none."""
+    if isinstance(value, float):
+        if not math.isfinite(value):
+            yield place.removeprefix(".") or "(value)"
+    elif isinstance(value, Mapping):
+        for key, inner in value.items():
+            yield from _not_finite(inner, f"{place}.{key}")
+    elif isinstance(value, list | tuple):
+        for i, inner in enumerate(value):
+            yield from _not_finite(inner, f"{place}.{i}")
 
 
 def write_text(path: Path, text: str) -> None:

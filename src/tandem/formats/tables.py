@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -23,5 +24,10 @@ def write_table(path: Path, rows: Sequence[Mapping[str, object]], columns: Seque
     text = io.StringIO()
     writer = csv.DictWriter(text, columns, lineterminator="\n")
     writer.writeheader()
-    writer.writerows(rows)
+    writer.writerows({key: _cell(value) for key, value in row.items()} for row in rows)
     write_text(path, text.getvalue())
+
+
+def _cell(value: object) -> object:
+    """Nothing where a number is not finite: DVC and spreadsheets leave such a point out."""
+    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -62,7 +62,7 @@ def improve_generator(
             :func:`tandem.generators.sampling.plan_prompts`.
         algorithm: ``ppo``, ``rloo``, ``grpo`` or ``dpo``.
         rewards: weights of ``reward_model`` (the paper's), which counts only where its gate has passed, and ``round_trip``; 0 leaves
-            one out.
+            one out. ``cap``: no reward counts beyond it, on either side.
         round_trip: the function of that name; None where its weight is 0.
         order: of the documents; nothing to ``dpo``.
         lora_rank: of the adapter.
@@ -93,7 +93,7 @@ def improve_generator(
             parts.append((rewards["reward_model"], reward_function(judge, tokenizer, **asked)))
         own = dict(ppo if algorithm == "ppo" else group)
         if difficulty and parts and own["steps"]:
-            reward = weighted_sum(parts)
+            reward = weighted_sum(parts, cap=rewards["cap"])
             prompts = plan_rollouts(documents, difficulty, tokenizer, prompt=prompt, seed=seed)
             if algorithm == "ppo":
                 steps = own.pop("steps")

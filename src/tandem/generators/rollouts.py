@@ -69,11 +69,11 @@ def curriculum(prompts: Sequence[Prompt], *, batch_size: int, order: str, seed: 
         waiting = waiting[batch_size:]
 
 
-def weighted_sum(parts: Sequence[tuple[float, Reward]]) -> Reward:
-    """One reward of several with their weights."""
+def weighted_sum(parts: Sequence[tuple[float, Reward]], *, cap: float) -> Reward:
+    """One reward of several with their weights, each cut to ``cap`` on both sides before: no single one can be pushed without end."""
 
     def reward(documents: Sequence[str], queries: Sequence[str]) -> list[float]:
-        scores = [[weight * value for value in part(documents, queries)] for weight, part in parts]
+        scores = [[weight * min(max(value, -cap), cap) for value in part(documents, queries)] for weight, part in parts]
         return [sum(own) for own in zip(*scores, strict=True)]
 
     return reward

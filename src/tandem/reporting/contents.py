@@ -145,7 +145,7 @@ def reward_alarms(
         tail = max(len(curve) // 5, 1)
         start, end = (sum(v for _, v in part) / len(part) if part else 0.0 for part in (curve[:tail], curve[-tail:]))
         before, after = quality(entry["base"]), quality(name)
-        found = [generators.get(g, {}).get("top_10") for g in (entry["base"], name)]
+        found = [generators.get(g, {}).get("unseen_top_10") for g in (entry["base"], name)]
         fell = before is not None and after is not None and after < before
         lost = None not in found and found[1] < found[0]  # type: ignore[operator]
         row = {"update": name, "base": entry["base"], "reward_start": start, "reward_end": end, "dev_before": before, "dev_after": after}

@@ -31,7 +31,7 @@ def gather(paths: Mapping[str, Path], *, examples: int, rounds: Names, updates: 
         measure: that the comparison is on.
         baseline: what it is against; where that is no round, queries that changed most are told from round 0 on.
     """
-    records = [_json(path) for path in sorted(paths["records"].rglob("*.json"))]
+    records, not_finite = _finite([_json(path) for path in paths["records"].rglob("*.json")], ["", "r0", *rounds])
     documents = CorpusFile(paths["corpus"])
     champions = _json(paths["champions"]) | {"reranker": _json(paths["reranker"])}
     spent = costs(records, rounds, updates)
@@ -45,7 +45,7 @@ def gather(paths: Mapping[str, Path], *, examples: int, rounds: Names, updates: 
     real = read_records(paths["dev"], LabelledPair)
     champion = champions["retriever"]["champion"]
     before = baseline if baseline in rounds else "r0"
-    after = champion if champion != before else [before, *rounds][-1]
+    after = champion if champion in {"r0", *rounds} - {before} else [before, *rounds][-1]
     return {
         "ladder": ladder,
         "rounds": ["r0", *rounds],
@@ -65,7 +65,21 @@ def gather(paths: Mapping[str, Path], *, examples: int, rounds: Names, updates: 
         "test_queries": len(_json(paths["evaluation"] / "test/r0.json")[measure]),
         "stages": stage_times(records),
         "leaks": _json(paths["leaks"]),
+        "not_finite": not_finite,
     }
+
+
+def _finite(records: Sequence[dict[str, Any]], rounds: Sequence[str]) -> tuple[list[dict[str, Any]], list[str]]:
+    """Records in the order of the rounds, without the values that are null for they were not finite; and the names of those."""
+    ordered = sorted(records, key=lambda item: (rounds.index(item["round"]) if item["round"] in rounds else len(rounds), item["stage"]))
+    names = []
+    for item in ordered:
+        place = "@".join(filter(None, (item["stage"], item["round"])))
+        names += [f"{place}: {key}" for key, value in item["metrics"].items() if value is None]
+        names += [f"{place}: {key}" for key, points in item["series"].items() if any(value is None for _, value in points)]
+        item["metrics"] = {key: value for key, value in item["metrics"].items() if value is not None}
+        item["series"] = {key: [point for point in points if point[1] is not None] for key, points in item["series"].items()}
+    return ordered, names
 
 
 def round_rows(found: Mapping[str, Any]) -> list[dict[str, Any]]:

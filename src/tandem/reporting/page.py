@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -53,9 +54,16 @@ def render(
         "reward": curves(rewards, "reward", "step") if any(rewards.values()) else "",
     }
     headline, lead = _in_words(ladder, champions, measure=measure, baseline=baseline)
-    page = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True).from_string(TEMPLATE.read_text(encoding="utf8"))
+    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True)
+    environment.filters["number"] = _number
+    page = environment.from_string(TEMPLATE.read_text(encoding="utf8"))
     shared = {"ladder": ladder, "measure": measure, "baseline": baseline, "champions": champions, "champion": champion}
     return page.render(headline=headline, lead=lead, figures=figures, **shared, **parts) + "\n"
+
+
+def _number(value: float | None, form: str, scale: float = 1.0) -> str:
+    """A number as it is shown; what was not finite is null in the files, and a dash here."""
+    return "\N{EN DASH}" if value is None or not math.isfinite(value) else form % (scale * value)
 
 
 def _in_words(ladder: Sequence[Mapping[str, Any]], champions: Mapping[str, Any], *, measure: str, baseline: str) -> tuple[str, list[str]]:

@@ -1,0 +1,44 @@
+"""Values of the comparison of generators: how many queries of what, and what is trained on them."""
+
+from __future__ import annotations
+
+from stages.sections import LexicalParams, PromptedParams, RetrieverParams, SamplingParams
+from tandem.hardware import Precision
+from tandem.params import Section
+from tandem.settings import BatchSize, Count, CountOrZero, LearningRate, PositiveCoefficient, Resamples, Seed, Share, Steps, Tokens
+
+__all__ = ["TrainingTrialParams", "TrialParams"]
+
+
+class TrainingTrialParams(Section):
+    """The retriever that learns from equal numbers of each generator's queries."""
+
+    queries: CountOrZero
+    """of each generator, at most; 0 trains none"""
+    steps: Steps
+    batch_size: BatchSize
+    negatives: CountOrZero
+    learning_rate: LearningRate
+    warmup_share: Share
+    scale: PositiveCoefficient
+    training_document_tokens: Tokens | None
+
+
+class TrialParams(SamplingParams, PromptedParams, LexicalParams):
+    """How generators are compared."""
+
+    number: Count
+    """of documents, drawn from those that no round wrote queries for"""
+    examples: CountOrZero
+    """of each round's queries, shown in full"""
+    resamples: Resamples
+    training: TrainingTrialParams
+    retriever: RetrieverParams
+    rounds: dict[str, dict[str, str]]
+    updates: dict[str, dict[str, str]]
+    precision: Precision
+    seed: Seed
+
+    def parents(self) -> dict[str, str]:
+        """The generator that each came from."""
+        return {"g1": "base", **{name: update["base"] for name, update in self.updates.items()}}
