@@ -9,7 +9,7 @@ from typing import Any
 from stages.generator_sections import TrialParams
 from stages.opening import open_stage, run
 from stages.sections import SamplingParams
-from tandem.evaluation.generators import COLUMNS, compare_generators, compare_training, describe_rounds, to_markdown
+from tandem.evaluation.generators import COLUMNS, LOGGED, compare_generators, compare_training, describe_rounds, to_markdown
 from tandem.evaluation.measures import ndcg_at_10
 from tandem.filters.round_trip import Search, ranks_of_pairs
 from tandem.formats.jsonl import read_records, write_json, write_text
@@ -64,8 +64,6 @@ def main(argv: Sequence[str] | None = None) -> None:
         tracked.log({f"{row['generator']}/{key}": row[key] for row in rows for key in LOGGED})
         tracked.log({f"{name}/trained_ndcg_at_10": row["trained"] for name, row in training.items()})
 
-
-LOGGED = ("unseen_top_1", "unseen_top_10", "top_1", "top_10", "copied_share", "distinct_share", "mean_words")
 
 if __name__ == "__main__":
     run(main)

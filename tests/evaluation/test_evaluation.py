@@ -125,18 +125,24 @@ def test_generators_by_hand() -> None:
     ids = [("a", "d1"), ("b", "d1"), ("c", "d2"), ("d", "d2")]
     trials = {"g0": [pair(i, "same text", d) for i, d in ids], "g1": [pair(i, f"text {i} of it", d) for i, d in ids]}
     ranks = {"same text": {"a": 2, "b": 11}, "text a of it": {"a": 1, "b": 10, "c": 3, "d": 70}}
-    rows, _ = compare_generators(trials, [], lambda pairs: ranks[pairs[0].text], parents={"g1": "g0"}, resamples=100, seed=0)
+    judges = {"unseen": lambda pairs: ranks[pairs[0].text], "rewarded": lambda pairs: {"a": 1}}
+    texts = {"d1": "text a of it, and more", "d2": "nothing"}
+    rows, values = compare_generators(trials, [], judges, texts, parents={"g1": "g0"}, resamples=100, seed=0)
     first, second = rows
-    assert (first["top_1"], first["top_10"], first["top_70"], first["distinct_share"]) == (0, 0.25, 0.5, 0.25)
-    assert (second["top_1"], second["top_10"], second["top_70"], second["distinct_share"]) == (0.25, 0.75, 1, 1)
+    assert values == {"g0": {"d1": 0.5, "d2": 0.0}, "g1": {"d1": 1.0, "d2": 0.5}}
+    assert (second["top_1"], second["top_10"]) == (0.25, 0.25)  # by the rewarded search, which the test is not on
+    assert second["copied_share"] == pytest.approx((4 + 2) / 4 / 4)  # a: all of it; b: "of it"; c and d: nothing
+    assert (first["unseen_top_1"], first["unseen_top_10"], first["unseen_top_70"], first["distinct_share"]) == (0, 0.25, 0.5, 0.25)
+    assert (second["unseen_top_1"], second["unseen_top_10"], second["unseen_top_70"], second["distinct_share"]) == (0.25, 0.75, 1, 1)
     assert second["mean_words"] == 4
     assert "difference" not in first
     assert second["difference"] == 0.5  # d1 from .5 to 1, d2 from 0 to .5
-    assert "| g1 | 25.0% | 75.0% | 100.0% | 100.0% | 4.0 | g0 | +50.0% [" in to_markdown_of_generators(rows)
+    assert "| g1 | 25.0% | 75.0% | 25.0% | 25.0% | 37.5% | 100.0% | 4.0 | g0 | +50.0% [" in to_markdown_of_generators(rows)
 
 
 def test_nothing_to_try_generators_on_is_no_error() -> None:
-    rows, _ = compare_generators({"g0": [], "g1": []}, [], lambda pairs: {}, parents={"g1": "g0"}, resamples=10, seed=0)
+    judges = dict.fromkeys(("unseen", "rewarded"), lambda pairs: {})
+    rows, _ = compare_generators({"g0": [], "g1": []}, [], judges, {}, parents={"g1": "g0"}, resamples=10, seed=0)
     assert [row["top_10"] for row in rows] == [0, 0]
 
 

@@ -17,12 +17,13 @@ from tandem.evaluation.significance import compare
 from tandem.records import Document, LabelledPair, PseudoQuery
 from tandem.text import count_words, normalize_query, split_words
 
-__all__ = ["COLUMNS", "KS", "compare_generators", "compare_training", "copied_share", "describe_rounds", "to_markdown"]
+__all__ = ["COLUMNS", "KS", "LOGGED", "compare_generators", "compare_training", "copied_share", "describe_rounds", "to_markdown"]
 
 KS = (1, 10, 70)
 WITHIN = 10
 TESTS = ["against", "difference", "low", "high", "p_randomisation"]
 COLUMNS = ["generator", *(f"unseen_top_{k}" for k in KS), *(f"top_{k}" for k in KS), "copied_share", "distinct_share", "mean_words", *TESTS]
+LOGGED = ("unseen_top_1", "unseen_top_10", "top_1", "top_10", "copied_share", "distinct_share", "mean_words")
 Own = LabelledPair | PseudoQuery  # a query with a document of its own
 Ranks = Callable[[Sequence[Own]], Mapping[str, int]]
 

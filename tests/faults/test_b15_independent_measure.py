@@ -1,0 +1,103 @@
+"""The generator is measured by what no reward has seen, and by what is learnt from its queries; rewards are capped, copies are counted."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conftest import QUERIES, TEXTS
+from ruamel.yaml import YAML
+
+from tandem.evaluation.champions import choose_generator
+from tandem.evaluation.generators import compare_generators, compare_training, copied_share, to_markdown
+from tandem.evaluation.measures import ndcg_at_10
+from tandem.generators.rollouts import weighted_sum
+from tandem.records import Document, LabelledPair, PseudoQuery
+from tandem.retrievers.generated_training import train_on_generated
+
+ROOT = Path(__file__).parents[2]
+
+
+def rows(name: str, texts: dict[str, str]) -> list[PseudoQuery]:
+    return [PseudoQuery(query_id=f"{name}-{doc_id}", text=text, doc_id=doc_id) for doc_id, text in texts.items()]
+
+
+def test_a_generator_that_only_pleases_its_reward_gains_nothing() -> None:
+    """g2 copies rare words: BM25 brings everything back, the retriever that no reward has seen less than before."""
+    trials = {"g1": rows("g1", QUERIES), "g2": rows("g2", {name: text.split()[0] for name, text in TEXTS.items()})}
+    unseen = {"g1": 1, "g2": 50}
+    ranks: dict[str, Any] = {
+        "unseen": lambda pairs: {pair.query_id: unseen[pair.query_id[:2]] for pair in pairs},
+        "rewarded": lambda pairs: {pair.query_id: {"g1": 50, "g2": 1}[pair.query_id[:2]] for pair in pairs},
+    }
+    table, values = compare_generators(trials, [], ranks, TEXTS, parents={"g2": "g1"}, resamples=500, seed=1)
+    first, second = table
+    assert second["top_10"] > first["top_10"]
+    assert second["unseen_top_10"] < first["unseen_top_10"]
+    assert second["difference"] == -1.0
+    assert second["copied_share"] == 1.0 > first["copied_share"]
+    rule = {"alpha": 0.05, "equal_within": 0.005, "guard_tolerance": 0.02, "resamples": 500, "seed": 1}
+    shares = {row["generator"]: row for row in table}
+    assert choose_generator(shares, values, minimum_distinct=0.1, **rule)["champion"] == "g1"
+    assert "which no reward and no filter uses" in to_markdown(table)
+
+
+def test_no_reward_and_no_filter_reads_the_untouched_encoder() -> None:
+    stages = YAML(typ="safe").load((ROOT / "dvc.yaml").read_text())["stages"]
+    readers = {name for name, stage in stages.items() if any("models/baselines" in dep for dep in stage.get("do", stage)["deps"])}
+    assert readers == {"evaluate_baselines", "evaluate_generators", "evaluate_reranked"}
+
+
+def test_copied_share() -> None:
+    document = "Sort the rows of a table, in ascending order."
+    assert copied_share("sort the rows", document) == 1.0
+    assert copied_share("rows sort the table", document) == 0.5
+    assert copied_share("draw lines", document) == 0.0
+    assert copied_share("", document) == 0.0
+
+
+def test_rewards_are_capped() -> None:
+    reward = weighted_sum([(1.0, lambda documents, queries: [1e9, -1e9, 0.5])], cap=3.0)
+    assert reward(["d"] * 3, ["a", "b", "c"]) == [3.0, -3.0, 0.5]
+    two = weighted_sum([(0.1, lambda documents, queries: [50.0]), (1.0, lambda documents, queries: [0.5])], cap=3.0)
+    assert two(["d"], ["a"]) == pytest.approx([0.8])
+
+
+def test_what_is_learnt_from_equal_numbers_of_queries(tiny_encoder: Path, tmp_path: Path) -> None:
+    """A generator whose queries fit their documents teaches; one whose queries belong to others does not."""
+    names = list(TEXTS)
+    good = {name: f"{' '.join(TEXTS[name].lower().split()[2:6])}" for name in names}
+    bad = {name: good[names[(i + 3) % 6]] for i, name in enumerate(names)}
+    documents = [Document(doc_id=name, text=text) for name, text in TEXTS.items()]
+    real = [LabelledPair(query_id=f"q-{name}", text=text, doc_id=name) for name, text in QUERIES.items()]
+    initial = {"kind": "dense", "encoder": str(tiny_encoder), "layers": None, "dimensions": 16, "query_tokens": 16, "document_tokens": 32}
+    initial |= {"query_expansion": False, "markers": False}
+    values = train_on_generated(
+        documents,
+        {"g1": rows("g1", bad), "g2": [*rows("g2", good), *rows("more", good)]},
+        real,
+        initial=initial,
+        measure=ndcg_at_10,
+        queries=50,
+        steps=40,
+        batch_size=6,
+        negatives=0,
+        learning_rate=2e-3,
+        warmup_share=0.0,
+        scale=20.0,
+        scratch=tmp_path,
+        device="cpu",
+        bf16=False,
+        seed=1,
+    )
+    assert list(values) == ["untrained", "g1", "g2"]
+    found = compare_training(values, parents={"g1": "base", "g2": "g1"}, resamples=500, seed=1)
+    assert found["g2"]["trained"] > found["g1"]["trained"]
+    assert found["g2"]["trained_against"] == "g1"
+    assert found["g1"]["trained_against"] == "untrained"
+    assert "| nothing |" in to_markdown([], found)
+    assert (
+        train_on_generated(documents, {}, real, initial=initial, measure=ndcg_at_10, queries=5, scratch=tmp_path, device="cpu", seed=1)
+        == {}
+    )
