@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import json
 import os
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +43,25 @@ def set_values(params: dict[str, Any], changes: dict[str, Any]) -> None:
             set_values(params[key], value)
         else:
             params[key] = value
+
+
+def kill_stages(parent: subprocess.Popen[Any]) -> None:
+    """Kill with -9 whatever a process has started and nothing else: other people's stages look the same to pkill."""
+    import psutil
+
+    children = psutil.Process(parent.pid).children(recursive=True)
+    assert children
+    for child in reversed(children):
+        with contextlib.suppress(psutil.NoSuchProcess):
+            child.kill()
+
+
+def shared_data(name: str) -> Path:
+    """A collection that is no part of the project; tests read nothing outside the repository but what one variable names."""
+    folder = os.environ.get("TANDEM_SHARED_DATA")
+    if not folder or not (Path(folder) / name).is_dir():
+        pytest.skip(f"TANDEM_SHARED_DATA names no folder with {name} in it")
+    return Path(folder) / name
 
 
 @pytest.fixture

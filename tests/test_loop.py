@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import set_values
+from conftest import kill_stages, set_values
 from ruamel.yaml import YAML
 
 ROOT = Path(__file__).parents[1]
@@ -24,7 +24,7 @@ SMALL: dict[str, Any] = {
     "retriever": {"layers": 1, "document_tokens": 48},
     "train_generator": {"epochs": 1},
     "train_filter_encoder": {"layers": 1, "steps": 2, "batch_size": 4, "maximum_tokens": 48, "dev_documents": 10},
-    "evaluate_baselines": {"dense_maximum_tokens": 48},
+    "build_baselines": {"dense_maximum_tokens": 48},
     "generate_queries": {"sampled_documents": 48, "batch_size": 16, "maximum_new_tokens": 16},
     "filter_queries": {"rules": [{"run": "bm25", "k": 20}, {"run": "bm25_sampled", "k": 5}, {"run": "dense", "k": 60}]},
     "select_queries": {"mode": "exact", "top_share": 0.9},
@@ -33,7 +33,12 @@ SMALL: dict[str, Any] = {
     "build_preferences": {"minimum_margin": 0.01},
     "train_reward_model": {"epochs": 1, "minimum_accuracy": 0.0, "minimum_pairs": 2},
     "improve_generator": {"ppo": {"steps": 3, "batch_size": 8, "minibatch_size": 8, "epochs": 1, "maximum_new_tokens": 12}},
-    "evaluate_generators": {"number": 20, "maximum_new_tokens": 12, "resamples": 200},
+    "evaluate_generators": {
+        "number": 20,
+        "maximum_new_tokens": 12,
+        "resamples": 200,
+        "training": {"queries": 16, "steps": 2, "batch_size": 4},
+    },
     "choose_champion": {"resamples": 200},
     "evaluate_reranked": {"first": 5, "resamples": 200},
     "compare_rounds": {"resamples": 200},
@@ -158,8 +163,7 @@ def kill_when(project: Path, stage: str, seen: Any) -> None:
     while not seen() and dvc.poll() is None and time.monotonic() < deadline:
         time.sleep(0.02)
     assert dvc.poll() is None, f"{stage} ended before it could be killed"
-    module = stage.split("@")[0]
-    subprocess.run(["pkill", "-9", "-f", f"python -m stages.{module}"], check=True)
+    kill_stages(dvc)
     assert dvc.wait(timeout=60) != 0
 
 

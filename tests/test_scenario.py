@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from conftest import kill_stages
 from ruamel.yaml import YAML
 
 ROOT = Path(__file__).parents[1]
@@ -163,7 +164,7 @@ def test_a_working_life(project: Path) -> None:
     while not fingerprint.exists() and dvc.poll() is None:
         time.sleep(0.02)
     assert dvc.poll() is None
-    subprocess.run(["pkill", "-9", "-f", "python -m stages.train_reranker --name relevance"], check=True)
+    kill_stages(dvc)
     assert dvc.wait(timeout=60) != 0
     run(project, "dvc", "repro", "--single-item", "--force", "--no-run-cache", "train_reranker")
     run(project, "dvc", "repro")

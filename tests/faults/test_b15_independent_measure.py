@@ -45,7 +45,7 @@ def test_a_generator_that_only_pleases_its_reward_gains_nothing() -> None:
 
 def test_no_reward_and_no_filter_reads_the_untouched_encoder() -> None:
     stages = YAML(typ="safe").load((ROOT / "dvc.yaml").read_text())["stages"]
-    readers = {name for name, stage in stages.items() if any("models/baselines" in dep for dep in stage.get("do", stage)["deps"])}
+    readers = {name for name, stage in stages.items() if any("models/baselines" in dep for dep in stage.get("do", stage).get("deps", []))}
     assert readers == {"evaluate_baselines", "evaluate_generators", "evaluate_reranked"}
 
 
@@ -70,7 +70,7 @@ def test_what_is_learnt_from_equal_numbers_of_queries(tiny_encoder: Path, tmp_pa
     good = {name: f"{' '.join(TEXTS[name].lower().split()[2:6])}" for name in names}
     bad = {name: good[names[(i + 3) % 6]] for i, name in enumerate(names)}
     documents = [Document(doc_id=name, text=text) for name, text in TEXTS.items()]
-    real = [LabelledPair(query_id=f"q-{name}", text=text, doc_id=name) for name, text in QUERIES.items()]
+    real = [LabelledPair(query_id=f"q-{name}", text=text, doc_id=name) for name, text in good.items()]
     initial = {"kind": "dense", "encoder": str(tiny_encoder), "layers": None, "dimensions": 16, "query_tokens": 16, "document_tokens": 32}
     initial |= {"query_expansion": False, "markers": False}
     values = train_on_generated(

@@ -20,7 +20,16 @@ from ruamel.yaml import YAML
 
 ROOT = Path(__file__).parents[2]
 ORDER = [
-    *("prepare_corpus", "prepare_guard", "sample_pairs", "evaluate_baselines", "train_filter_encoder", "train_generator"),
+    *(
+        "inputs",
+        "prepare_corpus",
+        "prepare_guard",
+        "sample_pairs",
+        "build_baselines",
+        "evaluate_baselines",
+        "train_filter_encoder",
+        "train_generator",
+    ),
     *("prepare_ranking", "train_reranker"),
     *("mine_negatives_r0", "train_retriever_r0", "evaluate_retriever_r0"),
     *("generate_queries@r1", "filter_queries@r1", "select_queries@r1", "mine_negatives@r1", "train_retriever@r1", "evaluate_retriever@r1"),
@@ -37,7 +46,7 @@ SMALL: dict[str, Any] = {
     "retriever": {"layers": 1, "dimensions": 16, "query_tokens": 16, "document_tokens": 32},
     "train_generator": {"epochs": 1},
     "train_filter_encoder": {"layers": 1, "steps": 2, "batch_size": 4, "maximum_tokens": 32, "dev_documents": 4},
-    "evaluate_baselines": {"dense_maximum_tokens": 32},
+    "build_baselines": {"dense_maximum_tokens": 32},
     "generate_queries": {"sampled_documents": 12, "queries_per_document": 2, "maximum_new_tokens": 8, "batch_size": 8, "temperature": 1.0},
     "filter_queries": {"rules": [{"run": "dense", "k": 40}], "minimum_words": 1},
     "train_retriever": {"steps": 4, "batch_size": 4, "evaluations": 2, "dev_documents": 6, "training_document_tokens": 32},
@@ -49,7 +58,13 @@ SMALL: dict[str, Any] = {
         "group": {"steps": 2, "prompts_per_step": 2, "responses": 2, "updates": 2, "maximum_new_tokens": 8},
         "dpo": {"batch_size": 4},
     },
-    "evaluate_generators": {"number": 6, "maximum_new_tokens": 8, "examples": 3, "resamples": 100},
+    "evaluate_generators": {
+        "number": 6,
+        "maximum_new_tokens": 8,
+        "examples": 3,
+        "resamples": 100,
+        "training": {"queries": 4, "steps": 2, "batch_size": 2},
+    },
     "check_leaks": {"allowed_share": 1.0},
     "choose_champion": {"resamples": 100},
     "evaluate_reranked": {"first": 5, "resamples": 100},

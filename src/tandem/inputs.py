@@ -1,0 +1,112 @@
+"""What params.yaml names beside the project's own files: corpora, pairs, queries, model folders; each with what tells its content.
+
+DVC looks at a value and not behind it: an edited corpus under the same path would be no change, and ``dvc.yaml`` cannot name a path as a
+dependency that may be empty, a Hugging Face id or ``builtin``. So a small stage that always runs writes these identities, and the stages
+that read the files depend on them.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from tandem.formats.errors import InputError
+from tandem.formats.jsonl import write_json
+
+__all__ = ["NAMED", "describe_inputs", "write_inputs"]
+
+# Keys of each section that may name a file or folder; of rerankers, keys of each of its models.
+NAMED = {
+    "prepare_corpus": ("path", "pairs"),
+    "prepare_guard": ("path", "pairs"),
+    "generate_queries": ("file",),
+    "train_generator": ("base",),
+    "retriever": ("encoder",),
+    "train_filter_encoder": ("encoder",),
+    "rerankers": ("base",),
+    "relevance": ("model",),
+}
+EXPERIMENTS = (".dvc", "tmp", "exps")  # where DVC runs queued experiments: in a copy of what git and DVC track
+BLOCK = 1 << 20
+
+
+def describe_inputs(content: Mapping[str, Any], known: dict[str, list[Any]], here: Path) -> dict[str, dict[str, Any]]:
+    """The identity of everything that a params.yaml names, by section that it has, then by key.
+
+    Args:
+        content: of params.yaml.
+        known: size, time and MD5 of files by path, as they were last; brought up to date.
+        here: the folder that paths are relative to.
+
+    Raises:
+        InputError: a queued experiment names a file that its copy of the project lacks.
+    """
+    found: dict[str, dict[str, Any]] = {}
+    for section in NAMED:
+        if section in content:
+            values = dict(_values(section, content[section] or {}))
+            found[section] = {key: _identity(f"{section}.{key}", value, known, here) for key, value in values.items()}
+    return found
+
+
+def write_inputs(content: Mapping[str, Any], folder: Path, memory: Path) -> None:
+    """Write the identities of each section into a file of its own, whole or not at all; of files that did not change none is read.
+
+    Args:
+        content: of params.yaml.
+        folder: to write into.
+        memory: file of what is known of files.
+    """
+    try:
+        known: dict[str, list[Any]] = orjson.loads(memory.read_bytes())
+    except (OSError, orjson.JSONDecodeError):
+        known = {}
+    for section, values in describe_inputs(content, known, Path.cwd()).items():
+        write_json(folder / f"{section}.json", values)
+    write_json(memory, known)
+
+
+def _values(section: str, values: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Keys and what they name; an empty value names nothing."""
+    models = values.items() if section == "rerankers" else [("", values)]
+    for name, model in models:
+        for key in NAMED[section]:
+            if isinstance(model, Mapping) and isinstance(model.get(key), str) and model[key]:
+                yield f"{name}.{key}".lstrip("."), model[key]
+
+
+def _identity(key: str, value: str, known: dict[str, list[Any]], here: Path) -> dict[str, Any]:
+    path = here / value
+    if path.is_file():
+        return {"value": value, "md5": _md5(path, known)}
+    if path.is_dir():
+        files = sorted(file for file in path.rglob("*") if file.is_file())
+        lines = (f"{file.relative_to(path)} {_md5(file, known)}\n" for file in files)
+        return {"value": value, "files": len(files), "md5": hashlib.md5("".join(lines).encode(), usedforsecurity=False).hexdigest()}
+    if _is_experiment(here) and (key.split(".")[-1] in ("path", "pairs", "file") or value.startswith((".", "/"))):
+        raise InputError(
+            f"params.yaml: {key}: {value!r} found, which is not here: a queued experiment runs in a copy of what git and DVC track; "
+            f"`dvc add {value}`, and git add what that writes"
+        )
+    return {"value": value}  # a Hugging Face id, builtin, or what its stage will say is missing
+
+
+def _is_experiment(here: Path) -> bool:
+    parts = here.parts
+    return any(parts[i : i + 3] == EXPERIMENTS for i in range(len(parts)))
+
+
+def _md5(path: Path, known: dict[str, list[Any]]) -> str:
+    """The MD5 digest of a file, read again only where its size or time has changed."""
+    state, name = path.stat(), str(path.absolute())
+    if known.get(name, [])[:2] != [state.st_size, state.st_mtime_ns]:
+        digest = hashlib.md5(usedforsecurity=False)
+        with path.open("rb") as file:
+            while block := file.read(BLOCK):
+                digest.update(block)
+        known[name] = [state.st_size, state.st_mtime_ns, digest.hexdigest()]
+    return str(known[name][2])
