@@ -8,6 +8,7 @@ that read the files depend on them.
 from __future__ import annotations
 
 import hashlib
+import subprocess
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -81,6 +82,9 @@ def _values(section: str, values: Mapping[str, Any]) -> Iterator[tuple[str, str]
 
 def _identity(key: str, value: str, known: dict[str, list[Any]], here: Path) -> dict[str, Any]:
     path = here / value
+    if not path.exists() and path.with_name(f"{path.name}.dvc").is_file():
+        # An experiment's copy of the project gets what its stages depend on, and dvc.yaml cannot say that it is this.
+        subprocess.run(["dvc", "checkout", "--quiet", f"{path}.dvc"], cwd=here, check=False)
     if path.is_file():
         return {"value": value, "md5": _md5(path, known)}
     if path.is_dir():
