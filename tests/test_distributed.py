@@ -23,6 +23,7 @@ ROOT = Path(__file__).parents[1]
 DEEPSPEED = ROOT / ".venv/deepspeed"  # beside the environment: in it, every save of a model would import it
 DATA = "--corpus corpus.jsonl --train train.jsonl --dev dev.jsonl"
 DEEPSPEED_THERE = pytest.mark.skipif(not DEEPSPEED.is_dir(), reason="`make test` installs DeepSpeed there")
+pytestmark = pytest.mark.xdist_group("distributed")  # two processes each: one test at a time is enough for two cores
 TORCHRUN = ["torch.distributed.run", "--nproc-per-node", "2", "--standalone"]
 FLAGS = {
     "improve_generator": "--round g1 --corpus corpus.jsonl --generator generator --reward-model none --gate gate.json "
@@ -76,6 +77,7 @@ def project(tiny_cross_encoder: Path, tiny_encoder: Path, tiny_generator: Path, 
     params = yaml.load((ROOT / "params.yaml").read_text())
     recipe = yaml.load((ROOT / "recipes/reranker/params.yaml").read_text())
     cross_encoder = without_dropout(tiny_cross_encoder, tmp_path / "cross_encoder")
+    params["precision"] = "fp32"  # in which the sums of halves are the sum of the whole to 1e-7; bfloat16 has a test of its own
     params["rerankers"] = {"teacher": recipe["rerankers"]["teacher"]}
     params["rerankers"]["teacher"].update(base=str(cross_encoder), steps=8, documents_per_query=3, learning_rate=1e-3)
     params["train_reranker"] = {**recipe["train_reranker"], "evaluations": 2}
@@ -171,6 +173,25 @@ def test_two_processes_learn_what_one_does(project: Path, stage: str, change: Ca
     first, second = load(weights), load(other)
     assert all((first[name] - second[name]).abs().max() < 1e-3 for name in first)
     assert {path.name for path in project.iterdir()} == before
+
+
+@pytest.mark.distributed
+@pytest.mark.parametrize(("stage", "change"), [("train_generator", late), ("train_retriever", single)], ids=["sft", "dense"])
+def test_two_processes_learn_what_one_does_in_bfloat16(project: Path, stage: str, change: Callable[[dict[str, Any]], None]) -> None:
+    """A number of 8 bits is rounded by 1 in 256 at most: losses of both agree to a few such steps, and are saved in float32."""
+    from safetensors.torch import load
+
+    params = YAML(typ="safe").load((project / "params.yaml").read_text())
+    params["precision"] = "bf16"
+    change(params)
+    set_batch(stage, params, 4)
+    one, weights = train(write(project, params), stage, [])
+    set_batch(stage, params, 2)
+    two, other = train(write(project, params), stage, [*TORCHRUN, "-m"])
+    assert len(one) == len(two) >= 3
+    assert len(set(one)) > 1
+    assert two == pytest.approx(one, rel=4 / 256)
+    assert {str(value.dtype) for content in (weights, other) for value in load(content).values()} == {"torch.float32"}
 
 
 @pytest.mark.distributed

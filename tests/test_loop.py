@@ -13,37 +13,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import kill_stages, set_values
+from conftest import kill_stages
 from ruamel.yaml import YAML
 
-ROOT = Path(__file__).parents[1]
-SMALL: dict[str, Any] = {
-    "prepare_corpus": {"packages": ["networkx"], "documents": 120, "test_queries": 30},
-    "prepare_guard": {"packages": ["sqlalchemy"], "documents": 40, "test_queries": 10},
-    "sample_pairs": {"pairs": 24},
-    "retriever": {"layers": 1, "document_tokens": 48},
-    "train_generator": {"epochs": 1},
-    "train_filter_encoder": {"layers": 1, "steps": 2, "batch_size": 4, "maximum_tokens": 48, "dev_documents": 10},
-    "build_baselines": {"dense_maximum_tokens": 48},
-    "generate_queries": {"sampled_documents": 48, "batch_size": 16, "maximum_new_tokens": 16},
-    "filter_queries": {"rules": [{"run": "bm25", "k": 20}, {"run": "bm25_sampled", "k": 5}, {"run": "dense", "k": 60}]},
-    "select_queries": {"mode": "exact", "top_share": 0.9},
-    "mine_negatives": {"run": "bm25", "teach": True},
-    "train_retriever": {"steps": 8, "batch_size": 4, "evaluations": 4, "dev_documents": 20, "training_document_tokens": 48},
-    "build_preferences": {"minimum_margin": 0.01},
-    "train_reward_model": {"epochs": 1, "minimum_accuracy": 0.0, "minimum_pairs": 2},
-    "improve_generator": {"ppo": {"steps": 3, "batch_size": 8, "minibatch_size": 8, "epochs": 1, "maximum_new_tokens": 12}},
-    "evaluate_generators": {
-        "number": 20,
-        "maximum_new_tokens": 12,
-        "resamples": 200,
-        "training": {"queries": 16, "steps": 2, "batch_size": 4},
-    },
-    "choose_champion": {"resamples": 200},
-    "evaluate_reranked": {"first": 5, "resamples": 200},
-    "compare_rounds": {"resamples": 200},
-}
+from tandem.profiles import render_profile
 
+ROOT = Path(__file__).parents[1]
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(2400)]
 
 
@@ -70,12 +45,8 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
             continue
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy2(ROOT / name, folder / name)
-    yaml = YAML()
-    params = yaml.load((folder / "params.yaml").read_text())
-    set_values(params, SMALL)
-    params["rerankers"]["relevance"].update(layers=1, steps=4)
-    with (folder / "params.yaml").open("w") as file:
-        yaml.dump(params, file)
+    base = (folder / "params.yaml").read_text()
+    (folder / "params.yaml").write_text(render_profile(base, ROOT / "configs/profiles", "toy", {"precision": "bf16"}))
     run(folder, "git", "init", "--quiet")
     run(folder, "dvc", "repro")
     yield folder
