@@ -176,7 +176,7 @@ def test_two_processes_learn_what_one_does(project: Path, stage: str, change: Ca
 
 
 @pytest.mark.distributed
-@pytest.mark.parametrize(("stage", "change"), [("train_generator", late), ("train_retriever", single)], ids=["sft", "dense"])
+@pytest.mark.parametrize(("stage", "change"), [("train_generator", late)], ids=["sft"])
 def test_two_processes_learn_what_one_does_in_bfloat16(project: Path, stage: str, change: Callable[[dict[str, Any]], None]) -> None:
     """A number of 8 bits is rounded by 1 in 256 at most: losses of both agree to a few such steps, and are saved in float32."""
     from safetensors.torch import load
@@ -213,7 +213,7 @@ def test_two_processes_make_one_ppo_step(tiny_generator: Path, tmp_path: Path) -
 
 
 @pytest.mark.distributed
-@pytest.mark.parametrize("algorithm", ["rloo", "grpo"])
+@pytest.mark.parametrize("algorithm", ["rloo", pytest.param("grpo", marks=pytest.mark.slow)])
 def test_groups_under_two_processes(project: Path, algorithm: str) -> None:
     """Each process writes responses of its own to prompts of its own; the documents go from easy to hard over both."""
     params = YAML(typ="safe").load((project / "params.yaml").read_text())
@@ -228,7 +228,8 @@ def test_groups_under_two_processes(project: Path, algorithm: str) -> None:
     [
         [*TORCHRUN, "-m"],
         pytest.param(
-            ["deepspeed.launcher.runner", "--num_gpus", "2", "--no_python", "--no_local_rank", sys.executable, "-m"], marks=DEEPSPEED_THERE
+            ["deepspeed.launcher.runner", "--num_gpus", "2", "--no_python", "--no_local_rank", sys.executable, "-m"],
+            marks=[DEEPSPEED_THERE, pytest.mark.slow],
         ),
     ],
     ids=["torchrun", "deepspeed"],
@@ -242,7 +243,7 @@ def test_ppo_under_two_processes_writes_once(project: Path, launcher: list[str])
 
 @pytest.mark.distributed
 @DEEPSPEED_THERE
-@pytest.mark.parametrize("stage", [2, 3])
+@pytest.mark.parametrize("stage", [2, pytest.param(3, marks=pytest.mark.slow)])
 def test_deepspeed_learns_what_one_process_does(project: Path, stage: int) -> None:
     """ZeRO under two processes on the CPU: fine-tuning has the loss curve of one process and writes the same weights."""
     from safetensors.torch import load
