@@ -55,8 +55,9 @@ def test_most_of_its_queries_find_the_docstring_that_they_were_written_for(monke
         seed=1,
     )
     written = {key: clean_query(answer.text) for batch in batches for key, answer in batch.items()}
-    run = Index(dict(zip(DOCSTRINGS, texts, strict=True))).search(written, depth=len(DOCSTRINGS))
-    ranks = document_ranks({key: key for key in written}, run, {key: number for number, key in enumerate(DOCSTRINGS)})
+    asked = {f"q-{key}": text for key, text in written.items()}  # a query of a document's own id would not find that document
+    run = Index(dict(zip(DOCSTRINGS, texts, strict=True))).search(asked, depth=len(DOCSTRINGS))
+    ranks = document_ranks({f"q-{key}": key for key in written}, run, {key: number for number, key in enumerate(DOCSTRINGS)})
     assert sum(rank == 1 for rank, _ in ranks.values()) >= 6, written
 
 

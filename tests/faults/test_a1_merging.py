@@ -138,7 +138,7 @@ def test_improvements(tiny_generator: Path, tmp_path: Path, adapter_outputs: dic
         tmp_path / "model",
         prompt={"template": DEFAULT_TEMPLATE, "document_tokens": 16, "keywords": 2},
         algorithm=algorithm,
-        rewards={"round_trip": 1.0, "reward_model": 0.0},
+        rewards={"round_trip": 1.0, "reward_model": 0.0, "cap": 3.0},
         round_trip=lambda _, queries: [float("table" in query) + len(query) / 100 for query in queries],
         order="easy_first",
         ppo={"steps": 2, "batch_size": 8, "minibatch_size": 4, "epochs": 1, **shared},

@@ -22,8 +22,8 @@ def test_signs_make_queries_differ(tmp_path: Path) -> None:
     assert normalize_query(" C++\tSORT ") == "c++ sort"
     path = tmp_path / "pairs.jsonl"
     path.write_text("".join(json.dumps({"query": text, "doc_id": "d"}) + "\n" for text in [*SIGNS, "c++  SORT"]))
-    pairs = load_pairs(path, {"d"})
-    assert len({pair.query_id for pair in pairs}) == 5
+    pairs, _ = load_pairs(path, {"d"})
+    assert len({pair.query_id for pair in pairs}) == len(pairs) == 5
     rows = [PseudoQuery(query_id=f"{i}", text=text, doc_id="d") for i, text in enumerate([*SIGNS, "c++  SORT"])]
     assert [row.reason for row in apply_shape_rule(rows, minimum_words=1, maximum_words=9)] == [""] * 5 + ["duplicate"]
     written = mark_unusable([(row.query_id, "d", "") for row in rows], {row.query_id: row.text for row in rows})

@@ -60,7 +60,7 @@ def test_every_number_is_bounded(stage: str) -> None:
 def test_the_walk_finds_numbers_wherever_they_are() -> None:
     found = dict(path for stage in STAGES for path in numbers(SCHEMAS[stage], stage))
     for path in (
-        *("train_retriever.learning_rate", "improve_generator.ppo.target_kl", "train_generator.lora.rank", "evaluate_baselines.bm25.k1"),
+        *("train_retriever.learning_rate", "improve_generator.ppo.target_kl", "train_generator.lora.rank", "build_baselines.bm25.k1"),
         *(
             "evaluate_retriever.index.plaid.cells",
             "filter_queries.rules.k",

@@ -28,7 +28,7 @@ def test_what_there_is_nothing_to_learn_from_stays(
     tiny_generator: Path, tmp_path: Path, algorithm: str, pairs: list[PreferencePair], epochs: int, changed: bool
 ) -> None:
     (tmp_path / "gate.json").write_text(json.dumps({"passed": False}))
-    rewards = {"reward_model": 0.0, "round_trip": 0.0}
+    rewards = {"reward_model": 0.0, "round_trip": 0.0, "cap": 3.0}
     group: dict[str, Any] = {"steps": 1}
     history = improve_generator(
         tiny_generator,
