@@ -13,6 +13,7 @@ from tandem.evaluation.champions import choose_generator
 from tandem.evaluation.generators import compare_generators, compare_training, copied_share, to_markdown
 from tandem.evaluation.measures import ndcg_at_10
 from tandem.generators.rollouts import weighted_sum
+from tandem.generators.trial import write_trials
 from tandem.records import Document, LabelledPair, PseudoQuery
 from tandem.retrievers.generated_training import train_on_generated
 
@@ -47,6 +48,21 @@ def test_no_reward_and_no_filter_reads_the_untouched_encoder() -> None:
     stages = YAML(typ="safe").load((ROOT / "dvc.yaml").read_text())["stages"]
     readers = {name for name, stage in stages.items() if any("models/baselines" in dep for dep in stage.get("do", stage).get("deps", []))}
     assert readers == {"evaluate_baselines", "evaluate_generators", "evaluate_reranked"}
+
+
+def test_every_generator_writes_for_the_documents_that_none_was_trained_on(tiny_generator: Path) -> None:
+    documents = [Document(doc_id=name, text=text) for name, text in TEXTS.items()]
+    sampling: dict[str, Any] = {"batch_size": 4, "temperature": 1.0, "top_p": 1.0, "top_k": 0, "maximum_new_tokens": 4}
+    prompt = {"template": "{document}:", "document_tokens": 8, "keywords": 0}
+    models = {name: str(tiny_generator) for name in ("base", "g1", "g2")}
+    trials = write_trials(
+        models, documents, seen={"sort"}, number=4, queries_per_document=2, prompt=prompt, device="cpu", seed=1, **sampling
+    )
+    assert {name: [row.doc_id for row in rows] for name, rows in trials.items()} == dict.fromkeys(
+        models, [r.doc_id for r in trials["base"]]
+    )
+    assert len(trials["g2"]) == 8
+    assert "sort" not in {row.doc_id for row in trials["g2"]}
 
 
 def test_copied_share() -> None:

@@ -59,6 +59,6 @@ def write_trials(
         )
         doc_ids = {query_id: doc_id for query_id, doc_id, _ in requests}
         batches = sample_queries(model, tokenizer, prompts, doc_ids, seed=seed, **sampling)
-        texts = {query_id: clean_query(answer.text) for batch in batches for query_id, answer in batch.items()}
-        trials[name] = [PseudoQuery(query_id=query_id, text=texts[query_id], doc_id=doc_id) for query_id, doc_id in doc_ids.items()]
+        written = {query_id: clean_query(answer.text) for batch in batches for query_id, answer in batch.items()}
+        trials[name] = [PseudoQuery(query_id=query_id, text=written[query_id], doc_id=doc_id) for query_id, doc_id in doc_ids.items()]
     return trials
