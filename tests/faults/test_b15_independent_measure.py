@@ -55,12 +55,9 @@ def test_every_generator_writes_for_the_documents_that_none_was_trained_on(tiny_
     sampling: dict[str, Any] = {"batch_size": 4, "temperature": 1.0, "top_p": 1.0, "top_k": 0, "maximum_new_tokens": 4}
     prompt = {"template": "{document}:", "document_tokens": 8, "keywords": 0}
     models = {name: str(tiny_generator) for name in ("base", "g1", "g2")}
-    trials = write_trials(
-        models, documents, seen={"sort"}, number=4, queries_per_document=2, prompt=prompt, device="cpu", seed=1, **sampling
-    )
-    assert {name: [row.doc_id for row in rows] for name, rows in trials.items()} == dict.fromkeys(
-        models, [r.doc_id for r in trials["base"]]
-    )
+    sampling |= {"number": 4, "queries_per_document": 2, "prompt": prompt, "device": "cpu", "seed": 1}
+    trials = write_trials(models, documents, seen={"sort"}, **sampling)
+    assert len({tuple(row.doc_id for row in rows) for rows in trials.values()}) == 1
     assert len(trials["g2"]) == 8
     assert "sort" not in {row.doc_id for row in trials["g2"]}
 
