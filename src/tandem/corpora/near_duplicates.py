@@ -5,6 +5,7 @@ A near duplicate of a query's document is no competitor in a filter and no negat
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 from datasketch import MinHash, MinHashLSH
@@ -14,6 +15,8 @@ from tandem.records import Document, document_text
 from tandem.text import split_words
 
 __all__ = ["duplicate_groups", "with_groups"]
+
+NAME = re.compile(r"\w+")  # names of code keep their underscores
 
 
 def duplicate_groups(texts: Sequence[str], *, threshold: float = 0.8, shingle_words: int = 3) -> list[int]:
@@ -48,7 +51,7 @@ def with_groups(documents: Sequence[Document], *, threshold: float) -> list[Docu
 
 
 def _shingles(text: str, size: int) -> frozenset[str]:
-    words = split_words(text)
+    words = [part for name in NAME.findall(text.lower()) for part in ([name] if name.isascii() else split_words(name))]
     if not words:  # signs alone are near duplicates of the same signs
         return frozenset([text.strip()])
     return frozenset(" ".join(words[i : i + size]) for i in range(max(len(words) - size + 1, 1)))

@@ -20,7 +20,7 @@ from pathlib import Path
 
 from tandem.corpora.collection import Collection, SourceError
 from tandem.records import Document, LabelledPair
-from tandem.text import normalize_query
+from tandem.text import split_words
 
 __all__ = ["Docstring", "build_collection", "package_root", "package_versions", "read_docstrings", "split_docstring"]
 
@@ -170,7 +170,7 @@ def build_collection(packages: Sequence[str], *, documents: int, test_queries: i
     seen: set[str] = set()
     distinct = []
     for i, item in enumerate(items):
-        summary = normalize_query(item.summary)
+        summary = " ".join(split_words(item.summary))  # looser than the same query: a twin of a test query would train
         if groups[i] == i and summary not in seen:
             distinct.append(item)
         seen.add(summary)
