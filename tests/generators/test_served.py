@@ -38,6 +38,7 @@ class Served:
         self.fail_after: int | None = None
         self.status = 400
         self.refuses: dict[str, str] = {}
+        self.answer_refused: tuple[int, dict[str, Any]] | None = None
         self.lock = threading.Lock()
 
 
@@ -54,6 +55,8 @@ def served() -> Iterator[tuple[Served, Server]]:
             with state.lock:
                 if state.fail_after is not None and len(state.asked) >= state.fail_after:
                     return self.reply(state.status, {"error": {"message": "no such model"}})
+                if state.answer_refused and {"top_k", "max_tokens"} & set(body):
+                    return self.reply(*state.answer_refused)
                 named = next((message for name, message in state.refuses.items() if name in body), None)
                 if named:
                     return self.reply(400, {"error": {"message": named, "type": "invalid_request_error"}})
@@ -184,9 +187,58 @@ def test_a_hosted_server_with_names_of_its_own(served: tuple[Served, Server], tm
     assert all(body["temperature"] == 0.7 for body in state.asked)
 
 
+@pytest.mark.parametrize(
+    ("status", "content", "left_out"),
+    [
+        (422, {"detail": [{"type": "extra_forbidden", "loc": ["body", name], "msg": "no"} for name in ("top_k", "max_tokens")]}, {"top_k"}),
+        (400, {"error": {"message": "Unknown argument ['max_tokens', 'top_k']. Supported: temperature, top_p, seed"}}, {"top_k"}),
+    ],
+    ids=["a FastAPI server", "a list of names"],
+)
+def test_several_names_at_once(
+    served: tuple[Served, Server], tmp_path: Path, status: int, content: dict[str, Any], left_out: set[str]
+) -> None:
+    state, where = served
+    state.answer_refused = (status, content)
+    settings: dict[str, Any] = {"generator": "g1", "server": where, "sampling": SAMPLING, "cache": tmp_path / "answers.jsonl"}
+    with pytest.warns(UserWarning, match="does not take"):
+        rows, _ = served_rows(CORPUS, plan=PLAN, **settings)
+    assert len(rows) == len(state.asked) == 6
+    assert all({"temperature", "top_p", "seed", "max_completion_tokens"} <= set(body) for body in state.asked)
+    assert not any(left_out & set(body) for body in state.asked)
+
+
+@pytest.mark.parametrize(
+    ("status", "content"),
+    [
+        (400, {"error": {"message": "temperature must be between 0 and 0.5", "param": "temperature", "code": "invalid_value"}}),
+        (422, {"detail": [{"type": "less_than_equal", "loc": ["body", "top_k"], "msg": "Input should be less than or equal to 5"}]}),
+    ],
+)
+def test_a_value_that_a_server_does_not_like_is_no_unknown_name(
+    served: tuple[Served, Server], tmp_path: Path, status: int, content: dict[str, Any]
+) -> None:
+    """Left out, it would sample at another temperature than params.yaml has, and be cached as if it had not."""
+    state, where = served
+    state.answer_refused = (status, content)
+    settings: dict[str, Any] = {"generator": "g1", "server": where, "sampling": SAMPLING, "cache": tmp_path / "answers.jsonl"}
+    with pytest.raises(InputError, match=rf"answered {status}: .*(0.5|less than)"):
+        served_rows(CORPUS, plan=PLAN, **settings)
+    assert state.asked == []
+
+
+def test_the_field_of_an_error_counts_before_its_words(served: tuple[Served, Server], tmp_path: Path) -> None:
+    state, where = served
+    message = "Unsupported parameter; max_tokens and temperature are supported"
+    state.answer_refused = (400, {"error": {"message": message, "param": "top_k", "code": "unsupported_parameter"}})
+    settings: dict[str, Any] = {"generator": "g1", "server": where, "sampling": SAMPLING, "cache": tmp_path / "answers.jsonl"}
+    with pytest.warns(UserWarning, match="does not take top_k"), pytest.raises(InputError, match="answered 400"):
+        served_rows(CORPUS, plan=PLAN, **settings)  # this one refuses max_tokens too, under the name of top_k
+
+
 def test_a_refusal_that_nothing_mends_is_told_in_a_line(served: tuple[Served, Server], tmp_path: Path) -> None:
     state, where = served
-    state.refuses = {"messages": "temperature and messages are both wrong"}
+    state.refuses = {"messages": "unknown fields: temperature, messages"}
     settings: dict[str, Any] = {"generator": "g1", "server": where, "sampling": SAMPLING, "cache": tmp_path / "answers.jsonl"}
-    with pytest.warns(UserWarning, match="temperature"), pytest.raises(InputError, match=r"answered 400: .*both wrong"):
+    with pytest.warns(UserWarning, match="temperature"), pytest.raises(InputError, match=r"answered 400: .*unknown fields"):
         served_rows(CORPUS, plan=PLAN, **settings)

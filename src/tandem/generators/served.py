@@ -28,6 +28,10 @@ from tandem.settings import Coefficient, Count, CountOrZero, PositiveCoefficient
 __all__ = ["Server", "Words", "served_rows"]
 
 WORD = re.compile(r"\S+")
+UNKNOWN = re.compile(
+    r"unsupported|unknown|unrecogni[sz]ed|not supported|does not support|not permitted|extra_forbidden|unexpected", re.IGNORECASE
+)
+INSTEAD = re.compile(r"\b(supported|use|send|allowed|instead|only)\b", re.IGNORECASE)  # what stands behind is what it would have
 CAN_DO_WITHOUT = ("max_tokens", "top_k", "seed", "top_p", "temperature")  # hosted servers know some of them by other names, or not
 
 
@@ -125,7 +129,7 @@ class _Client:
     def _only_model(self) -> str:
         try:
             names = [model.id for model in self._call(self.client.models.list).data]
-        except self.openai.BadRequestError as error:
+        except (self.openai.BadRequestError, self.openai.UnprocessableEntityError) as error:
             raise self._told(error) from None
         if len(names) != 1:
             raise InputError(
@@ -134,13 +138,13 @@ class _Client:
         return str(names[0])
 
     def ask(self, prompt: str, settings: Mapping[str, Any], seed: int) -> Answer:
-        """One completion; what the server does not know of is renamed or left out, for all requests that follow."""
+        """One completion; arguments that the server does not know are renamed or left out, for all requests that follow."""
         while True:
             refused = frozenset(self.refused)
             try:
                 return self._ask(prompt, _arguments(settings, seed, refused))
-            except self.openai.BadRequestError as error:
-                if not self._learn(str(error.message), refused):
+            except (self.openai.BadRequestError, self.openai.UnprocessableEntityError) as error:
+                if not self._learn(_refused_names(error), refused):
                     raise self._told(error) from None
 
     def _ask(self, prompt: str, arguments: Mapping[str, Any]) -> Answer:
@@ -153,22 +157,20 @@ class _Client:
         usage = reply.usage
         return Answer(text or "", usage.prompt_tokens if usage else 0, usage.completion_tokens if usage else 0)
 
-    def _learn(self, message: str, refused: frozenset[str]) -> bool:
-        """Whether a refusal names an argument that can do without, and was not known to."""
-        name = next((name for name in CAN_DO_WITHOUT if re.search(rf"\b{name}\b", message) and name not in refused), None)
-        if name is None:
-            return False
+    def _learn(self, names: Sequence[str], refused: frozenset[str]) -> bool:
+        """Whether a refusal names arguments that can do without, and were not known to."""
+        new = [name for name in names if name not in refused]
         with self.lock:
-            if name not in self.refused:
+            for name in (name for name in new if name not in self.refused):
                 self.refused.add(name)
                 instead = "max_completion_tokens takes its place" if name == "max_tokens" else "its own default takes its place"
                 warnings.warn(f"{self.server.url} does not take {name}: {instead}", stacklevel=2)
-        return True
+        return bool(new)
 
     def _call(self, function: Any, **arguments: Any) -> Any:
         try:
             return function(**arguments)
-        except self.openai.BadRequestError:
+        except (self.openai.BadRequestError, self.openai.UnprocessableEntityError):
             raise
         except self.openai.APIStatusError as error:
             raise self._told(error) from None
@@ -179,7 +181,27 @@ class _Client:
             ) from None
 
     def _told(self, error: Any) -> InputError:
-        return InputError(f"generate_queries.served.url: {self.server.url} answered {error.status_code}: {str(error.message)[:300]}")
+        message = str(error.message) if len(str(error.message)) > 40 or not error.body else f"{error.message}: {error.body}"
+        return InputError(f"generate_queries.served.url: {self.server.url} answered {error.status_code}: {' '.join(message.split())[:300]}")
+
+
+def _refused_names(error: Any) -> list[str]:
+    """The arguments that a refusal calls unknown or unsupported; none where it is their value that it does not like.
+
+    By the field that OpenAI's errors have, then by pydantic's details (FastAPI servers), then by the message, up to what it would have.
+    """
+    body = error.body if isinstance(error.body, Mapping) else {}
+    message = str(body.get("message") or error.message)
+    if not UNKNOWN.search(f"{message} {error.code or ''} {error.type or ''} {body.get('detail', '')}"):
+        return []
+    if error.param in CAN_DO_WITHOUT:
+        return [error.param]
+    details = body.get("detail")
+    if isinstance(details, list):
+        places = [entry["loc"][-1] for entry in details if isinstance(entry, Mapping) and entry.get("loc")]
+        return [name for name in CAN_DO_WITHOUT if name in places]
+    named = INSTEAD.split(message)[0]
+    return [name for name in CAN_DO_WITHOUT if re.search(rf"\b{name}\b", named)]
 
 
 def _user(prompt: str) -> dict[str, str]:
