@@ -1,4 +1,7 @@
-"""The registered generator takes documents, makes their prompts itself, cleans what it writes, and works in batches."""
+"""The registered generator takes documents, makes their prompts itself, cleans what it writes, and works in batches.
+
+What a request lacks, or has beyond its bounds, is refused in one line, by generators, retrievers and rerankers alike.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +25,11 @@ from tandem.generators.base import load_generator, save_generator
 from tandem.generators.parsing import clean_query
 from tandem.generators.prompts import render_prompts
 from tandem.generators.sampling import sample_queries
-from tandem.model_folders import save_model_folder, serving_code
+from tandem.model_folders import PARAMETERS, save_model_folder, serving_code
+from tandem.rerankers.pair_format import PairFormat
+from tandem.rerankers.reranker import Reranker
+from tandem.retrievers.retriever import build_retriever, save_retriever
+from tandem.serving.requests import Sampling
 
 PROMPT = {"template": "{keywords} of {document} :", "document_tokens": 6, "keywords": 3}
 
@@ -58,14 +65,93 @@ def test_documents_to_queries(folder: Path) -> None:
     assert model.predict(frame[["document"]], params={"maximum_new_tokens": 8}) == expected(folder, documents, [""] * 6)
     with pytest.raises(ValueError, match="column 'document' is expected, found: prompt"):
         model.unwrap_python_model().predict(None, pd.DataFrame({"prompt": ["x"]}))
-    with pytest.raises(ValueError, match="params: heat found, allowed: temperature"):
+    with pytest.raises(ValueError, match="params: heat found, allowed: maximum_new_tokens, temperature"):
         model.unwrap_python_model().predict(None, frame, {"heat": 1})
+
+
+def test_cells_without_text(folder: Path) -> None:
+    """A missing keyword once came into the prompt as the word None, and a missing or blank document got a query."""
+    import mlflow.pyfunc
+
+    model = mlflow.pyfunc.load_model(str(folder))
+    frame = pd.DataFrame({"document": [TEXTS["sort"], TEXTS["plot"], " "], "keywords": ["table", None, float("nan")]})
+    queries = model.predict(frame, params={"maximum_new_tokens": 8})
+    assert queries == [*expected(folder, list(frame["document"])[:2], ["table", ""]), ""]
+    assert model.predict(frame[:0]) == []
+    with pytest.raises(ValueError, match="column 'document': row 2 is empty; a text is expected"):
+        model.predict(pd.DataFrame({"document": ["x", None]}))
+
+
+@pytest.mark.parametrize(
+    ("params", "message"),
+    [
+        ({"batch_size": 0}, "params.batch_size: .*greater than or equal to 1, found 0"),
+        ({"maximum_new_tokens": 0}, "params.maximum_new_tokens: .*found 0"),
+        ({"temperature": -1.0}, "params.temperature: .*greater than or equal to 0, found -1.0"),
+        ({"top_p": 5.0}, "params.top_p: .*less than or equal to 1, found 5.0"),
+        ({"top_k": -3}, "params.top_k: .*found -3"),
+    ],
+)
+def test_settings_out_of_bounds(folder: Path, params: dict[str, Any], message: str) -> None:
+    import mlflow.pyfunc
+
+    with pytest.raises(ValueError, match=message):
+        mlflow.pyfunc.load_model(str(folder)).predict(pd.DataFrame({"document": [TEXTS["sort"]]}), params=params)
+
+
+def test_memory_is_bounded_by_the_batch(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import mlflow.pyfunc
+
+    from tandem.generators import sampling
+
+    sizes: list[int] = []
+    theirs = sampling.decode
+
+    def spy(model: Any, tokens: Any, **settings: Any) -> Any:
+        sizes.append(len(tokens))
+        return theirs(model, tokens, **settings)
+
+    monkeypatch.setattr(sampling, "decode", spy)
+    model = mlflow.pyfunc.load_model(str(folder))
+    model.predict(pd.DataFrame({"document": list(TEXTS.values()) * 6}), params={"maximum_new_tokens": 2})
+    assert sizes == [16, 16, 4]
+    model.predict(pd.DataFrame({"document": list(TEXTS.values())}), params={"maximum_new_tokens": 2, "batch_size": 4})
+    assert sizes[3:] == [4, 2]
+
+
+def test_the_signature_names_the_settings_and_their_defaults() -> None:
+    assert {name: value for name, (_, value) in PARAMETERS.items()} == Sampling().model_dump()
+    assert Sampling.model_validate({"temperature": 0.5}).temperature == 0.5
+
+
+@pytest.mark.parametrize("kind", ["retriever", "reranker"])
+def test_columns_of_scorers(kind: str, tiny_encoder: Path, tiny_cross_encoder: Path, tmp_path: Path) -> None:
+    """Retrievers and rerankers read their columns with the same function."""
+    import mlflow.pyfunc
+
+    with save_model_folder(tmp_path / "model", serving_code(f"{kind}_model")) as weights:
+        if kind == "retriever":
+            shape: dict[str, Any] = {"layers": None, "dimensions": 16, "query_tokens": 16, "document_tokens": 32}
+            more: dict[str, Any] = {"query_expansion": False, "markers": False, "seed": 1, "device": "cpu"}
+            save_retriever(build_retriever("colbert", encoder=str(tiny_encoder), **shape, **more), weights)
+        else:
+            form = PairFormat(kind="encoder", maximum_tokens=48, maximum_query_tokens=16)
+            Reranker(str(tiny_cross_encoder), form, new_head=True, seed=1).save(weights)
+    model = mlflow.pyfunc.load_model(str(tmp_path / "model"))
+    scores = model.predict(pd.DataFrame({"query": ["sort", "plot"], "document": [TEXTS["sort"], TEXTS["plot"]]}))
+    assert len(set(scores)) == 2
+    with pytest.raises(ValueError, match="column 'document': row 2 is empty; a text is expected"):
+        model.predict(pd.DataFrame({"query": ["sort", "plot"], "document": [TEXTS["sort"], None]}))
+    with pytest.raises(ValueError, match="column 'query': row 1 is 3; a text is expected"):
+        model.predict(pd.DataFrame({"query": [3], "document": [TEXTS["sort"]]}))
+    with pytest.raises(ValueError, match="column 'query' is expected, found: text, document"):
+        model.predict(pd.DataFrame({"text": ["sort"], "document": [TEXTS["sort"]]}))
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(240)
 def test_mlflow_models_serve(folder: Path, tmp_path: Path) -> None:
-    """The command of docs/mlflow_models.md, in the environment that `make` built, on a port of its own."""
+    """The command of docs/sweeps.md, in the environment that `make` built, on a port of its own."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]

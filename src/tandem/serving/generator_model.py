@@ -11,10 +11,10 @@ from mlflow.pyfunc import PythonModel, PythonModelContext
 
 
 class QueryGenerator(PythonModel):
-    """Takes rows of ``document`` and, where wanted, ``keywords``, gives one query a row; the query is empty where the model wrote none.
+    """Takes rows of ``document`` and, where wanted, ``keywords``, gives one query a row.
 
-    ``params``: ``maximum_new_tokens`` (32), ``temperature`` (0: greedy), ``top_p``, ``top_k``, ``seed`` and ``batch_size`` (16), which
-    bounds the memory. With the tandem package installed where it runs.
+    A query is empty where the document is, or where the model wrote none. ``params`` are those of
+    :class:`tandem.serving.requests.Sampling`. The tandem package has to be installed where it runs.
     """
 
     def load_context(self, context: PythonModelContext) -> None:
@@ -35,22 +35,19 @@ class QueryGenerator(PythonModel):
         from tandem.generators.parsing import clean_query
         from tandem.generators.prompts import render_prompts
         from tandem.generators.sampling import sample_queries
+        from tandem.serving.requests import read_sampling, text_column
 
-        if "document" not in model_input:
-            raise ValueError(f"column 'document' is expected, found: {', '.join(map(str, model_input.columns))}")
-        documents = [str(text) for text in model_input["document"]]
-        keywords = [str(text) for text in model_input["keywords"]] if "keywords" in model_input else [""] * len(documents)
+        documents, keywords = text_column(model_input, "document"), text_column(model_input, "keywords", optional=True)
+        sampling = read_sampling(params).model_dump()
         shape = {"template": self.prompt["template"], "maximum_document_tokens": self.prompt["document_tokens"]}
-        prompts = {str(i): text for i, text in enumerate(render_prompts(documents, keywords, self.tokenizer, **shape))}
-        sampling = {"temperature": 0.0, "top_p": 1.0, "top_k": 0, "maximum_new_tokens": 32, "batch_size": 16, "seed": 0}
-        if unknown := set(params or {}) - set(sampling):
-            raise ValueError(f"params: {', '.join(sorted(unknown))} found, allowed: {', '.join(sampling)}")
-        answers = {
-            number: answer.text
-            for batch in sample_queries(self.model, self.tokenizer, prompts, **{**sampling, **(params or {})})
-            for number, answer in batch.items()
+        rendered = render_prompts(documents, keywords, self.tokenizer, **shape)
+        prompts = {str(row): prompt for row, prompt in enumerate(rendered) if documents[row].strip()}
+        queries = {
+            row: clean_query(answer.text)
+            for batch in sample_queries(self.model, self.tokenizer, prompts, **sampling)
+            for row, answer in batch.items()
         }
-        return [clean_query(answers[str(i)]) for i in range(len(documents))]
+        return [queries.get(str(row), "") for row in range(len(documents))]
 
 
 mlflow.models.set_model(QueryGenerator())

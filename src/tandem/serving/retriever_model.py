@@ -27,8 +27,10 @@ class RetrieverScorer(PythonModel):
         """The score of each row; BM25 weighs words by the documents of the request."""
         if not hasattr(self.model, "encode_query"):
             return self._lexical_scores([str(text) for text in model_input["query"]], [str(text) for text in model_input["document"]])
-        queries = self.model.encode_query(list(model_input["query"]), show_progress_bar=False)
-        documents = self.model.encode_document(list(model_input["document"]), show_progress_bar=False)
+        from tandem.serving.requests import text_column
+
+        queries = self.model.encode_query(text_column(model_input, "query"), show_progress_bar=False)
+        documents = self.model.encode_document(text_column(model_input, "document"), show_progress_bar=False)
         return [float(score) for score in self.model.similarity_pairwise(queries, documents)]
 
     def _lexical_scores(self, queries: list[str], documents: list[str]) -> list[float]:
