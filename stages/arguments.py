@@ -55,3 +55,5 @@ def _quiet() -> None:
     logging.getLogger("transformers").setLevel(logging.ERROR)
     # transformers announces a rename of its own argument on every trainer that TRL builds.
     warnings.filterwarnings("ignore", message=".*tokenizer.*deprecated.*", category=FutureWarning)
+    # peft asks transformers for an attribute that transformers has renamed.
+    warnings.filterwarnings("ignore", message=".*is_gradient_checkpointing.*", category=FutureWarning)

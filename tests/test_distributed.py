@@ -6,6 +6,8 @@ those of a process: with two processes a row has half as many.
 
 from __future__ import annotations
 
+import contextlib
+import importlib
 import json
 import os
 import shutil
@@ -115,15 +117,24 @@ def write(project: Path, params: dict[str, Any]) -> Path:
 
 
 def train(project: Path, stage: str, launcher: list[str], *, series: str = "loss") -> tuple[list[float], bytes]:
+    """A series and the weights, or the queries, of a stage under a launcher; without one, in this process, whose imports are paid for."""
+    if launcher:
+        start(project, stage, launcher)
+    else:
+        with contextlib.chdir(project):
+            importlib.import_module(f"stages.{stage}").main(FLAGS[stage].split())
+    assert {path.name for path in (project / ".scratch").iterdir()} <= {"answers.jsonl"}  # what was generated is kept
+    record = json.loads((project / "record.json").read_text())
+    written = project / "queries.jsonl" if stage == "generate_queries" else next((project / "model").rglob("model.safetensors"))
+    return [value for _, value in record["series"].get(series, [])], written.read_bytes()
+
+
+def start(project: Path, stage: str, launcher: list[str]) -> None:
     aside = f":{DEEPSPEED}" if {"accelerate.commands.launch", "deepspeed.launcher.runner"} & {*launcher} else ""
     environment = {**os.environ, "PYTHONPATH": f"{ROOT / 'src'}:{ROOT}{aside}", "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"}
     command = [sys.executable, "-m", *launcher, f"stages.{stage}", *FLAGS[stage].split()]
     done = subprocess.run(command, cwd=project, env=environment, capture_output=True, text=True, timeout=280, check=False)
     assert done.returncode == 0, done.stderr[-3000:]
-    assert {path.name for path in (project / ".scratch").iterdir()} <= {"answers.jsonl"}  # what was generated is kept
-    record = json.loads((project / "record.json").read_text())
-    written = project / "queries.jsonl" if stage == "generate_queries" else next((project / "model").rglob("model.safetensors"))
-    return [value for _, value in record["series"].get(series, [])], written.read_bytes()
 
 
 def set_batch(stage: str, params: dict[str, Any], size: int) -> None:
