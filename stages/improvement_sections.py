@@ -86,7 +86,7 @@ class DPOParams(Section):
     beta: PositiveCoefficient
     """higher stays nearer to the generator that it starts from"""
     loss: Literal["sigmoid", "hinge", "ipo"]
-    label_smoothing: float = Field(ge=0, lt=0.5)
+    label_smoothing: float = Field(ge=0, lt=0.5, allow_inf_nan=False)
     fine_tuning_weight: Coefficient
     """of the chosen query's own likelihood beside the loss"""
 

@@ -14,6 +14,7 @@ from pydantic import ConfigDict
 from tandem.formats.jsonl import InputError, read_records
 from tandem.params import Section, load_params, read_params
 from tandem.records import Document, LabelledPair, PreferencePair, document_text
+from tandem.settings import PositiveShare, Share
 
 __all__ = ["app"]
 
@@ -56,9 +57,9 @@ class LocalSource(Section):
     path: str = ""
     pairs: str = ""
     test_split: str = "test"
-    test_share: float = 0.5
-    near_duplicate_threshold: float = 0.8
-    near_duplicate_queries: float | None = None
+    test_share: Share = 0.5
+    near_duplicate_threshold: PositiveShare = 0.8
+    near_duplicate_queries: PositiveShare | None = None
 
 
 @app.command()

@@ -31,6 +31,13 @@ NAMED = {
     "rerankers": ("base",),
     "relevance": ("model",),
 }
+# What decides whether a section's names are read at all, and for which of its values they are.
+SWITCHES = {
+    "prepare_corpus": ("source", ("beir", "files")),
+    "prepare_guard": ("source", ("beir", "files")),
+    "generate_queries": ("backend", ("file",)),
+    "relevance": ("scorer", ("reranker", "monot5")),
+}
 EXPERIMENTS = (".dvc", "tmp", "exps")  # where DVC runs queued experiments: in a copy of what git and DVC track
 BLOCK = 1 << 20
 
@@ -72,7 +79,10 @@ def write_inputs(content: Mapping[str, Any], folder: Path, memory: Path) -> None
 
 
 def _values(section: str, values: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    """Keys and what they name; an empty value names nothing."""
+    """Keys and what they name; an empty value names nothing, nor does one that the section's other values switch off."""
+    key, meanings = SWITCHES.get(section, ("", ()))
+    if key and values.get(key) not in meanings:
+        return
     models = values.items() if section == "rerankers" else [("", values)]
     for name, model in models:
         for key in NAMED[section]:
@@ -82,16 +92,20 @@ def _values(section: str, values: Mapping[str, Any]) -> Iterator[tuple[str, str]
 
 def _identity(key: str, value: str, known: dict[str, list[Any]], here: Path) -> dict[str, Any]:
     path = here / value
-    if not path.exists() and path.with_name(f"{path.name}.dvc").is_file():
+    added = path.with_name(f"{path.name}.dvc")
+    if not path.exists() and added.is_file():
         # An experiment's copy of the project gets what its stages depend on, and dvc.yaml cannot say that it is this.
-        subprocess.run(["dvc", "checkout", "--quiet", f"{path}.dvc"], cwd=here, check=False)
+        subprocess.run(["dvc", "checkout", "--quiet", str(added)], cwd=here, check=False)
+        if not path.exists():
+            raise InputError(f"params.yaml: {key}: {value!r} found, whose content is not in DVC's cache; `dvc pull {value}.dvc` fetches it")
     if path.is_file():
         return {"value": value, "md5": _md5(path, known)}
     if path.is_dir():
         files = sorted(file for file in path.rglob("*") if file.is_file())
         lines = (f"{file.relative_to(path)} {_md5(file, known)}\n" for file in files)
         return {"value": value, "files": len(files), "md5": hashlib.md5("".join(lines).encode(), usedforsecurity=False).hexdigest()}
-    if _is_experiment(here) and (key.split(".")[-1] in ("path", "pairs", "file") or value.startswith((".", "/"))):
+    project = _project_of_experiment(here)
+    if project and (project / value).exists():
         raise InputError(
             f"params.yaml: {key}: {value!r} found, which is not here: a queued experiment runs in a copy of what git and DVC track; "
             f"`dvc add {value}`, and git add what that writes"
@@ -99,9 +113,11 @@ def _identity(key: str, value: str, known: dict[str, list[Any]], here: Path) -> 
     return {"value": value}  # a Hugging Face id, builtin, or what its stage will say is missing
 
 
-def _is_experiment(here: Path) -> bool:
+def _project_of_experiment(here: Path) -> Path | None:
+    """The project that a queued experiment was started in; None where this is the project itself."""
     parts = here.parts
-    return any(parts[i : i + 3] == EXPERIMENTS for i in range(len(parts)))
+    starts = [i for i in range(len(parts)) if parts[i : i + 3] == EXPERIMENTS]
+    return Path(*parts[: starts[0]]) if starts else None
 
 
 def _md5(path: Path, known: dict[str, list[Any]]) -> str:

@@ -37,7 +37,7 @@ Count = Annotated[int, Field(ge=1, le=1_000_000_000)]
 CountOrZero = Annotated[int, Field(ge=0, le=1_000_000_000)]
 Depth = Annotated[int, Field(ge=1, le=1_000_000)]
 """of a run, and ranks in it"""
-BatchSize = Annotated[int, Field(ge=1, le=1_000_000)]
+BatchSize = Annotated[int, Field(ge=1, le=65_536)]
 Steps = Annotated[int, Field(ge=1, le=100_000_000)]
 StepsOrZero = Annotated[int, Field(ge=0, le=100_000_000)]
 Epochs = Annotated[float, Field(gt=0, le=10_000, allow_inf_nan=False)]
@@ -55,7 +55,7 @@ OpenShare = Annotated[float, Field(ge=0, lt=1, allow_inf_nan=False)]
 PositiveShare = Annotated[float, Field(gt=0, le=1, allow_inf_nan=False)]
 Level = Annotated[float, Field(gt=0, lt=1, allow_inf_nan=False)]
 """of a test"""
-Temperature = Annotated[float, Field(ge=0, le=100, allow_inf_nan=False)]
+Temperature = Annotated[float, Field(ge=0, le=10, allow_inf_nan=False)]
 PositiveTemperature = Annotated[float, Field(gt=0, le=100, allow_inf_nan=False)]
 Coefficient = Annotated[float, Field(ge=0, le=1_000_000, allow_inf_nan=False)]
 """weights of losses and rewards, penalties, prices"""

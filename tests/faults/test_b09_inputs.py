@@ -25,16 +25,17 @@ def test_content_is_what_counts(tmp_path: Path) -> None:
     (tmp_path / "model/weights").write_bytes(b"one")
     (tmp_path / "documents.jsonl").write_text("a")
     content: dict[str, Any] = {
-        "prepare_corpus": {"path": "documents.jsonl", "pairs": "", "documents": 3},
+        "prepare_corpus": {"source": "files", "path": "documents.jsonl", "pairs": "", "documents": 3},
         "retriever": {"encoder": "model"},
         "train_generator": {"base": "builtin"},
         "rerankers": {"teacher": {"base": "model"}, "student": {"base": "org/name"}},
-        "relevance": {"model": None},
+        "relevance": {"scorer": "monot5", "model": None},
+        "generate_queries": {"backend": "model", "file": "documents.jsonl"},
     }
     first = describe_inputs(content, {}, tmp_path)
     assert first["train_generator"] == {"base": {"value": "builtin"}}
     assert set(first["prepare_corpus"]) == {"path"}
-    assert first["relevance"] == {}
+    assert first["relevance"] == first["generate_queries"] == {}  # nothing reads the file
     assert first["rerankers"]["teacher.base"]["md5"] == first["retriever"]["encoder"]["md5"]
     known: dict[str, list[Any]] = {}
     assert describe_inputs(content, known, tmp_path) == first == describe_inputs(content, known, tmp_path)
@@ -62,7 +63,9 @@ def test_every_stage_that_reads_a_named_file_depends_on_it() -> None:
 
 def test_a_file_is_written_whole_for_each_section(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    write_inputs({"retriever": {"encoder": "builtin"}, "relevance": {"model": "x"}}, Path("inputs"), Path(".scratch/inputs.json"))
+    write_inputs(
+        {"retriever": {"encoder": "builtin"}, "relevance": {"scorer": "monot5", "model": "x"}}, Path("inputs"), Path(".scratch/inputs.json")
+    )
     assert json.loads(Path("inputs/retriever.json").read_text()) == {"encoder": {"value": "builtin"}}
     assert sorted(path.name for path in Path("inputs").iterdir()) == ["relevance.json", "retriever.json"]
     Path(".scratch/inputs.json").write_text("{")  # a memory that a kill cut off is made again
@@ -72,13 +75,17 @@ def test_a_file_is_written_whole_for_each_section(tmp_path: Path, monkeypatch: p
 def test_a_queued_experiment_says_dvc_add(tmp_path: Path) -> None:
     here = tmp_path / ".dvc/tmp/exps/standalone/abc"
     here.mkdir(parents=True)
-    content = {"prepare_corpus": {"path": "documents.jsonl"}, "retriever": {"encoder": "org/model"}}
+    (tmp_path / "documents.jsonl").write_text("here, and in no copy")
+    (tmp_path / "models/base").mkdir(parents=True)
+    content = {"prepare_corpus": {"source": "files", "path": "documents.jsonl"}, "retriever": {"encoder": "org/model"}}
     with pytest.raises(
         InputError, match=r"params.yaml: prepare_corpus.path: 'documents.jsonl' found, which is not here: .*`dvc add documents.jsonl`"
     ):
         describe_inputs(content, {}, here)
     assert describe_inputs({"retriever": {"encoder": "org/model"}}, {}, here) == {"retriever": {"encoder": {"value": "org/model"}}}
-    assert describe_inputs(content, {}, tmp_path)["prepare_corpus"] == {"path": {"value": "documents.jsonl"}}  # its stage will say so
+    with pytest.raises(InputError, match=r"retriever.encoder: 'models/base' found, which is not here"):
+        describe_inputs({"retriever": {"encoder": "models/base"}}, {}, here)
+    assert describe_inputs({"retriever": {"encoder": "models/none"}}, {}, tmp_path)["retriever"] == {"encoder": {"value": "models/none"}}
 
 
 @pytest.mark.slow

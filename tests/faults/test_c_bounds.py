@@ -15,6 +15,7 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 from ruamel.yaml import YAML
 
+from tandem.cli import LocalSource
 from tandem.params import ParamsError, load_params
 
 ROOT = Path(__file__).parents[2]
@@ -55,6 +56,10 @@ def _numbers(annotation: Any, limits: set[str], path: str, seen: frozenset[type]
 @pytest.mark.parametrize("stage", STAGES)
 def test_every_number_is_bounded(stage: str) -> None:
     assert [path for path, bounded in numbers(SCHEMAS[stage], stage) if not bounded] == []
+
+
+def test_what_the_doctor_reads_is_bounded_too() -> None:
+    assert [path for path, bounded in numbers(LocalSource, "doctor") if not bounded] == []
 
 
 def test_the_walk_finds_numbers_wherever_they_are() -> None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import ast
 import importlib
 import io
 import re
 import tokenize
 import typing
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -77,6 +79,40 @@ def test_every_key_that_is_named_exists(path: Path) -> None:
         if section not in ("rounds", "updates") and not has(schema_of(section), keys):
             wrong.append(f"{path.name}:{line}: {name}")
     assert wrong == []
+
+
+def fields(schema: Any) -> Iterator[str]:
+    """Every key below a schema."""
+    if isinstance(schema, type) and issubclass(schema, BaseModel):
+        for name, field in schema.model_fields.items():
+            yield name
+            yield from fields(field.annotation)
+    elif schema is not None:
+        for argument in typing.get_args(schema):
+            yield from fields(argument)
+
+
+def shortened_keys(path: Path) -> list[str]:
+    """Dotted names in the texts of errors whose last part is a key and whose first is no section: ``generator.template``."""
+    keys = {key for section in CONTENT for key in fields(schema_of(section))}
+    found = []
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Raise):
+            texts = [part.value for part in ast.walk(node) if isinstance(part, ast.Constant) and isinstance(part.value, str)]
+            named = [match for text in texts for match in KEY.finditer(text) if match.group(0).split(".")[-1] in keys]
+            found += [f"{path.name}:{node.lineno}: {match.group(0)}" for match in named if match.group(1) not in CONTENT]
+    return found
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_errors_name_keys_in_full(path: Path) -> None:
+    assert shortened_keys(path) == []
+
+
+def test_the_two_of_that_day_are_found(tmp_path: Path) -> None:
+    source = tmp_path / "errors.py"
+    source.write_text("raise ValueError(f'generator.template: {1!r} has none')\nraise ValueError('difficulty.mode: x found')\n")
+    assert shortened_keys(source) == ["errors.py:1: generator.template", "errors.py:2: difficulty.mode"]
 
 
 def test_the_test_finds_what_it_looks_for() -> None:

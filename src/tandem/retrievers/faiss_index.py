@@ -47,7 +47,9 @@ def build_faiss(shards: Shards, kind: Literal["flat", "hnsw", "ivf_pq"], setting
         ValueError: the documents have several vectors each, or ``sub_vectors`` does not divide the dimensions.
     """
     if shards.vectors != shards.documents:
-        raise ValueError(f"index.kind: {kind} is for dense encoders, one vector a document; a ColBERT takes plaid or exact")
+        raise ValueError(
+            f"evaluate_retriever.index.kind: {kind} is for dense encoders, one vector a document; a ColBERT takes plaid or exact"
+        )
     index = _empty(shards, kind, settings)
     if not index.is_trained:
         index.train(_sample(shards, settings.training_vectors, seed))
@@ -86,11 +88,11 @@ def _empty(shards: Shards, kind: str, settings: FaissSettings) -> Any:
         return index
     if shards.documents < CODES:
         raise ValueError(
-            f"index.kind: ivf_pq found, which learns {CODES} codes from at least as many documents, and the corpus has {shards.documents}; "
+            f"evaluate_retriever.index.kind: ivf_pq found, which learns {CODES} codes from at least as many documents, and the corpus has {shards.documents}; "
             "flat is exact, and small here"
         )
     if size % settings.sub_vectors:
-        raise ValueError(f"index.faiss.sub_vectors: {settings.sub_vectors} found, it must divide the {size} dimensions")
+        raise ValueError(f"evaluate_retriever.index.faiss.sub_vectors: {settings.sub_vectors} found, it must divide the {size} dimensions")
     lists = settings.lists or max(int(4 * shards.documents**0.5), 1)
     index = faiss.index_factory(size, f"IVF{min(lists, shards.documents)},PQ{settings.sub_vectors}x8", metric)
     index.nprobe = settings.probes

@@ -81,7 +81,7 @@ def _search(
         run = search_plaid(folder / "plaid", shards, queries, settings.plaid, depth=depth)
     else:
         if settings.kind not in ("flat", "hnsw", "ivf_pq"):
-            raise ValueError(f"index.kind: {settings.kind} has no index; search the documents themselves")
+            raise ValueError(f"evaluate_retriever.index.kind: {settings.kind} has no index; search the documents themselves")
         index = build_faiss(shards, settings.kind, settings.faiss, seed=seed)
         built = clock.lap()
         run = search_faiss(index, shards, queries, depth=depth)
