@@ -88,7 +88,8 @@ def _empty(shards: Shards, kind: str, settings: FaissSettings) -> Any:
         return index
     if shards.documents < CODES:
         raise ValueError(
-            f"evaluate_retriever.index.kind: ivf_pq found, which learns {CODES} codes from at least as many documents, and the corpus has {shards.documents}; "
+            f"evaluate_retriever.index.kind: ivf_pq found, which learns {CODES} codes from at least as many documents, and the corpus "
+            f"has {shards.documents}; "
             "flat is exact, and small here"
         )
     if size % settings.sub_vectors:
