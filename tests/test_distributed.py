@@ -11,6 +11,7 @@ import importlib
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -133,8 +134,15 @@ def start(project: Path, stage: str, launcher: list[str]) -> None:
     aside = f":{DEEPSPEED}" if {"accelerate.commands.launch", "deepspeed.launcher.runner"} & {*launcher} else ""
     environment = {**os.environ, "PYTHONPATH": f"{ROOT / 'src'}:{ROOT}{aside}", "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"}
     command = [sys.executable, "-m", *launcher, f"stages.{stage}", *FLAGS[stage].split()]
-    done = subprocess.run(command, cwd=project, env=environment, capture_output=True, text=True, timeout=280, check=False)
-    assert done.returncode == 0, done.stderr[-3000:]
+    with subprocess.Popen(
+        command, cwd=project, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+    ) as process:
+        try:
+            _, errors = process.communicate(timeout=280)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)  # the launcher and its workers
+            raise
+    assert process.returncode == 0, errors[-3000:]
 
 
 def set_batch(stage: str, params: dict[str, Any], size: int) -> None:
