@@ -9,6 +9,7 @@ import orjson
 from stages.opening import open_stage, run
 from tandem.evaluation.champions import choose_generator, choose_retriever
 from tandem.evaluation.gate import to_markdown
+from tandem.evaluation.measures import MeasureName
 from tandem.formats.jsonl import write_json, write_text
 from tandem.params import Section
 from tandem.settings import Level, Resamples, Seed, Share
@@ -17,7 +18,7 @@ from tandem.settings import Level, Resamples, Seed, Share
 class Params(Section):
     """When the champion moves."""
 
-    measure: str
+    measure: MeasureName
     """of dev and guard queries"""
     alpha: Level
     """level of all meetings together"""

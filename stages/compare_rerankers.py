@@ -7,6 +7,7 @@ from typing import Any
 
 from stages.opening import open_stage, run
 from tandem.evaluation.comparison import compare_systems, read_systems, write_comparison
+from tandem.evaluation.measures import MeasureName
 from tandem.params import Section
 from tandem.settings import Resamples, Seed
 
@@ -14,7 +15,7 @@ from tandem.settings import Resamples, Seed
 class Params(Section):
     """How to compare."""
 
-    measure: str
+    measure: MeasureName
     baseline: str
     """what the others are compared with: bm25, or a reranker's name"""
     resamples: Resamples

@@ -8,6 +8,7 @@ import orjson
 
 from stages.opening import open_stage, run
 from tandem.evaluation.comparison import compare_controls, compare_systems, read_systems, write_comparison
+from tandem.evaluation.measures import MeasureName
 from tandem.formats.jsonl import write_json
 from tandem.params import Section
 from tandem.settings import Resamples, Seed
@@ -16,7 +17,7 @@ from tandem.settings import Resamples, Seed
 class Params(Section):
     """How to compare."""
 
-    measure: str
+    measure: MeasureName
     """the measure that the tests are on"""
     baseline: str
     """what the others are compared with: a round, or a baseline's name"""

@@ -13,7 +13,7 @@ from pydantic import model_validator
 from stages.filter_sections import RelevanceParams
 from stages.opening import open_stage, run
 from tandem.evaluation.collections import read_collections
-from tandem.evaluation.measures import MeasuredDepth, mean_measures
+from tandem.evaluation.measures import MeasuredDepth, MeasureName, mean_measures
 from tandem.evaluation.reranked import measure_reranked
 from tandem.formats.jsonl import write_json
 from tandem.hardware import Precision, device_name, use_bf16
@@ -32,7 +32,7 @@ class Params(Section):
     """of them, those that the reranker scores"""
 
     chunk_documents: Count
-    measure: str
+    measure: MeasureName
     alpha: Level
     """of the reranker's gain on dev"""
     resamples: Resamples

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Annotated
+
+from pydantic import Field
 
 from stages.opening import open_stage, run
 from stages.sections import LexicalParams
@@ -14,7 +17,7 @@ from tandem.formats.texts import TextFile
 from tandem.hardware import Precision, device_name, use_bf16
 from tandem.records import LabelledPair, Query
 from tandem.rerankers.reranker import Reranker
-from tandem.settings import BatchSize, Depth
+from tandem.settings import BatchSize
 
 
 class Params(LexicalParams):
@@ -22,8 +25,8 @@ class Params(LexicalParams):
 
     depth: MeasuredDepth
     """documents of BM25 a query"""
-    dev_depth: Depth
-    """of a dev query; dev queries choose the weight that the reranker has beside BM25"""
+    dev_depth: Annotated[int, Field(ge=10, le=1_000_000)]
+    """of a dev query, at least the 10 of nDCG@10; dev queries choose the weight that the reranker has beside BM25"""
     batch_size: BatchSize
     precision: Precision
 

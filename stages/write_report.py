@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from stages.arguments import parse, run
+from tandem.evaluation.measures import MeasureName
 from tandem.formats.jsonl import write_text
 from tandem.formats.tables import write_table
 from tandem.params import Section, load_params
@@ -19,7 +20,7 @@ WRITES = "report rounds_table drift_table difficulty_table"
 class Compared(Section):
     """What compare_rounds compared: the page says it, and need not guess."""
 
-    measure: str
+    measure: MeasureName
     baseline: str
     resamples: Resamples
 

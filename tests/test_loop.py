@@ -99,7 +99,7 @@ def test_mlflow_holds_each_execution_once(project: Path) -> None:
     )
     found = dict(reversed(item) for item in eval(run(project, "python", "-c", code).stdout.splitlines()[-1]))
     records = len(list((project / "records").rglob("*.json")))
-    assert records == 32
+    assert records == 33
     assert (found["tandem-stages"], found["tandem-rounds"], found["tandem"]) == (records, 3, 1)
 
 
@@ -108,7 +108,7 @@ def test_a_second_repro_runs_nothing_but_sync(project: Path) -> None:
     output = run(project, "dvc", "repro").stdout
     seconds = time.perf_counter() - started
     ran = [line for line in output.splitlines() if line.startswith("Running stage")]
-    assert ran == ["Running stage 'sync_tracking':"]
+    assert ran == ["Running stage 'inputs':", "Running stage 'sync_tracking':"]
     assert "0 stage runs created" in output
     assert seconds < 15, "4 s on a quiet machine (docs/performance.md); more than 15 means that something ran"
 
@@ -178,7 +178,8 @@ def test_a_third_round_and_a_control_run_alone(project: Path) -> None:
     run(project, "git", *identity, "commit", "--quiet", "--message", "two rounds")
     output = run(project, "dvc", "exp", "run", *(word for value in values for word in ("-S", value))).stdout
     ran = {line.split("'")[1] for line in output.splitlines() if line.startswith("Running stage")}
-    late = {"evaluate_generators", "check_leaks", "choose_champion", "evaluate_reranked", "compare_rounds", "write_report", "sync_tracking"}
+    late = {"evaluate_generators", "check_leaks", "choose_champion", "evaluate_reranked", "compare_rounds", "write_report"}
+    late |= {"inputs", "sync_tracking"}
     assert ran - late == {stage for stage in ran if stage.endswith(("@r3", "@g3", "@s2"))}
     assert {"improve_generator@g3", "train_retriever@r3", "train_retriever@s2"} <= ran
     rows = read(project / "report/comparison.json")

@@ -38,6 +38,19 @@ def pipeline(project: Path, md5: str, dev: list[float], monkeypatch: pytest.Monk
     return said
 
 
+def test_a_baseline_that_is_champion_is_registered(project: Path) -> None:
+    """B14: no round beats it, so it is what is served; its source is the folder of its own stage."""
+    (project / "dvc.lock").write_text(
+        json.dumps({"stages": {"build_baselines": {"outs": [{"path": "models/baselines/bm25", "md5": "b"}]}}})
+    )
+    model = {"dev": {"q0": 0.5, "q1": 0.7}, "guard": {}, "costs": {}, "tags": {}, "folder": "models/baselines/bm25"}
+    champions: dict[str, Any] = {"retriever": {"champion": "bm25", "models": {"bm25": model}, "rule": RULE}}
+    said: list[str] = []
+    tracking.sync(project / "records", champions=champions, say=said.append)
+    assert any("bm25 (version 1) is champion now: there was no champion" in line for line in said)
+    assert alias() == [("retriever", "1", "champion")]
+
+
 def alias() -> list[tuple[str, str, str]]:
     return [(role, version, shown) for role, version, _, shown in tracking.list_champions()]
 

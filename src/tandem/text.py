@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import Any, Literal, get_args
 
-__all__ = ["Language", "count_words", "find_near_duplicates", "normalize_query", "split_words", "stem_words", "stop_words"]
+__all__ = ["MARKS", "Language", "count_words", "find_near_duplicates", "normalize_query", "split_words", "stem_words", "stop_words"]
 
 Language = Literal[
     "none",
@@ -50,7 +51,9 @@ Language = Literal[
     "yiddish",
 ]
 """``none`` has no stop words and no stems; chinese, japanese, korean and thai have no stems."""
-WORD = re.compile(r"[^\W_]+")
+# Vowel signs, viramas, tone marks and accents belong to the letter before them; ``\w`` leaves them out.
+MARKS = "".join(chr(code) for code in range(0x300, 0x10000) if unicodedata.category(chr(code)) in ("Mn", "Mc"))
+WORD = re.compile(rf"[^\W_](?:[^\W_]|[{MARKS}])*")
 # Scripts that put no space between words: kana, Han, Thai, Lao, Myanmar, Khmer.
 UNSPACED = "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u31f0-\u31ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
 RUN = re.compile(f"[{UNSPACED}]+|[^{UNSPACED}]+")
@@ -84,7 +87,7 @@ def split_words(text: str, *, minimum: int = 1) -> list[str]:
         minimum: characters of a word at least, in scripts that have spaces.
     """
     words = []
-    for word in WORD.findall(text.lower()):
+    for word in WORD.findall(unicodedata.normalize("NFC", text.lower())):
         for run in RUN.findall(word) if not word.isascii() else (word,):
             if _is_unspaced(run):
                 words += [run[i : i + 2] for i in range(max(len(run) - 1, 1))]

@@ -24,6 +24,18 @@ def test_german() -> None:
     assert index.search({"q": "die der das"}) == []
 
 
+@pytest.mark.parametrize("word", ["समीकरणों", "तरिकाहरू", "சமன்பாடுகள்", "café", "cafe\u0301"])
+def test_marks_belong_to_their_words(word: str) -> None:
+    """Vowel signs, viramas and accents of their own are not ends of words."""
+    assert len(split_words(f"x {word} y")) == 3
+    assert len(content_words(f"{word}", "none")) == 1
+
+
+def test_thai_keeps_its_marks() -> None:
+    assert "".join(pair[0] for pair in split_words("น้ำ")) == "น้"
+    assert split_words("cafe\u0301") == ["café"]
+
+
 def test_chinese() -> None:
     assert split_words("求解 x") == ["求解", "x"]
     assert count_words(CHINESE) == 5

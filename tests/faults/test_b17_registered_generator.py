@@ -28,7 +28,8 @@ from tandem.generators.sampling import sample_queries
 from tandem.model_folders import PARAMETERS, save_model_folder, serving_code
 from tandem.rerankers.pair_format import PairFormat
 from tandem.rerankers.reranker import Reranker
-from tandem.retrievers.retriever import build_retriever, save_retriever
+from tandem.retrievers.bm25 import BM25Settings
+from tandem.retrievers.retriever import Lexical, build_retriever, save_retriever
 from tandem.serving.requests import Sampling
 
 PROMPT = {"template": "{keywords} of {document} :", "document_tokens": 6, "keywords": 3}
@@ -124,13 +125,15 @@ def test_the_signature_names_the_settings_and_their_defaults() -> None:
     assert Sampling.model_validate({"temperature": 0.5}).temperature == 0.5
 
 
-@pytest.mark.parametrize("kind", ["retriever", "reranker"])
+@pytest.mark.parametrize("kind", ["retriever", "lexical", "reranker"])
 def test_columns_of_scorers(kind: str, tiny_encoder: Path, tiny_cross_encoder: Path, tmp_path: Path) -> None:
     """Retrievers and rerankers read their columns with the same function."""
     import mlflow.pyfunc
 
-    with save_model_folder(tmp_path / "model", serving_code(f"{kind}_model")) as weights:
-        if kind == "retriever":
+    with save_model_folder(tmp_path / "model", serving_code("reranker_model" if kind == "reranker" else "retriever_model")) as weights:
+        if kind == "lexical":
+            Lexical(BM25Settings(), "english").save_pretrained(str(weights))
+        elif kind == "retriever":
             shape: dict[str, Any] = {"layers": None, "dimensions": 16, "query_tokens": 16, "document_tokens": 32}
             more: dict[str, Any] = {"query_expansion": False, "markers": False, "seed": 1, "device": "cpu"}
             save_retriever(build_retriever("colbert", encoder=str(tiny_encoder), **shape, **more), weights)

@@ -43,8 +43,8 @@ def test_the_filter_and_the_baseline(tiny_encoder: Path, corpus: list[Document],
             device="cpu",
             seed=1,
         )
-    with pytest.raises(ValueError, match=r"^evaluate_baselines\.dense_maximum_tokens: 300 found"):
-        load_dense(str(tiny_encoder), maximum_tokens=300, keys="evaluate_baselines.", length_key="dense_maximum_tokens")
+    with pytest.raises(ValueError, match=r"^build_baselines\.dense_maximum_tokens: 300 found"):
+        load_dense(str(tiny_encoder), maximum_tokens=300, keys="build_baselines.", length_key="dense_maximum_tokens")
 
 
 def test_the_training_length(tiny_encoder: Path, corpus: list[Document], pairs: list[LabelledPair], tmp_path: Path) -> None:

@@ -53,6 +53,7 @@ def test_a_generation_config_that_transformers_refuses(tiny_generator: Path, tmp
         bad.to_json_string().replace('"do_sample": false', '"do_sample": false, "temperature": 0.2')
     )
     model, tokenizer = load_generator(str(folder))
+    assert model.generation_config.temperature in (None, 1.0)
     save_generator(model, tokenizer, tmp_path / "again")
     assert set(load_generator(str(tmp_path / "again"))[0].generation_config.eos_token_id) == {2, 5}
 

@@ -13,6 +13,7 @@ from tandem.corpora.collection import Collection, SourceError, without_test_quer
 from tandem.corpora.near_duplicates import duplicate_groups
 from tandem.formats.errors import InputError
 from tandem.records import Document, document_text
+from tandem.text import count_words
 
 __all__ = ["describe", "load_collection", "to_lines"]
 
@@ -103,7 +104,7 @@ def to_lines(collection: Collection, documents: Sequence[Document]) -> list[str]
         collection: from :func:`load_collection`.
         documents: the same, with groups of near duplicates.
     """
-    words = sorted(len(document_text(document).split()) for document in documents)
+    words = sorted(count_words(document_text(document)) for document in documents)
     lines = [
         f"documents         {len(documents)}",
         f"words a document  median {words[len(words) // 2]}, longest {words[-1]}",

@@ -12,11 +12,11 @@ from datasketch import MinHash, MinHashLSH
 from tqdm import tqdm
 
 from tandem.records import Document, document_text
-from tandem.text import split_words
+from tandem.text import MARKS, split_words
 
 __all__ = ["duplicate_groups", "with_groups"]
 
-NAME = re.compile(r"\w+")  # names of code keep their underscores
+NAME = re.compile(rf"[\w{MARKS}]+")  # names of code keep their underscores
 
 
 def duplicate_groups(texts: Sequence[str], *, threshold: float = 0.8, shingle_words: int = 3) -> list[int]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Annotated
+from typing import Annotated, Literal
 
 import ir_measures
 from ir_measures import AP, RR, Qrel, R, ScoredDoc, nDCG
@@ -11,8 +11,9 @@ from pydantic import Field
 
 from tandem.runs import rank_results
 
-__all__ = ["LARGEST_CUTOFF", "MEASURES", "MeasuredDepth", "mean_measures", "measure_runs", "ndcg_at_10", "per_query"]
+__all__ = ["LARGEST_CUTOFF", "MEASURES", "MeasureName", "MeasuredDepth", "mean_measures", "measure_runs", "ndcg_at_10", "per_query"]
 
+MeasureName = Literal["ndcg_at_10", "recall_at_10", "recall_at_100", "mrr_at_10", "map"]
 MEASURES = {"ndcg_at_10": nDCG @ 10, "recall_at_10": R @ 10, "recall_at_100": R @ 100, "mrr_at_10": RR @ 10, "map": AP}
 LARGEST_CUTOFF = max(int(measure["cutoff"]) for measure in (nDCG @ 10, R @ 100, RR @ 10))
 MeasuredDepth = Annotated[int, Field(ge=LARGEST_CUTOFF, le=1_000_000)]

@@ -10,6 +10,7 @@ import random
 from collections.abc import Mapping, Sequence
 
 from tandem.records import PreferencePair, PseudoQuery
+from tandem.text import count_words, normalize_query
 
 __all__ = ["build_preferences", "split_by_document", "summarise"]
 
@@ -45,7 +46,7 @@ def build_preferences(
         invalid = [row for row in own if row.status == "rejected" and row.reason not in ("duplicate", "empty")]
         valid = [_pair(a, b, "valid_over_invalid", 1.0) for a in kept for b in invalid]
         hard, valid = (
-            [p for p in part if _length_gap(p) <= maximum_length_difference and p.chosen.lower() != p.rejected.lower()]
+            [p for p in part if _length_gap(p) <= maximum_length_difference and normalize_query(p.chosen) != normalize_query(p.rejected)]
             for part in (hard, valid)
         )
         rng.shuffle(valid)
@@ -83,14 +84,14 @@ def _pair(better: PseudoQuery, worse: PseudoQuery, kind: str, margin: float) -> 
 
 
 def _length_gap(pair: PreferencePair) -> int:
-    return abs(len(pair.chosen.split()) - len(pair.rejected.split()))
+    return abs(count_words(pair.chosen) - count_words(pair.rejected))
 
 
 def _balance_length(pairs: list[PreferencePair], rng: random.Random) -> list[PreferencePair]:
     """Drop pairs at random from the longer side until chosen and rejected are, in the mean, within a tenth of a word."""
 
     def gap(pair: PreferencePair) -> int:
-        return len(pair.chosen.split()) - len(pair.rejected.split())
+        return count_words(pair.chosen) - count_words(pair.rejected)
 
     total = sum(gap(pair) for pair in pairs)
     order = list(range(len(pairs)))
@@ -113,5 +114,5 @@ def summarise(train: Sequence[PreferencePair], held_out: Sequence[PreferencePair
         "pairs": len(train),
         "held_out_pairs": len(held_out),
         "hard_over_easy_share": sum(pair.kind == "hard_over_easy" for pair in pairs) / number,
-        "mean_length_difference": sum(len(p.chosen.split()) - len(p.rejected.split()) for p in pairs) / number,
+        "mean_length_difference": sum(count_words(p.chosen) - count_words(p.rejected) for p in pairs) / number,
     }

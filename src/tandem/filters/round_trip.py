@@ -6,6 +6,7 @@ against the query's document, its near duplicates do not compete. Rows are never
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 
@@ -37,7 +38,7 @@ def document_ranks(targets: Mapping[str, str], run: Sequence[ScoredDoc], groups:
     ranks = {}
     for query_id, doc_id in targets.items():
         own = next((item.score for item in results[query_id] if item.doc_id == doc_id), None)
-        if own is None:
+        if own is None or math.isnan(own):  # a score that is none is no result
             continue
         competitors = (item for item in results[query_id] if groups[item.doc_id] != groups[doc_id])
         ranks[query_id] = 1 + sum(item.score >= own for item in competitors), own

@@ -79,9 +79,18 @@ def explain(error: ValidationError) -> str:
 
 
 def write_records(path: Path, records: Iterable[BaseModel]) -> None:
-    """Write records as JSON lines in UTF-8: the whole file, or nothing where something fails on the way."""
-    lines = (orjson.dumps(record.model_dump(), option=orjson.OPT_APPEND_NEWLINE) for record in records)
-    _write_whole(path, lines)
+    """Write records as JSON lines in UTF-8: the whole file, or nothing where something fails on the way.
+
+    Raises:
+        ValueError: a number is infinite or none: JSON would hold null, which no reader of records takes.
+    """
+    _write_whole(path, (_dump_record(path, number, record.model_dump()) for number, record in enumerate(records, start=1)))
+
+
+def _dump_record(path: Path, number: int, values: dict[str, Any]) -> bytes:
+    if name := next(_not_finite(values, ""), None):
+        raise ValueError(f"{path}:{number}: {name}: not a finite number; the model that scored it gives no usable scores")
+    return orjson.dumps(values, option=orjson.OPT_APPEND_NEWLINE)
 
 
 def write_json(path: Path, value: Any) -> None:

@@ -12,11 +12,11 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 
-from tandem.text import Language, split_words, stop_words
+from tandem.text import MARKS, Language, split_words, stop_words
 
 __all__ = ["content_words", "document_frequencies", "draw_keywords", "offer_keywords"]
 
-NAME = re.compile(r"[^\W\d_]\w*")  # begins with a letter; names of code keep their underscores
+NAME = re.compile(rf"[^\W\d_][\w{MARKS}]*")  # begins with a letter; names of code keep their underscores
 MINIMUM = 3  # characters, in scripts that have spaces
 
 

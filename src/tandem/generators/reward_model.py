@@ -19,6 +19,7 @@ from tandem.generators.prompts import completion_text, render_prompts
 from tandem.generators.trainers import epoch_settings, preference_rows, train_whole
 from tandem.processes import process_count
 from tandem.records import PreferencePair
+from tandem.text import count_words
 from tandem.weights import refuse_new_weights
 
 __all__ = [
@@ -176,7 +177,7 @@ def pair_accuracy(pairs: Sequence[PreferencePair], documents: Mapping[str, str],
     texts = [documents[pair.doc_id] for pair in pairs]
     chosen, rejected = reward(texts, [p.chosen for p in pairs]), reward(texts, [p.rejected for p in pairs])
     wins = [_win(a, b) for a, b in zip(chosen, rejected, strict=True)]
-    lengths = [_win(len(p.chosen.split()), len(p.rejected.split())) for p in pairs]
+    lengths = [_win(count_words(p.chosen), count_words(p.rejected)) for p in pairs]
     result = {"accuracy": sum(wins) / len(wins), "accuracy_of_length": sum(lengths) / len(lengths)}
     for kind in sorted({pair.kind for pair in pairs}):
         own = [win for win, pair in zip(wins, pairs, strict=True) if pair.kind == kind]

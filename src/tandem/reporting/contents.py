@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import math
-import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from tandem.records import Difficulty, Document, LabelledPair, PseudoQuery, document_text
-from tandem.text import normalize_query
+from tandem.text import normalize_query, split_words
 
 __all__ = ["changes", "costs", "drift", "funnel", "histogram", "reward_alarms", "stage_times"]
 
-WORD = re.compile(r"[^\W_]+")
 Record = Mapping[str, Any]
 
 
@@ -80,11 +78,11 @@ def drift(sets: Mapping[str, Sequence[PseudoQuery] | Sequence[LabelledPair]], do
         its document has) and ``first_words`` (the commonest three with their shares).
     """
     asked = {row.doc_id for own in sets.values() for row in own}
-    words = {d.doc_id: frozenset(WORD.findall(document_text(d).lower())) for d in documents if d.doc_id in asked}
+    words = {d.doc_id: frozenset(split_words(document_text(d))) for d in documents if d.doc_id in asked}
     rows = []
     for name, own in sets.items():
         texts = [(row.text, row.doc_id) for row in own if row.text]
-        split = [WORD.findall(text.lower()) for text, _ in texts]
+        split = [split_words(text) for text, _ in texts]
         lengths = [len(each) for each in split]
         mean = sum(lengths) / max(len(lengths), 1)
         overlaps = [

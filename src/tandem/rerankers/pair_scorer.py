@@ -157,7 +157,7 @@ def load_scorer(
     Raises:
         ValueError: no format is given and none was saved, weights are missing, or there are fewer layers or positions than asked for.
     """
-    from transformers import AutoModel, AutoModelForCausalLM, AutoModelForSequenceClassification, AutoTokenizer
+    from transformers import AutoModel, AutoModelForCausalLM, AutoModelForSequenceClassification, AutoTokenizer, GenerationConfig
 
     stored = Path(name) / FORMAT_FILE
     if form is None:
@@ -169,6 +169,7 @@ def load_scorer(
     with refuse_new_weights(name, instead=INSTEAD, head=new_head):
         if form.kind == "yes_no":
             model = AutoModelForCausalLM.from_pretrained(name, dtype=torch.float32)
+            model.generation_config = GenerationConfig()  # nothing is generated; settings that contradict each other could not be saved
         elif form.kind == "similarity":
             model = AutoModel.from_pretrained(name, dtype=torch.float32, **_without_pooler(name))
         else:

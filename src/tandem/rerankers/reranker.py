@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -125,7 +126,8 @@ class Reranker:
         best: dict[str, float] = {}
         for (doc_id, _), score in zip(parts, scores, strict=True):
             best[doc_id] = max(score, best.get(doc_id, float("-inf")))
-        order = sorted(best, key=lambda doc_id: -best[doc_id])
+        # Equal scores keep the caller's order; a score that is no number comes last.
+        order = sorted(best, key=lambda doc_id: math.inf if math.isnan(best[doc_id]) else -best[doc_id])
         return [Ranked(doc_id, best[doc_id], rank) for rank, doc_id in enumerate(order, start=1)]
 
     def rerank_run(

@@ -25,12 +25,13 @@ class RetrieverScorer(PythonModel):
     # MLflow reads the hints: a frame it leaves unchecked, without hints it warns at every load.
     def predict(self, context: PythonModelContext, model_input: pd.DataFrame, params: dict[str, Any] | None = None) -> list[float]:
         """The score of each row; BM25 weighs words by the documents of the request."""
-        if not hasattr(self.model, "encode_query"):
-            return self._lexical_scores([str(text) for text in model_input["query"]], [str(text) for text in model_input["document"]])
         from tandem.serving.requests import text_column
 
-        queries = self.model.encode_query(text_column(model_input, "query"), show_progress_bar=False)
-        documents = self.model.encode_document(text_column(model_input, "document"), show_progress_bar=False)
+        asked, texts = text_column(model_input, "query"), text_column(model_input, "document")
+        if not hasattr(self.model, "encode_query"):
+            return self._lexical_scores(asked, texts)
+        queries = self.model.encode_query(asked, show_progress_bar=False)
+        documents = self.model.encode_document(texts, show_progress_bar=False)
         return [float(score) for score in self.model.similarity_pairwise(queries, documents)]
 
     def _lexical_scores(self, queries: list[str], documents: list[str]) -> list[float]:
