@@ -127,7 +127,7 @@ def to_markdown(rows: Sequence[Mapping[str, Any]], training: Mapping[str, Mappin
             tests = [row["against"], gain, f"{row['p_randomisation']:.3f}"]
         lines.append("| " + " | ".join([row["generator"], *shares, f"{row['mean_words']:.1f}", *tests]) + " |")
     note = (
-        "Unseen: the untouched dense encoder, which no reward reads (filters start from it); gains are under it. Top k: share of queries whose own "
+        "Unseen: the untouched dense encoder, which no reward reads; gains are under it. Top k: share of queries whose own "
         "document is within k of the corpus. BM25 is what the generator is rewarded by. Copied: the longest run of a query's words that "
         "stands word for word in its document. p: paired randomisation test over documents."
     )
