@@ -22,11 +22,13 @@ run: $(STAMP)
 # which a processor without it emulates.
 PRECISION ?= bf16
 toy: $(STAMP)
-	@folder=$$(mktemp -d) && trap "rm -rf '$$folder'" EXIT && unset MLFLOW_TRACKING_URI DVC_ROOT && git ls-files -z | grep -zvE '^((metrics|plots|docs|tests)/|dvc.lock$$)' | \
-		xargs -0 cp --parents -t "$$folder" && cd "$$folder" && git init --quiet && tandem init --profile toy --set precision=$(PRECISION) && \
+	@folder=$$(mktemp -d) && trap "rm -rf '$$folder'" EXIT && unset MLFLOW_TRACKING_URI DVC_ROOT && \
+		git ls-files | grep -vE '^((metrics|plots|docs|tests)/|dvc.lock$$)' | tar -cf - -T - | tar -xf - -C "$$folder" && \
+		cd "$$folder" && git init --quiet && tandem init --profile toy --set precision=$(PRECISION) && \
 		tandem doctor --plan && PYTHONPATH=src python -m tandem.preload dvc repro --quiet && cat report/comparison.md
 
-# The fast tests, in two processes of a thread each: libraries' own threads wait for each other. `make test-all` adds those that run the pipeline as processes, kill its stages and encode real collections.
+# The fast tests, in two processes of a thread each: libraries' own threads wait for each other. `make test-all` adds those that run the
+# pipeline as processes, kill its stages and encode real collections.
 test: $(STAMP) $(DEEPSPEED)
 	OMP_NUM_THREADS=1 python -m pytest -m "not slow" -n 2 --dist loadgroup
 

@@ -13,7 +13,7 @@ from tandem.formats.jsonl import read_records, write_json
 from tandem.formats.texts import CorpusFile
 from tandem.params import Section
 from tandem.records import LabelledPair, PseudoQuery, Query
-from tandem.settings import Level, PositiveShare, Share
+from tandem.settings import OpenShare, PositiveShare, Share
 
 
 class Params(Section):
@@ -23,7 +23,7 @@ class Params(Section):
     """Jaccard similarity of two queries' words from which they are one query"""
     allowed_share: Share
     """of a round's generated queries that may be a test or dev query by chance"""
-    alpha: Level
+    alpha: OpenShare
     """p-value below which test documents count as barred or favoured"""
     prompt: PromptParams
     rounds: dict[str, dict[str, str]]

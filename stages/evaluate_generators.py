@@ -9,7 +9,7 @@ from typing import Any
 from stages.generator_sections import TrialParams
 from stages.opening import open_stage, run
 from stages.sections import SamplingParams
-from tandem.evaluation.generators import COLUMNS, LOGGED, compare_generators, compare_training, describe_rounds, to_markdown
+from tandem.evaluation.generators import COLUMNS, LOGGED, compare_generators, compare_training, describe_rounds, to_markdown, to_metrics
 from tandem.evaluation.measures import ndcg_at_10
 from tandem.filters.round_trip import Search, ranks_of_pairs
 from tandem.formats.jsonl import read_records, write_json, write_text
@@ -51,12 +51,10 @@ def main(argv: Sequence[str] | None = None) -> None:
             scratch=scratch,
             device=device,
             bf16=use_bf16(params.precision),
-            seed=params.seed,
-            **params.training.model_dump(),
+            **{**params.training.model_dump(), "seed": params.seed},
         )
         training = compare_training(learnt, **tested)
-        by_name = {row["generator"]: {key: row[key] for key in row if key != "generator"} for row in rows}
-        write_json(paths.metrics, {name: {**by_name.get(name, {}), **training.get(name, {})} for name in {**by_name, **training}})
+        write_json(paths.metrics, to_metrics(rows, training))
         write_json(paths.values, values)
         write_table(paths.table, rows, COLUMNS)
         shown = describe_rounds(rounds, corpus, examples=params.examples, seed=params.seed)

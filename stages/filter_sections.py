@@ -6,6 +6,7 @@ from typing import Literal, Self
 
 from pydantic import model_validator
 
+from stages.sections import WindowParams
 from tandem.filters.chain import Rule
 from tandem.params import Section
 from tandem.rerankers.judge import JudgeName
@@ -54,18 +55,11 @@ class KeepRelevantParams(Section):
     """of the queries kept so far, the most relevant"""
 
 
-class MiningParams(Section):
-    """Where hard negatives come from, and what is left out."""
+class MiningParams(WindowParams):
+    """Where hard negatives come from, and what is left out; training draws from them anew in every pass."""
 
     run: Literal["off", "bm25", "dense", "retriever"]
     """dense: the filter's encoder; retriever: what every round starts from; off writes no negatives"""
-    first: Depth
-    last: Depth
-    """ranks of the window, the query's own documents not counted"""
-    number: CountOrZero
-    """kept a query, to draw from anew in every pass"""
-    relative_margin: PositiveShare | None
-    """a negative scores at most this share of the query's own document; null asks nothing"""
     screen: bool
     """leave out what the judge of relevance puts above the query's own document"""
     teach: bool

@@ -13,7 +13,7 @@ from tandem.formats.texts import CorpusFile
 from tandem.records import LabelledPair, group_numbers
 from tandem.rerankers.ranking_data import build_rows, queries_of, relevant_of
 from tandem.retrievers.hard_negatives import mine_negatives
-from tandem.settings import CountOrZero, Depth, Seed
+from tandem.settings import Count, CountOrZero, Depth, Seed
 from tandem.text import normalize_query
 
 
@@ -22,7 +22,7 @@ class Params(LexicalParams):
 
     last: Depth
     """candidates are drawn from the first so many of BM25's documents, the query's own aside: as deep as the student will rerank"""
-    number: CountOrZero
+    number: Count
     """candidates a query, at most"""
     titles: CountOrZero
     """documents whose titles are queries too"""

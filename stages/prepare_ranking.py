@@ -7,25 +7,18 @@ from functools import partial
 from typing import Any
 
 from stages.opening import open_stage, run
-from stages.sections import LexicalParams
+from stages.sections import LexicalParams, WindowParams
 from tandem.formats.jsonl import read_records, write_records
 from tandem.formats.texts import CorpusFile
 from tandem.records import LabelledPair, group_numbers
 from tandem.rerankers.ranking_data import build_rows, queries_of, relevant_of
 from tandem.retrievers.hard_negatives import mine_negatives
-from tandem.settings import CountOrZero, Depth, PositiveShare, Seed
+from tandem.settings import Depth, Seed
 
 
-class Params(LexicalParams):
-    """Which negatives."""
+class Params(WindowParams, LexicalParams):
+    """Which negatives, and which documents of dev queries."""
 
-    first: Depth
-    """rank from which a document of BM25's run may be a negative"""
-    last: Depth
-    number: CountOrZero
-    """negatives a query, at most"""
-    relative_margin: PositiveShare | None
-    """a negative scores at most this share of the relevant document's score; null asks nothing"""
     dev_candidates: Depth
     """of a dev query: BM25's first documents, whatever they are"""
     seed: Seed
@@ -44,7 +37,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         search = params.index(texts).search
         train, dev = read_records(paths.train, LabelledPair), read_records(paths.dev, LabelledPair)
         mine = partial(mine_negatives, groups=groups, seed=params.seed)
-        window = params.model_dump(include={"first", "last", "number", "relative_margin"})
+        window = params.model_dump(include=set(WindowParams.model_fields))
         negatives, counts = mine(relevant_of(train), search(queries_of(train), depth=params.last + 50), **window)
         everything: dict[str, Any] = {"first": 1, "last": params.dev_candidates, "number": params.dev_candidates, "relative_margin": None}
         candidates, _ = mine(relevant_of(dev), search(queries_of(dev), depth=params.dev_candidates), **everything)

@@ -12,6 +12,7 @@ from tandem.settings import (
     BatchSize,
     Count,
     CountOrZero,
+    Depth,
     Layers,
     LearningRate,
     PositiveCoefficient,
@@ -23,7 +24,16 @@ from tandem.settings import (
 )
 from tandem.text import Language
 
-__all__ = ["ContrastiveParams", "LexicalParams", "PromptParams", "PromptTexts", "PromptedParams", "RetrieverParams", "SamplingParams"]
+__all__ = [
+    "ContrastiveParams",
+    "LexicalParams",
+    "PromptParams",
+    "PromptTexts",
+    "PromptedParams",
+    "RetrieverParams",
+    "SamplingParams",
+    "WindowParams",
+]
 
 
 class LexicalParams(Section):
@@ -103,6 +113,18 @@ class SamplingParams(Section):
     """0 is all tokens"""
     maximum_new_tokens: Tokens
     batch_size: BatchSize
+
+
+class WindowParams(Section):
+    """Which documents of a run may be hard negatives."""
+
+    first: Depth
+    last: Depth
+    """ranks of the window, the query's own documents not counted"""
+    number: CountOrZero
+    """negatives a query, at most"""
+    relative_margin: PositiveShare | None
+    """a negative scores at most this share of the query's own document; null asks nothing"""
 
 
 class ContrastiveParams(Section):

@@ -148,12 +148,14 @@ def export(
 ) -> None:
     """Write labelled pairs or preference pairs as LLaMA-Factory reads them, or a ColBERT as Stanford's code does."""
     if kind == "stanford":
+        from sentence_transformers import MultiVectorEncoder
+
         from tandem.retrievers.retriever import load_retriever
         from tandem.retrievers.stanford import export_stanford
 
         weights = source or _champion_weights()
         retriever = load_retriever(weights)
-        if type(retriever).__name__ != "MultiVectorEncoder":
+        if not isinstance(retriever, MultiVectorEncoder):
             raise ValueError(f"{weights}: no ColBERT, as Stanford's format has; name one, such as --source rounds/r1/retriever/weights")
         export_stanford(retriever, folder)
         print(f"{folder}: a checkpoint for colbert-ai")

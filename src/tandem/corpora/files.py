@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-import re
 from collections.abc import Collection as Ids
 from pathlib import Path
 from typing import Any
 
 from tandem.corpora.collection import Collection, SourceError
 from tandem.corpora.text_folder import TEXT_SUFFIXES, read_folder
-from tandem.formats.identifiers import read_identifier
+from tandem.formats.identifiers import read_identifier, read_relevance
 from tandem.formats.jsonl import InputError
 from tandem.formats.rows import ROW_SUFFIXES, read_rows
 from tandem.records import Document, LabelledPair
@@ -20,7 +19,6 @@ __all__ = ["load_documents", "load_files", "load_pairs"]
 
 ID_KEYS = ("doc_id", "_id", "id")
 EMPTY = "document with neither title nor text"
-WHOLE = re.compile(r"(-?\d+)(\.0)?")
 LeftOut = dict[str, list[str]]
 
 
@@ -95,7 +93,8 @@ def load_pairs(path: Path, doc_ids: Ids[str], *, left_out: Ids[str] = ()) -> tup
             continue
         if doc_id not in doc_ids:
             raise InputError(f"{where}: doc_id: '{doc_id}' found, which is no document of the corpus; add it there or take the pair out")
-        key, relevance = normalize_query(text), _relevance(row.get("relevance"), where)
+        key, level = normalize_query(text), row.get("relevance")
+        relevance = 1 if level in (None, "") else read_relevance(level, where=f"{where}: relevance:")
         earlier = judged.setdefault((key, doc_id), relevance)
         if earlier != relevance:
             raise InputError(f"{where}: relevance: {relevance} found after {earlier} for the same pair; one of the lines has to go")
@@ -127,15 +126,6 @@ def _read_documents(path: Path) -> tuple[list[Document], LeftOut]:
         else:
             empty.append(doc_id)
     return documents, {EMPTY: empty} if empty else {}
-
-
-def _relevance(value: Any, where: str) -> int:
-    if value in (None, ""):
-        return 1
-    whole = WHOLE.fullmatch(str(value).strip())
-    if isinstance(value, bool) or not whole:
-        raise InputError(f"{where}: relevance: {value!r:.60} found, a whole number is expected (0: not relevant)")
-    return int(whole[1])
 
 
 def _text(value: Any, key: str, where: str) -> str:

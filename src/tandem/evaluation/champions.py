@@ -66,10 +66,7 @@ def choose_retriever(
 
 def _baselines(path: Path, measure: str) -> dict[str, dict[str, float]]:
     systems: dict[str, dict[str, dict[str, float]]] = orjson.loads(path.read_bytes())
-    for values in systems.values():
-        if measure not in values:
-            raise ValueError(f"choose_champion.measure: {measure!r} found, allowed: {', '.join(values)}")
-    return {name: values[measure] for name, values in systems.items()}
+    return {name: _of_measure(values, measure) for name, values in systems.items()}
 
 
 def _mean(values: Mapping[str, float]) -> float:
@@ -126,7 +123,10 @@ def _kept(candidates: Sequence[Candidate], rule: Mapping[str, Any]) -> dict[str,
 
 
 def _values(path: Path, measure: str) -> dict[str, float]:
-    values: dict[str, dict[str, float]] = orjson.loads(path.read_bytes())
+    return _of_measure(orjson.loads(path.read_bytes()), measure)
+
+
+def _of_measure(values: Mapping[str, dict[str, float]], measure: str) -> dict[str, float]:
     if measure not in values:
         raise ValueError(f"choose_champion.measure: {measure!r} found, allowed: {', '.join(values)}")
     return values[measure]

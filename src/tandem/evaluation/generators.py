@@ -17,7 +17,17 @@ from tandem.evaluation.significance import compare
 from tandem.records import Document, LabelledPair, PseudoQuery
 from tandem.text import count_words, normalize_query, split_words
 
-__all__ = ["COLUMNS", "KS", "LOGGED", "compare_generators", "compare_training", "copied_share", "describe_rounds", "to_markdown"]
+__all__ = [
+    "COLUMNS",
+    "KS",
+    "LOGGED",
+    "compare_generators",
+    "compare_training",
+    "copied_share",
+    "describe_rounds",
+    "to_markdown",
+    "to_metrics",
+]
 
 KS = (1, 10, 70)
 WITHIN = 10
@@ -111,6 +121,14 @@ def _by_document(pairs: Sequence[Own], ranks: Mapping[str, int]) -> dict[str, fl
     for pair in pairs:
         hits.setdefault(pair.doc_id, []).append(ranks.get(pair.query_id, WITHIN + 1) <= WITHIN)
     return {doc_id: sum(found) / len(found) for doc_id, found in hits.items()}
+
+
+def to_metrics(rows: Sequence[Mapping[str, Any]], training: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
+    """The rows of :func:`compare_generators` and what :func:`compare_training` found, by generator."""
+    metrics = {row["generator"]: {key: value for key, value in row.items() if key != "generator"} for row in rows}
+    for name, found in training.items():
+        metrics.setdefault(name, {}).update(found)
+    return metrics
 
 
 def to_markdown(rows: Sequence[Mapping[str, Any]], training: Mapping[str, Mapping[str, Any]] | None = None) -> str:

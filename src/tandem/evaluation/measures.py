@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import ir_measures
 from ir_measures import AP, RR, Qrel, R, ScoredDoc, nDCG
@@ -14,8 +14,8 @@ from tandem.runs import rank_results
 __all__ = ["LARGEST_CUTOFF", "MEASURES", "MeasureName", "MeasuredDepth", "mean_measures", "measure_runs", "ndcg_at_10", "per_query"]
 
 MeasureName = Literal["ndcg_at_10", "recall_at_10", "recall_at_100", "mrr_at_10", "map"]
-MEASURES = {"ndcg_at_10": nDCG @ 10, "recall_at_10": R @ 10, "recall_at_100": R @ 100, "mrr_at_10": RR @ 10, "map": AP}
-LARGEST_CUTOFF = max(int(measure["cutoff"]) for measure in (nDCG @ 10, R @ 100, RR @ 10))
+MEASURES: dict[str, Any] = {"ndcg_at_10": nDCG @ 10, "recall_at_10": R @ 10, "recall_at_100": R @ 100, "mrr_at_10": RR @ 10, "map": AP}
+LARGEST_CUTOFF = max(measure.params.get("cutoff", 0) for measure in MEASURES.values())
 MeasuredDepth = Annotated[int, Field(ge=LARGEST_CUTOFF, le=1_000_000)]
 """of a run that is measured: recall@100 of ten results would be the recall of ten"""
 

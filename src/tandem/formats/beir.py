@@ -6,21 +6,19 @@ a file without one is refused, for its first judgement would be lost without a w
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 
 import ir_measures
 
 from tandem.formats.encodings import read_lines, require_file
-from tandem.formats.identifiers import read_identifier
+from tandem.formats.identifiers import read_identifier, read_relevance
 from tandem.formats.jsonl import InputError, read_json_lines, write_text
 from tandem.records import Document, LabelledPair, Query
 
 __all__ = ["read_corpus", "read_judgements", "read_qrels", "read_queries", "split_known", "to_queries", "write_qrels"]
 
 HEADER = ("query-id", "corpus-id", "score")
-SCORE = re.compile(r"(-?\d+)(\.0)?")
 ABSENT_SHARE = 0.5  # of a split's judgements; above it the files do not belong together
 
 
@@ -142,11 +140,9 @@ def _judgement(line: str, where: str) -> ir_measures.Qrel:
     cells = line.split("\t")
     if len(cells) != 3 or not all(cells):
         raise InputError(f"{where}: {line[:80]!r} found, three tab-separated columns are expected")
-    score = SCORE.fullmatch(cells[2].strip())
-    if not score:
-        raise InputError(f"{where}: score {cells[2]!r:.60} found, a whole number is expected (0: not relevant)")
+    relevance = read_relevance(cells[2], where=f"{where}: score")
     query_id, doc_id = (read_identifier(cell, where=f"{where}: {key}") for key, cell in zip(HEADER, cells[:2], strict=False))
-    return ir_measures.Qrel(query_id, doc_id, int(score[1]))
+    return ir_measures.Qrel(query_id, doc_id, relevance)
 
 
 def _identifier(row: dict[str, object], path: Path, number: int, seen: Collection[str]) -> str:

@@ -1,4 +1,4 @@
-"""Identifiers of documents and queries: one rule, wherever they are read."""
+"""Identifiers of documents and queries, and judgements: one rule each, wherever they are read."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from typing import Any
 
 from tandem.formats.errors import InputError
 
-__all__ = ["read_identifier"]
+__all__ = ["read_identifier", "read_relevance"]
 
-WHOLE = re.compile(r"(-?\d+)\.0")
+WHOLE = re.compile(r"(-?\d+)(\.0)?")
 REFUSED = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 NAMES = {"\t": "a tab", "\n": "a line break", "\r": "a line break", "\u2028": "a line separator", "\u2029": "a paragraph separator"}
 
@@ -38,3 +38,19 @@ def read_identifier(value: Any, *, where: str) -> str:
     text = text.strip()
     whole = WHOLE.fullmatch(text)
     return whole[1] if whole else text
+
+
+def read_relevance(value: Any, *, where: str) -> int:
+    """The level of a judgement, a whole number of any sign; ``2`` and ``2.0`` are the same, as cells or as JSON values.
+
+    Args:
+        value: a cell of CSV or TSV, or a JSON value.
+        where: file, line and key, for the error.
+
+    Raises:
+        InputError: it is no whole number.
+    """
+    whole = WHOLE.fullmatch(str(value).strip())
+    if isinstance(value, bool) or not whole:
+        raise InputError(f"{where} {value!r:.60} found, a whole number is expected (0: not relevant)")
+    return int(whole[1])

@@ -31,7 +31,10 @@ def content_words(text: str, language: Language = "english", ignored: Iterable[s
     left_out = stop_words(language).union(ignored)
     words: list[str] = []
     for name in NAME.findall(text.lower()):
-        words += [name] if name.isascii() and len(name) >= MINIMUM else split_words(name, minimum=MINIMUM) if not name.isascii() else []
+        if not name.isascii():
+            words += split_words(name, minimum=MINIMUM)
+        elif len(name) >= MINIMUM:
+            words.append(name)
     return [word for word in words if word not in left_out]
 
 

@@ -23,7 +23,18 @@ from tandem.processes import gather, meet, process_count, process_number, wait_f
 from tandem.records import Document, PseudoQuery
 from tandem.text import Language, count_words, normalize_query
 
-__all__ = ["Request", "count_stripped", "mark_unusable", "plan_prompts", "plan_requests", "sample_queries", "sample_rows", "summarise"]
+__all__ = [
+    "Request",
+    "count_stripped",
+    "draw_requests",
+    "mark_unusable",
+    "plan_prompts",
+    "plan_requests",
+    "render_requests",
+    "sample_queries",
+    "sample_rows",
+    "summarise",
+]
 
 Request = tuple[str, str, str]  # query_id, doc_id, keywords
 
@@ -74,40 +85,58 @@ def _digest(content: str) -> bytes:
     return hashlib.sha256(content.encode()).digest()
 
 
-def plan_prompts(
-    texts: Mapping[str, str],
-    tokenizer: Any,
-    *,
-    template: str,
-    document_tokens: int,
-    keywords: int,
-    language: Language = "english",
-    ignored_words: Sequence[str] = (),
-    **plan: Any,
-) -> tuple[list[Request], dict[str, str]]:
-    """The requests of :func:`plan_requests` and the prompt of each, by query_id: for sampling, trials and rollouts alike.
+def draw_requests(
+    texts: Mapping[str, str], *, keywords: int, language: Language = "english", ignored_words: Sequence[str] = (), **plan: Any
+) -> list[Request]:
+    """The requests of :func:`plan_requests`, with the word frequencies of these texts.
 
     Args:
         texts: of the corpus by doc_id.
-        tokenizer: of the model that is asked.
-        template: see :func:`tandem.generators.prompts.render_prompts`.
-        document_tokens: of a document in a prompt.
         keywords: in a prompt, at most.
         language: of the words.
         ignored_words: see :func:`tandem.generators.keywords.content_words`.
         plan: other arguments of :func:`plan_requests`.
     """
-    words: dict[str, Any] = {"language": language, "ignored_words": ignored_words}
     frequencies = document_frequencies(texts.values(), language, ignored_words)
-    requests = plan_requests(texts, frequencies, maximum_keywords=keywords, **words, **plan)
+    return plan_requests(texts, frequencies, maximum_keywords=keywords, language=language, ignored_words=ignored_words, **plan)
+
+
+def render_requests(
+    requests: Sequence[Request], texts: Mapping[str, str], tokenizer: Any, *, template: str, document_tokens: int
+) -> dict[str, str]:
+    """The prompt of each request, by query_id.
+
+    Args:
+        requests: from :func:`draw_requests`.
+        texts: by doc_id.
+        tokenizer: of the model that is asked.
+        template: see :func:`tandem.generators.prompts.render_prompts`.
+        document_tokens: of a document in a prompt.
+    """
     prompts = render_prompts(
         [texts[doc_id] for _, doc_id, _ in requests],
-        [offered for _, _, offered in requests],
+        [keywords for _, _, keywords in requests],
         tokenizer,
         template=template,
         maximum_document_tokens=document_tokens,
     )
-    return requests, {query_id: prompt for (query_id, _, _), prompt in zip(requests, prompts, strict=True)}
+    return {query_id: prompt for (query_id, _, _), prompt in zip(requests, prompts, strict=True)}
+
+
+def plan_prompts(
+    texts: Mapping[str, str], tokenizer: Any, *, template: str, document_tokens: int, **plan: Any
+) -> tuple[list[Request], dict[str, str]]:
+    """Requests and the prompt of each, by query_id: for sampling, trials and rollouts alike.
+
+    Args:
+        texts: of the corpus by doc_id.
+        tokenizer: of the model that is asked.
+        template: see :func:`render_requests`.
+        document_tokens: see there.
+        plan: of :func:`draw_requests`.
+    """
+    requests = draw_requests(texts, **plan)
+    return requests, render_requests(requests, texts, tokenizer, template=template, document_tokens=document_tokens)
 
 
 def sample_queries(

@@ -8,7 +8,7 @@ from typing import Any
 from tandem.formats.texts import texts_of
 from tandem.generators.base import load_generator
 from tandem.generators.parsing import clean_query
-from tandem.generators.sampling import plan_prompts, sample_queries
+from tandem.generators.sampling import draw_requests, render_requests, sample_queries
 from tandem.records import Document, PseudoQuery
 
 __all__ = ["write_trials"]
@@ -34,7 +34,8 @@ def write_trials(
         seen: doc_ids to leave out.
         number: of documents, drawn by seed from those that are left.
         queries_per_document: each.
-        prompt: ``template``, ``document_tokens`` and ``keywords`` of :func:`tandem.generators.sampling.plan_prompts`.
+        prompt: ``template``, ``document_tokens``, ``keywords``, ``ignored_words`` and ``language`` of
+            :func:`tandem.generators.sampling.plan_prompts`.
         device: to run on.
         seed: of the draw, the keywords and the sampling.
         sampling: arguments of :func:`tandem.generators.sampling.sample_queries`.
@@ -44,20 +45,15 @@ def write_trials(
     """
     chosen = {document.doc_id for document in documents if document.doc_id not in seen}
     texts = texts_of(documents)
+    shape = {key: prompt[key] for key in ("template", "document_tokens")}
+    plan: dict[str, Any] = {"sampled_documents": number, "queries_per_document": queries_per_document, "among": chosen, "seed": seed}
+    # The same for all of them, so the corpus's words are counted once; how a prompt is cut and put into turns is each tokenizer's own.
+    requests = draw_requests(texts, prefix="trial", **plan, **{key: value for key, value in prompt.items() if key not in shape})
+    doc_ids = {query_id: doc_id for query_id, doc_id, _ in requests}
     trials = {}
     for name, folder in generators.items():
         model, tokenizer = load_generator(folder, device=device)
-        requests, prompts = plan_prompts(
-            texts,
-            tokenizer,
-            prefix="trial",
-            among=chosen,
-            sampled_documents=number,
-            queries_per_document=queries_per_document,
-            seed=seed,
-            **prompt,
-        )
-        doc_ids = {query_id: doc_id for query_id, doc_id, _ in requests}
+        prompts = render_requests(requests, texts, tokenizer, **shape)
         batches = sample_queries(model, tokenizer, prompts, doc_ids, seed=seed, **sampling)
         written = {query_id: clean_query(answer.text) for batch in batches for query_id, answer in batch.items()}
         trials[name] = [PseudoQuery(query_id=query_id, text=written[query_id], doc_id=doc_id) for query_id, doc_id in doc_ids.items()]

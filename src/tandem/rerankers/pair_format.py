@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any, Literal
 
 import torch
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from tandem.settings import Tokens
 
@@ -26,7 +26,7 @@ class PairFormat(BaseModel):
 
     model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
     kind: Literal["encoder", "similarity", "head", "yes_no"]
-    maximum_tokens: Tokens = 256
+    maximum_tokens: int = Field(default=256, ge=16, le=1_000_000)
     maximum_query_tokens: Tokens = 64
     query_format: str = "{}"
     document_format: str = "{}"

@@ -14,7 +14,7 @@ from tqdm import tqdm
 from tandem.runs import search_depth, without_own
 from tandem.text import Language, split_words, stem_words, stop_words
 
-__all__ = ["BM25Settings", "Index", "search", "search_candidates"]
+__all__ = ["BM25Settings", "CandidateIndex", "Index", "search", "search_candidates"]
 
 MINIMUM = 2  # characters of a term, as bm25s has it; pairs of characters in scripts without spaces
 
@@ -56,7 +56,7 @@ class Index:
         self.doc_ids, self.settings, self.language = list(documents), settings or BM25Settings(), language
         self.known = frozenset(self.doc_ids)
         self.index = bm25s.BM25(k1=self.settings.k1, b=self.settings.b, method="lucene")
-        terms = [self.settings.terms(text, language) for text in documents.values()]
+        terms = _terms(documents, self.settings, language)
         self.empty = not any(terms)
         if not self.empty:
             self.index.index(terms, show_progress=False)
@@ -86,6 +86,11 @@ class Index:
         return without_own(run, depth=depth)
 
 
+def _terms(documents: Mapping[str, str], settings: BM25Settings, language: Language) -> list[list[str]]:
+    texts = tqdm(documents.values(), desc="BM25 terms", total=len(documents), disable=len(documents) < 20_000, leave=False)
+    return [settings.terms(text, language) for text in texts]
+
+
 def search(
     documents: Mapping[str, str],
     queries: Mapping[str, str],
@@ -98,6 +103,46 @@ def search(
     return Index(documents, settings, language=language).search(queries, depth=depth)
 
 
+class CandidateIndex:
+    """BM25 Okapi over a corpus, built once, that ranks each query's own document among randomly drawn others: iGFT section 4.2.1.
+
+    IDF and the mean length are those of the whole corpus (the released code estimates them on the few candidates). The draw
+    depends on the seed and the query's id alone, and never holds the query's own document. A document of the query's own id is no result.
+
+    Args:
+        documents: text by doc_id.
+        settings: of terms and weights.
+        language: of the documents.
+    """
+
+    def __init__(self, documents: Mapping[str, str], settings: BM25Settings | None = None, *, language: Language = "english") -> None:
+        self.doc_ids, self.settings, self.language = list(documents), settings or BM25Settings(), language
+        self.position = {doc_id: i for i, doc_id in enumerate(self.doc_ids)}
+        corpus = _terms(documents, self.settings, language)
+        # rank_bm25 divides by the mean length, which must not be zero
+        self.index = BM25Okapi(corpus, k1=self.settings.k1, b=self.settings.b) if any(corpus) else None
+
+    def search(self, queries: Mapping[str, tuple[str, str]], *, candidates: int, seed: int) -> list[ScoredDoc]:
+        """Score each query's own document and those drawn for it.
+
+        Args:
+            queries: (text, doc_id of its own document) by query_id.
+            candidates: other documents a query (the paper's m, 100).
+            seed: of the draw.
+        """
+        if self.index is None:
+            return []
+        run = []
+        others = len(self.doc_ids) - 1
+        for query_id, (text, doc_id) in tqdm(queries.items(), desc="BM25 candidates", leave=False, mininterval=1.0):
+            own = self.position[doc_id]
+            drawn = random.Random(f"candidates:{seed}:{query_id}").sample(range(others), min(candidates, others))
+            chosen = [i for i in (own, *(i + (i >= own) for i in drawn)) if self.doc_ids[i] != query_id]
+            scores = self.index.get_batch_scores(self.settings.terms(text, self.language), chosen)
+            run += [ScoredDoc(query_id, self.doc_ids[i], float(s)) for i, s in zip(chosen, scores, strict=True)]
+        return run
+
+
 def search_candidates(
     documents: Mapping[str, str],
     queries: Mapping[str, tuple[str, str]],
@@ -107,32 +152,5 @@ def search_candidates(
     settings: BM25Settings | None = None,
     language: Language = "english",
 ) -> list[ScoredDoc]:
-    """Rank each query's own document among randomly drawn others: the filter of iGFT section 4.2.1.
-
-    IDF and the mean length are those of the whole corpus (the released code estimates them on the few candidates). The draw
-    depends on the seed and the query's id alone, and never holds the query's own document. A document of the query's own id is no result.
-
-    Args:
-        documents: text by doc_id.
-        queries: (text, doc_id of its own document) by query_id.
-        candidates: other documents a query (the paper's m, 100).
-        seed: of the draw.
-        settings: of terms and weights.
-        language: of the documents.
-    """
-    doc_ids = list(documents)
-    position = {doc_id: i for i, doc_id in enumerate(doc_ids)}
-    settings = settings or BM25Settings()
-    corpus = [settings.terms(text, language) for text in documents.values()]
-    if not any(corpus):  # rank_bm25 divides by the mean length
-        return []
-    index = BM25Okapi(corpus, k1=settings.k1, b=settings.b)
-    run = []
-    for query_id, (text, doc_id) in tqdm(queries.items(), desc="BM25 candidates", leave=False, mininterval=1.0):
-        own = position[doc_id]
-        rng = random.Random(f"candidates:{seed}:{query_id}")
-        drawn = rng.sample(range(len(doc_ids) - 1), min(candidates, len(doc_ids) - 1))
-        chosen = [i for i in (own, *(i + (i >= own) for i in drawn)) if doc_ids[i] != query_id]
-        scores = index.get_batch_scores(settings.terms(text, language), chosen)
-        run += [ScoredDoc(query_id, doc_ids[i], float(s)) for i, s in zip(chosen, scores, strict=True)]
-    return run
+    """Rank each query's own document among randomly drawn others, once; see :class:`CandidateIndex`."""
+    return CandidateIndex(documents, settings, language=language).search(queries, candidates=candidates, seed=seed)

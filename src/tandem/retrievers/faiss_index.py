@@ -9,7 +9,7 @@ import faiss
 import numpy as np
 import torch
 from ir_measures import ScoredDoc
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from tandem.retrievers.shards import Shards
 from tandem.runs import search_depth, without_own
@@ -24,7 +24,7 @@ class FaissSettings(BaseModel):
     """How a faiss index trades size and time for recall; see faiss's own documentation of each."""
 
     model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
-    neighbours: Depth = 32
+    neighbours: int = Field(default=32, ge=2, le=1024)
     """hnsw: edges of a node (M)"""
     build_depth: Depth = 200
     """hnsw: candidates when a node is put in (efConstruction)"""
@@ -36,7 +36,7 @@ class FaissSettings(BaseModel):
     """ivf_pq: bytes a vector; divides the dimensions"""
     probes: Count = 32
     """ivf_pq: cells that a search looks into"""
-    training_vectors: Count = 200_000
+    training_vectors: int = Field(default=200_000, ge=CODES, le=1_000_000_000)
     """ivf_pq: drawn by seed to find cells and codes with"""
 
 

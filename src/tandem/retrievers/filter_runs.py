@@ -52,7 +52,8 @@ class FilterRuns:
         self.encoder, self.vectors, self.device = encoder, vectors, device
         self.depth, self.candidates, self.seed = min(depth, len(corpus)), candidates, seed
         self.settings, self.language = settings, language
-        self.index: bm25.Index | None = None  # built when it is first asked for
+        self.index: bm25.Index | None = None  # both are built when they are first asked for
+        self.candidate_index: bm25.CandidateIndex | None = None
 
     def search(self, name: str, queries: Mapping[str, tuple[str, str]]) -> list[ScoredDoc]:
         """The run of a name for queries given as (text, own doc_id) by query_id.
@@ -67,8 +68,8 @@ class FilterRuns:
             self.index = self.index or bm25.Index(self.documents, self.settings, language=self.language)
             return self.index.search(texts, depth=self.depth)
         if name == "bm25_sampled":
-            words: dict[str, Any] = {"settings": self.settings, "language": self.language}
-            run = bm25.search_candidates(self.documents, queries, candidates=self.candidates, seed=self.seed, **words)
+            self.candidate_index = self.candidate_index or bm25.CandidateIndex(self.documents, self.settings, language=self.language)
+            run = self.candidate_index.search(queries, candidates=self.candidates, seed=self.seed)
             return [item for item in run if item.score > 0]  # those that share a word with their query
         if name == "dense":
             from tandem.retrievers.dense import load_dense, search

@@ -21,7 +21,7 @@ from pydantic import BaseModel, ConfigDict
 
 from tandem.retrievers.shards import Shards
 from tandem.runs import search_depth, without_own
-from tandem.settings import Count, CountOrZero, Logit, Steps
+from tandem.settings import Count, Logit, Steps
 
 __all__ = ["MINIMUM_VECTORS", "PlaidSettings", "build_plaid", "search_plaid"]
 
@@ -43,7 +43,7 @@ class PlaidSettings(BaseModel):
     """centroids that a query token looks into"""
     threshold: Logit | None = None
     """centroids of a lower score are passed over when candidates are thinned"""
-    candidates: CountOrZero | None = None
+    candidates: Count | None = None
     """documents scored by centroids alone; a quarter of them is scored whole"""
 
 
