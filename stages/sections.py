@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Any, Literal, Self
+
+from pydantic import model_validator
 
 from tandem.hardware import Precision
 from tandem.params import Section
@@ -125,6 +127,12 @@ class WindowParams(Section):
     """negatives a query, at most"""
     relative_margin: PositiveShare | None
     """a negative scores at most this share of the query's own document; null asks nothing"""
+
+    @model_validator(mode="after")
+    def _first_before_last(self) -> Self:
+        if self.first > self.last:
+            raise ValueError(f"first: {self.first} found, at most last, {self.last}, is allowed")
+        return self
 
 
 class ContrastiveParams(Section):

@@ -69,7 +69,7 @@ def doctor(
     ] = None,
     pairs: Annotated[Path | None, typer.Option(help="JSONL or CSV of labelled pairs (query, doc_id)")] = None,
     test_split: Annotated[str, typer.Option(help="BEIR: the qrels to measure with")] = "test",
-    test_share: Annotated[float, typer.Option(help="Of the labelled queries of files, how many to measure with")] = 0.5,
+    test_share: Annotated[float, typer.Option(min=0.0, max=1.0, help="Of the labelled queries of files, how many to measure with")] = 0.5,
     params: Annotated[Path, typer.Option(help="Checked where no collection is given: rounds, updates, collections")] = Path("params.yaml"),
     plan: Annotated[bool, typer.Option("--plan", help="Of params.yaml check rounds and updates alone, which reads no document")] = False,
 ) -> None:
@@ -106,7 +106,7 @@ def search(
     query: Annotated[str, typer.Argument(help="What to look for")],
     model: Annotated[Path | None, typer.Option(help="A retriever's weights; left out: the champion's")] = None,
     corpus: Annotated[Path, typer.Option(help="A prepared corpus")] = Path("data/corpus.jsonl"),
-    number: Annotated[int, typer.Option(help="Results to show")] = 5,
+    number: Annotated[int, typer.Option(min=1, help="Results to show")] = 5,
 ) -> None:
     """Search a prepared corpus with the champion of the pipeline, or with the retriever that is named."""
     from tandem.hardware import device_name

@@ -8,7 +8,17 @@ from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import Any, Literal, get_args
 
-__all__ = ["MARKS", "Language", "count_words", "find_near_duplicates", "normalize_query", "split_words", "stem_words", "stop_words"]
+__all__ = [
+    "MARKS",
+    "UNSPACED",
+    "Language",
+    "count_words",
+    "find_near_duplicates",
+    "normalize_query",
+    "split_words",
+    "stem_words",
+    "stop_words",
+]
 
 Language = Literal[
     "none",

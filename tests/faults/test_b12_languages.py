@@ -6,6 +6,8 @@ import pytest
 
 from tandem.filters.round_trip import apply_shape_rule
 from tandem.generators.keywords import content_words, document_frequencies
+from tandem.generators.prompts import truncate_documents
+from tandem.generators.served import Words
 from tandem.records import PseudoQuery
 from tandem.retrievers.bm25 import BM25Settings, Index, search_candidates
 from tandem.text import count_words, split_words, stem_words, stop_words
@@ -29,6 +31,11 @@ def test_marks_belong_to_their_words(word: str) -> None:
     """Vowel signs, viramas and accents of their own are not ends of words."""
     assert len(split_words(f"x {word} y")) == 3
     assert len(content_words(f"{word}", "none")) == 1
+
+
+def test_a_served_document_is_cut_by_words_of_any_script() -> None:
+    assert truncate_documents([CHINESE * 9], Words(), 5) == [CHINESE[:10]]  # type: ignore[arg-type]
+    assert truncate_documents(["solve a linear  system of equations"], Words(), 3) == ["solve a linear"]  # type: ignore[arg-type]
 
 
 def test_thai_keeps_its_marks() -> None:

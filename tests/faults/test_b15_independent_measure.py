@@ -7,11 +7,13 @@ from typing import Any
 
 import pytest
 from conftest import QUERIES, TEXTS
+from ir_measures import ScoredDoc
 from ruamel.yaml import YAML
 
 from tandem.evaluation.champions import choose_generator
 from tandem.evaluation.generators import compare_generators, compare_training, copied_share, to_markdown
 from tandem.evaluation.measures import ndcg_at_10
+from tandem.filters.round_trip import ranks_of_pairs
 from tandem.generators.rollouts import weighted_sum
 from tandem.generators.trial import write_trials
 from tandem.records import Document, LabelledPair, PseudoQuery
@@ -42,6 +44,17 @@ def test_a_generator_that_only_pleases_its_reward_gains_nothing() -> None:
     shares = {row["generator"]: row for row in table}
     assert choose_generator(shares, values, minimum_distinct=0.1, **rule)["champion"] == "g1"
     assert "which no reward reads" in to_markdown(table)
+
+
+def test_a_real_query_of_several_documents_counts_once() -> None:
+    corpus = [Document(doc_id=name, text=text) for name, text in TEXTS.items()]
+    first, second = list(TEXTS)[:2]
+    real = [LabelledPair(query_id="q", text="q", doc_id=doc_id) for doc_id in (first, second)]
+    run = [ScoredDoc("q", first, 2.0), ScoredDoc("q", second, 1.0)]
+    ranks = ranks_of_pairs(corpus, real, lambda _: run)
+    assert ranks == {"q": 1}
+    table, _ = compare_generators({}, real, dict.fromkeys(("unseen", "rewarded"), lambda _: ranks), TEXTS, parents={}, resamples=9, seed=1)
+    assert table[0]["unseen_top_1"] == table[0]["distinct_share"] == 1.0
 
 
 def test_no_reward_and_no_filter_reads_the_untouched_encoder() -> None:

@@ -100,6 +100,14 @@ def test_ids_that_are_refused(value: object) -> None:
         read_identifier(value, where="place:")
 
 
+def test_a_number_that_loses_digits_is_no_id(tmp_path: Path) -> None:
+    """JSON integers beyond 64 bits are read as floats: two of them would be one id."""
+    path = tmp_path / "d.jsonl"
+    path.write_text('{"id": 9007199254740993, "text": "kept"}\n{"id": 123456789012345678901, "text": "lost"}\n')
+    with pytest.raises(InputError, match=r"d\.jsonl:2: doc_id: 1\.2345678901234568e\+20 found, .* write it as a text, in quotes"):
+        load_files(path)
+
+
 def test_a_plan_that_names_what_is_there_is_taken(tmp_path: Path) -> None:
     """Rounds and updates in any order, controls, no update at all, and a recipe, which has neither."""
     plans = (

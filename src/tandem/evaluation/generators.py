@@ -71,11 +71,12 @@ def compare_generators(
     systems: dict[str, Sequence[Own]] = {**({"real": real} if real else {}), **trials}
     for name, pairs in systems.items():
         unseen, rewarded = ranks["unseen"](pairs), ranks["rewarded"](pairs)
-        queries, number = [normalize_query(pair.text) for pair in pairs], max(len(pairs), 1)
+        asked = {pair.query_id: pair for pair in pairs}  # a real query may have several documents
+        queries, number = [normalize_query(pair.text) for pair in asked.values()], max(len(asked), 1)
         row: dict[str, Any] = {"generator": name}
         row |= {f"unseen_top_{k}": sum(rank <= k for rank in unseen.values()) / number for k in KS}
         row |= {f"top_{k}": sum(rank <= k for rank in rewarded.values()) / number for k in KS}
-        row |= {"copied_share": sum(copied_share(pair.text, texts[pair.doc_id]) for pair in pairs) / number}
+        row |= {"copied_share": sum(copied_share(pair.text, texts[pair.doc_id]) for pair in asked.values()) / number}
         row |= {"distinct_share": len(set(queries)) / number, "mean_words": sum(count_words(text) for text in queries) / number}
         within[name] = _by_document(pairs, unseen)
         parent = parents.get(name)

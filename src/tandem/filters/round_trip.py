@@ -46,16 +46,21 @@ def document_ranks(targets: Mapping[str, str], run: Sequence[ScoredDoc], groups:
 
 
 def ranks_of_pairs(corpus: Sequence[Document], pairs: Sequence[LabelledPair | PseudoQuery], search: Search) -> dict[str, int]:
-    """The rank of each pair's document by query_id, for the pairs whose document the search finds.
+    """The rank of a query's own document by query_id, of the best where it has several, for the queries that the search finds one of.
 
     Args:
         corpus: the documents.
         pairs: queries and their own documents.
         search: queries, text by query_id, to a run over the corpus.
     """
-    run = search({pair.query_id: pair.text for pair in pairs})
-    found = document_ranks({pair.query_id: pair.doc_id for pair in pairs}, run, group_numbers(corpus))
-    return {query_id: rank for query_id, (rank, _) in found.items()}
+    results: dict[str, list[ScoredDoc]] = {}
+    for item in search({pair.query_id: pair.text for pair in pairs}):
+        results.setdefault(item.query_id, []).append(item)
+    groups, best = group_numbers(corpus), dict[str, int]()
+    for pair in pairs:
+        found = document_ranks({pair.query_id: pair.doc_id}, results.get(pair.query_id, []), groups)
+        best |= {query_id: min(rank, best.get(query_id, rank)) for query_id, (rank, _) in found.items()}
+    return best
 
 
 def apply_rule(rows: Sequence[PseudoQuery], ranks: Mapping[str, tuple[int, float]], *, name: str, k: int) -> list[PseudoQuery]:

@@ -11,6 +11,7 @@ __all__ = ["read_identifier", "read_relevance"]
 
 WHOLE = re.compile(r"(-?\d+)(\.0)?")
 REFUSED = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
+LARGEST_WHOLE = 2**53  # beyond it, different whole numbers are the same float, as JSON readers make of them past 64 bits
 NAMES = {"\t": "a tab", "\n": "a line break", "\r": "a line break", "\u2028": "a line separator", "\u2029": "a paragraph separator"}
 
 
@@ -28,6 +29,8 @@ def read_identifier(value: Any, *, where: str) -> str:
         InputError: nothing, neither text nor number, or a character that ends or parts the lines of judgements.
     """
     if isinstance(value, float) and value.is_integer():
+        if abs(value) >= LARGEST_WHOLE:
+            raise InputError(f"{where} {value!r} found, a number too large to be read exactly; write it as a text, in quotes")
         value = int(value)
     if isinstance(value, bool) or not isinstance(value, str | int | float) or not str(value).strip():
         raise InputError(f"{where} {value!r:.60} found, a text that is not empty or a number is expected")

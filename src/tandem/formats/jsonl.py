@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import codecs
 import math
+import numbers
 import os
 import tempfile
 import warnings
@@ -104,7 +105,7 @@ def write_json(path: Path, value: Any) -> None:
 
 def _not_finite(value: Any, place: str) -> Iterator[str]:
     """The places of numbers that are infinite or none."""
-    if isinstance(value, float):
+    if isinstance(value, numbers.Real):  # numpy's too
         if not math.isfinite(value):
             yield place.removeprefix(".") or "(value)"
     elif isinstance(value, Mapping):

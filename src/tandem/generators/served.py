@@ -24,10 +24,11 @@ from tandem.generators.answers import Answer, AnswerCache, count_answers, reques
 from tandem.generators.sampling import count_stripped, mark_unusable, plan_prompts
 from tandem.records import Document, PseudoQuery
 from tandem.settings import Coefficient, Count, CountOrZero, PositiveCoefficient
+from tandem.text import UNSPACED
 
 __all__ = ["Server", "Words", "served_rows"]
 
-WORD = re.compile(r"\S+")
+WORD = re.compile(rf"[{UNSPACED}]{{1,2}}|[^\s{UNSPACED}]+")  # as count_words counts
 UNKNOWN = re.compile(
     r"unsupported|unknown|unrecogni[sz]ed|not supported|does not support|not permitted|extra_forbidden|unexpected", re.IGNORECASE
 )
