@@ -17,7 +17,7 @@ import sysconfig
 from collections.abc import Iterator
 from pathlib import Path
 
-from ruamel.yaml import YAML
+from settings import read_section
 from tqdm import tqdm
 
 from tandem.corpora.python_api import package_root, read_docstrings
@@ -37,7 +37,7 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--manifest", type=Path, required=True)
     parser.add_argument("--record", type=Path, required=True)
     arguments = parser.parse_args(argv)
-    params = YAML(typ="safe").load(arguments.params.read_text())["collect_text"]
+    params = read_section(arguments.params, "collect_text")
     with record("collect_text", params, arguments.record) as tracked:
         rows, dropped = collect(arguments.packages, params)
         content = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from ruamel.yaml import YAML
+from settings import read_section
 
 from tandem.corpora.near_duplicates import duplicate_groups
 from tandem.corpora.python_api import build_collection
@@ -29,10 +29,11 @@ def main(argv: list[str] | None = None) -> None:
     for name in ("params", "model", "output", "record"):
         parser.add_argument(f"--{name}", type=Path, required=True)
     arguments = parser.parse_args(argv)
-    params = YAML(typ="safe").load(arguments.params.read_text())
-    options = {**params["evaluate"], "seed": params["seed"]}
+    options = read_section(arguments.params, "evaluate")
+    packages = read_section(arguments.params, "collect_text")["excluded"]
+    document_tokens = read_section(arguments.params, "pretrain")["document_tokens"]
     with record("evaluate_builtin", options, arguments.record) as tracked:
-        figures = measure(arguments.model, params["collect_text"]["excluded"], params["pretrain"]["document_tokens"], options)
+        figures = measure(arguments.model, packages, document_tokens, options)
         arguments.output.write_text(json.dumps(figures, indent=1) + "\n")
         print(json.dumps(figures, indent=1))
         tracked.log({f"{name}/{key}": value for name, own in figures.items() for key, value in own.items()})

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from ruamel.yaml import YAML
+from settings import read_section
 from tasks import make_example
 from torch.nn.functional import cross_entropy
 from tqdm import tqdm
@@ -36,9 +36,8 @@ def main(argv: list[str] | None = None) -> None:
     for name in ("params", "text", "tokenizer", "output", "curve", "scratch", "record"):
         parser.add_argument(f"--{name}", type=Path, required=True)
     arguments = parser.parse_args(argv)
-    params = YAML(typ="safe").load(arguments.params.read_text())
-    options = {**params["pretrain"], "seed": params["seed"]}
-    device = params["device"]
+    options = read_section(arguments.params, "pretrain")
+    device = options.pop("device")
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"
     rows = [json.loads(line) for line in arguments.text.read_text(encoding="utf8").splitlines()]

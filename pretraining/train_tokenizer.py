@@ -9,7 +9,7 @@ import argparse
 import json
 from pathlib import Path
 
-from ruamel.yaml import YAML
+from settings import read_section
 from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
 from transformers import PreTrainedTokenizerFast
 
@@ -23,7 +23,7 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--text", type=Path, required=True)
     parser.add_argument("--output", type=Path, required=True)
     arguments = parser.parse_args(argv)
-    size = YAML(typ="safe").load(arguments.params.read_text())["train_tokenizer"]["vocabulary_size"]
+    size = read_section(arguments.params, "train_tokenizer")["vocabulary_size"]
     rows = [json.loads(line) for line in arguments.text.read_text(encoding="utf8").splitlines()]
     train([f"{row['summary']} {row['body']}" for row in rows], size).save_pretrained(arguments.output)
 

@@ -6,7 +6,9 @@ import contextlib
 import copy
 import json
 import os
+import signal
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -61,12 +63,35 @@ def kill_stages(parent: subprocess.Popen[Any]) -> None:
             child.kill()
 
 
+@contextlib.contextmanager
+def ending(process: subprocess.Popen[Any]) -> Iterator[None]:
+    """Whatever happens to a test, the session that its process leads has ended after it; it was started in one of its own."""
+    try:
+        yield
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+
+
 def shared_data(name: str) -> Path:
     """A collection that is no part of the project; tests read nothing outside the repository but what one variable names."""
     folder = os.environ.get("TANDEM_SHARED_DATA")
     if not folder or not (Path(folder) / name).is_dir():
         pytest.skip(f"TANDEM_SHARED_DATA names no folder with {name} in it")
     return Path(folder) / name
+
+
+@pytest.fixture(params=["cpu", pytest.param("cuda", marks=pytest.mark.gpu)])
+def device(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Where a test's models are: the processor, whatever else the machine has, and its GPU where it has one."""
+    import torch
+
+    if request.param == "cuda" and not torch.cuda.is_available():
+        pytest.skip("needs a GPU")
+    if request.param == "cpu":
+        monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    return str(request.param)
 
 
 @pytest.fixture

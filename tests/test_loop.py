@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import kill_stages
+from conftest import ending, kill_stages
 from ruamel.yaml import YAML
 
 from tandem.profiles import render_profile
@@ -130,12 +130,13 @@ def kill_when(project: Path, stage: str, seen: Any) -> None:
         stderr=subprocess.DEVNULL,
         start_new_session=True,
     )
-    deadline = time.monotonic() + 240
-    while not seen() and dvc.poll() is None and time.monotonic() < deadline:
-        time.sleep(0.02)
-    assert dvc.poll() is None, f"{stage} ended before it could be killed"
-    kill_stages(dvc)
-    assert dvc.wait(timeout=60) != 0
+    with ending(dvc):
+        deadline = time.monotonic() + 240
+        while not seen() and dvc.poll() is None and time.monotonic() < deadline:
+            time.sleep(0.02)
+        assert dvc.poll() is None, f"{stage} ended before it could be killed"
+        kill_stages(dvc)
+        assert dvc.wait(timeout=60) != 0
 
 
 @pytest.mark.parametrize(

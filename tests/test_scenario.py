@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import kill_stages
+from conftest import ending, kill_stages
 from ruamel.yaml import YAML
 
 ROOT = Path(__file__).parents[1]
@@ -149,7 +149,11 @@ def test_a_working_life(project: Path) -> None:
     queued = store(project)
     sampled = {row["exp"]: "edited" in row["history"] for row in queued if row["stage"] == "sample_pairs" and row["exp"]}
     assert sampled == {"before": False, "after": True}
-    assert len(queued) == STAGES + 2 + 2 * 3
+    # sample_pairs ran in each; what follows is alike in both, and DVC may hand one's outputs to the other.
+    fresh = [row["stage"] for row in queued if row["id"] not in {known["id"] for known in changed}]
+    assert {name: fresh.count(name) for name in set(fresh)}["sample_pairs"] == 2
+    assert all(1 <= fresh.count(name) <= 2 for name in ("prepare_ranking", "train_reranker")), fresh
+    assert set(fresh) == {"sample_pairs", "prepare_ranking", "train_reranker"}
     assert {row["id"] for row in queued if row["state"] == "current" and not row["exp"]} == {row["id"] for row in first}
 
     # Kill a stage with -9: no run of it, and none left RUNNING; then it runs.
@@ -159,13 +163,15 @@ def test_a_working_life(project: Path) -> None:
         env=environment(),
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
+        start_new_session=True,
     )
     fingerprint = project / ".scratch/train_reranker-relevance/fingerprint"
-    while not fingerprint.exists() and dvc.poll() is None:
-        time.sleep(0.02)
-    assert dvc.poll() is None
-    kill_stages(dvc)
-    assert dvc.wait(timeout=60) != 0
+    with ending(dvc):
+        while not fingerprint.exists() and dvc.poll() is None:
+            time.sleep(0.02)
+        assert dvc.poll() is None
+        kill_stages(dvc)
+        assert dvc.wait(timeout=60) != 0
     run(project, "dvc", "repro", "--single-item", "--force", "--no-run-cache", "train_reranker")
     run(project, "dvc", "repro")
     final = store(project)

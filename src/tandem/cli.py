@@ -112,11 +112,12 @@ def search(
     from tandem.hardware import device_name
     from tandem.retrievers.retriever import load_retriever
     from tandem.retrievers.retriever import search as search_corpus
-    from tandem.runs import name_texts
+    from tandem.runs import name_texts, rank_results
 
     documents = {document.doc_id: document_text(document) for document in read_records(corpus, Document)}
     run = search_corpus(load_retriever(model or _champion_weights(), device=device_name()), documents, name_texts([query]), depth=number)
-    for rank, item in enumerate(run, start=1):
+    (results,) = rank_results(run).values()
+    for rank, item in enumerate(results, start=1):
         text = " ".join(documents[item.doc_id].split())
         print(f"{rank:>2}  {item.score:7.3f}  {item.doc_id}\n    {text[:160]}")
 

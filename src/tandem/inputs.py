@@ -31,6 +31,7 @@ NAMED = {
     "rerankers": ("base",),
     "relevance": ("model",),
 }
+LAUNCHER = "launcher"  # a command line, whose words may be files
 # What decides whether a section's names are read at all, and for which of its values they are.
 SWITCHES = {
     "prepare_corpus": ("source", ("beir", "files")),
@@ -43,7 +44,7 @@ BLOCK = 1 << 20
 
 
 def describe_inputs(content: Mapping[str, Any], known: dict[str, list[Any]], here: Path) -> dict[str, dict[str, Any]]:
-    """The identity of everything that a params.yaml names, by section that it has, then by key.
+    """The identity of everything that a params.yaml names, by section that it has, then by key; of the launcher's files by path.
 
     Args:
         content: of params.yaml.
@@ -54,6 +55,9 @@ def describe_inputs(content: Mapping[str, Any], known: dict[str, list[Any]], her
         InputError: a queued experiment names a file that its copy of the project lacks.
     """
     found: dict[str, dict[str, Any]] = {}
+    if isinstance(content.get(LAUNCHER), str):
+        words = {word for part in content[LAUNCHER].split() for word in part.strip("\"'").split("=") if (here / word).is_file()}
+        found[LAUNCHER] = {word: _identity(LAUNCHER, word, known, here) for word in sorted(words)}
     for section in NAMED:
         if section in content:
             values = dict(_values(section, content[section] or {}))

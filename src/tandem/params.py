@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from types import UnionType
+from typing import Annotated, Any, TypeVar, Union, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic_core import ErrorDetails
 from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
@@ -14,6 +16,9 @@ from tandem.formats.encodings import read_text, require_file
 from tandem.formats.errors import InputError
 
 __all__ = ["ParamsError", "Section", "load_params", "read_params"]
+
+ENDS = {"ge": "from", "gt": "above", "le": "to", "lt": "below"}
+BOUNDS = {"greater_than", "greater_than_equal", "less_than", "less_than_equal", "finite_number"}
 
 
 class ParamsError(ValueError):
@@ -52,7 +57,7 @@ def load_params(path: Path, section: str, schema: type[S]) -> S:
         place = [] if first["loc"] and first["loc"][0] in shared else [section]  # a shared value stands at the top level
         key = ".".join([*place, *(str(part) for part in first["loc"])])
         found = "" if first["type"] in ("missing", "value_error") else f", found {first['input']!r:.80}"
-        hint = f"; keys allowed: {', '.join(schema.model_fields)}" if first["type"] == "extra_forbidden" else ""
+        hint = f"; keys allowed: {', '.join(schema.model_fields)}" if first["type"] == "extra_forbidden" else _explain_bounds(schema, first)
         message = first["msg"].removeprefix("Value error, ")  # which names a key of the section
         raise ParamsError(f"{path}: {key}{'.' if first['type'] == 'value_error' else ': '}{message}{found}{hint}") from None
 
@@ -78,6 +83,42 @@ def read_params(path: Path) -> dict[str, Any]:
         held = "nothing" if content is None else type(content).__name__
         raise ParamsError(f"{path}: {held} found, a mapping of sections is expected; {remedy}")
     return content
+
+
+def _explain_bounds(schema: type[BaseModel], error: ErrorDetails) -> str:
+    """Both ends of a number's range, where the error is about one of them."""
+    if error["type"] not in BOUNDS:
+        return ""
+    annotations: list[Any] = [schema]
+    for part in error["loc"]:
+        annotations = [inner for annotation in annotations for inner in _inside(annotation, part)]
+    ends = [
+        f"{word} {getattr(item, limit)}" for item in annotations for limit, word in ENDS.items() if getattr(item, limit, None) is not None
+    ]
+    return f"; allowed: {', '.join(ends)}" if ends else ""
+
+
+def _inside(annotation: Any, part: str | int) -> Iterator[Any]:
+    """What stands at a place of a schema: annotations, and the metadata that bounds them."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        if part in annotation.model_fields:
+            field = annotation.model_fields[str(part)]
+            yield from field.metadata
+            yield from _parts(field.annotation)
+    elif isinstance(part, str) or get_origin(annotation) in (list, tuple):
+        yield from (item for argument in get_args(annotation) for item in _parts(argument))
+
+
+def _parts(annotation: Any) -> Iterator[Any]:
+    """An annotation, with what a union or Annotated holds."""
+    yield annotation
+    if get_origin(annotation) is Annotated:
+        inner, *metadata = get_args(annotation)
+        yield from (item for data in metadata for item in getattr(data, "metadata", [data]))
+        yield from _parts(inner)
+    elif get_origin(annotation) in (Union, UnionType):
+        for argument in get_args(annotation):
+            yield from _parts(argument)
 
 
 def _explain(path: Path, lines: Sequence[str], error: MarkedYAMLError) -> str:

@@ -218,6 +218,16 @@ def test_a_download_with_a_wrong_checksum_is_refused(server: list[str], tmp_path
     assert list(tmp_path.iterdir()) == []
 
 
+def test_one_archive_of_twelve_collections(tmp_path: Path) -> None:
+    (tmp_path / "cqadupstack/unix").mkdir(parents=True)
+    (tmp_path / "cqadupstack/unix/corpus.jsonl").touch()
+    assert beir.download("cqadupstack/unix", tmp_path) == tmp_path / "cqadupstack/unix"
+    with pytest.raises(InputError, match=r"name: 'cqadupstack' found; cqadupstack is 12 collections: cqadupstack/android, "):
+        beir.download("cqadupstack", tmp_path)
+    with pytest.raises(InputError, match="name: 'scifact/unix' is no BEIR data set"):
+        beir.download("scifact/unix", tmp_path)
+
+
 def test_no_network(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(beir, "URL", "http://127.0.0.1:9/{name}.zip")
     with pytest.raises(InputError, match="without a network, unpack the data set by hand"):

@@ -56,6 +56,7 @@ def stage(
     tiny_encoder: Path,
     tiny_cross_encoder: Path,
     precision: str,
+    device: str,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> Callable[..., dict[str, Any]]:

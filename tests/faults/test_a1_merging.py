@@ -51,7 +51,8 @@ def adapter_outputs(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
         copied = extract_model_from_parallel(copy.deepcopy(model), keep_fp32_wrapper=False).float().eval()
         with torch.no_grad():
             output = copied(**example)
-        seen.update(example=example, values=output.logits if "logits" in output else output.last_hidden_state)
+        values = output.logits if "logits" in output else output.last_hidden_state
+        seen.update(example={name: value.cpu() for name, value in example.items()}, values=values.cpu())
         merged, seen["difference"] = adapters.merge_adapter(model, example, **settings)
         return merged, seen["difference"]
 
@@ -64,7 +65,7 @@ def assert_saved(folder: Path, model: Any, seen: dict[str, Any], start: Any) -> 
     weights = load_file(folder / "model.safetensors")
     assert {value.dtype for value in weights.values()} == {torch.float32}
     with torch.no_grad():
-        values, before = (each.eval()(**seen["example"]) for each in (model, start))
+        values, before = (each.cpu().eval()(**seen["example"]) for each in (model, start))
     values, before = (output.logits if "logits" in output else output.last_hidden_state for output in (values, before))
     scale = max(1.0, float(seen["values"].abs().max()))
     torch.testing.assert_close(values, seen["values"], atol=1e-4 * scale, rtol=0)
@@ -72,7 +73,7 @@ def assert_saved(folder: Path, model: Any, seen: dict[str, Any], start: Any) -> 
 
 
 @both_precisions
-def test_sft(tiny_generator: Path, tmp_path: Path, adapter_outputs: dict[str, Any], bf16: bool) -> None:
+def test_sft(tiny_generator: Path, tmp_path: Path, adapter_outputs: dict[str, Any], device: str, bf16: bool) -> None:
     fine_tune_on_pairs(
         [Document(doc_id=name, text=text) for name, text in TEXTS.items()],
         [LabelledPair(query_id=name, text=text, doc_id=name) for name, text in QUERIES.items()],
@@ -82,7 +83,7 @@ def test_sft(tiny_generator: Path, tmp_path: Path, adapter_outputs: dict[str, An
         template=DEFAULT_TEMPLATE,
         document_tokens=16,
         keywords=2,
-        device="cpu",
+        device=device,
         seed=1,
         epochs=4,
         batch_size=2,
@@ -96,7 +97,7 @@ def test_sft(tiny_generator: Path, tmp_path: Path, adapter_outputs: dict[str, An
 
 
 @both_precisions
-def test_reward_model(tiny_generator: Path, tmp_path: Path, adapter_outputs: dict[str, Any], bf16: bool) -> None:
+def test_reward_model(tiny_generator: Path, tmp_path: Path, adapter_outputs: dict[str, Any], device: str, bf16: bool) -> None:
     settings: dict[str, Any] = {"epochs": 4, "batch_size": 4, "learning_rate": 1e-2, "center_coefficient": 0.01, "seed": 1}
     _, gate = fit_reward_model(
         tiny_generator,
@@ -108,7 +109,7 @@ def test_reward_model(tiny_generator: Path, tmp_path: Path, adapter_outputs: dic
         document_tokens=16,
         minimum_accuracy=0.0,
         minimum_pairs=1,
-        device="cpu",
+        device=device,
         scratch=tmp_path / "scratch",
         bf16=bf16,
         **settings,
@@ -124,7 +125,9 @@ def test_reward_model(tiny_generator: Path, tmp_path: Path, adapter_outputs: dic
 
 @both_precisions
 @pytest.mark.parametrize("algorithm", ["ppo", "rloo", "grpo", "dpo"])
-def test_improvements(tiny_generator: Path, tmp_path: Path, adapter_outputs: dict[str, Any], algorithm: str, bf16: bool) -> None:
+def test_improvements(
+    tiny_generator: Path, tmp_path: Path, adapter_outputs: dict[str, Any], algorithm: str, device: str, bf16: bool
+) -> None:
     (tmp_path / "gate.json").write_text(json.dumps({"passed": False}))
     shared = {"learning_rate": 1e-2, "kl_coefficient": 0.05, "clip": 0.2, "temperature": 1.0, "maximum_new_tokens": 6}
     improve_generator(
@@ -161,7 +164,7 @@ def test_improvements(tiny_generator: Path, tmp_path: Path, adapter_outputs: dic
             "fine_tuning_weight": 0.0,
         },
         scratch=tmp_path,
-        device="cpu",
+        device=device,
         bf16=bf16,
         seed=1,
         **LORA,
@@ -172,7 +175,7 @@ def test_improvements(tiny_generator: Path, tmp_path: Path, adapter_outputs: dic
 @both_precisions
 @pytest.mark.parametrize("kind", ["yes_no", "head"])
 def test_llm_reranker(
-    tiny_generator: Path, tiny_tokenizer: Any, tmp_path: Path, adapter_outputs: dict[str, Any], kind: Any, bf16: bool
+    tiny_generator: Path, tiny_tokenizer: Any, tmp_path: Path, adapter_outputs: dict[str, Any], kind: Any, device: str, bf16: bool
 ) -> None:
     form = PairFormat(kind=kind, maximum_tokens=48, maximum_query_tokens=16, yes="table", no="line")
     reranker = Reranker(str(tiny_generator), form, new_head=True)

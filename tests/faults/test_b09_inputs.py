@@ -49,6 +49,19 @@ def test_content_is_what_counts(tmp_path: Path) -> None:
     assert describe_inputs(content, known, tmp_path)["retriever"] != now["retriever"]
 
 
+def test_a_file_that_the_launcher_names_is_content_too(tmp_path: Path) -> None:
+    (tmp_path / "two.yaml").write_text("num_processes: 2")
+    content = {"launcher": "accelerate launch --config_file=two.yaml --mixed_precision no"}
+    first = describe_inputs(content, {}, tmp_path)
+    assert set(first["launcher"]) == {"two.yaml"}
+    (tmp_path / "two.yaml").write_text("num_processes: 4")
+    assert describe_inputs(content, {}, tmp_path) != first
+    for pipeline in (ROOT / "dvc.yaml", ROOT / "recipes/reranker/dvc.yaml"):
+        for stage in YAML(typ="safe").load(pipeline.read_text())["stages"].values():
+            stage = stage.get("do", stage)
+            assert ("${launcher}" in stage["cmd"]) == ("data/inputs/launcher.json" in stage.get("deps", []))
+
+
 def test_every_stage_that_reads_a_named_file_depends_on_it() -> None:
     for pipeline in (ROOT / "dvc.yaml", ROOT / "recipes/reranker/dvc.yaml"):
         stages = YAML(typ="safe").load(pipeline.read_text())["stages"]

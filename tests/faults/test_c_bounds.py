@@ -11,12 +11,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import settings as pretraining  # the folder pretraining is on the path of tests
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 from ruamel.yaml import YAML
 
+from stages import inputs
+from stages.inputs import check_sections
 from tandem.cli import LocalSource
-from tandem.params import ParamsError, load_params
+from tandem.params import ParamsError, load_params, read_params
 
 ROOT = Path(__file__).parents[2]
 STAGES = sorted(path.stem for path in (ROOT / "stages").glob("*.py") if "class Params(" in path.read_text())
@@ -60,6 +63,12 @@ def test_every_number_is_bounded(stage: str) -> None:
 
 def test_what_the_doctor_reads_is_bounded_too() -> None:
     assert [path for path, bounded in numbers(LocalSource, "doctor") if not bounded] == []
+
+
+@pytest.mark.parametrize("section", pretraining.SECTIONS)
+def test_pretraining_is_bounded_too(section: str) -> None:
+    assert [path for path, bounded in numbers(pretraining.SECTIONS[section], section) if not bounded] == []
+    assert pretraining.read_section(ROOT / "pretraining/params.yaml", section)
 
 
 def test_the_walk_finds_numbers_wherever_they_are() -> None:
@@ -108,6 +117,36 @@ def test_a_value_out_of_bounds_is_one_line(tmp_path: Path, section: str, key: st
     assert allowed in message
     assert f"found {value!r}" in message
     assert "\n" not in message
+    assert "; allowed: " in message  # both ends
+
+
+def test_both_ends_of_a_range_are_named(tmp_path: Path) -> None:
+    text = (ROOT / "params.yaml").read_text()
+    for old, new, ends in (
+        ("alpha: 0.05", "alpha: 1.5", "choose_champion.alpha: .*; allowed: above 0, below 1"),
+        ("k1: 0.9", "k1: -2.0", "bm25.k1: .*; allowed: from 0, to 10"),
+        ("  steps: ", "  steps: -", ".*steps: .*; allowed: from 1, to 100000000"),
+    ):
+        assert old in text
+        (tmp_path / "params.yaml").write_text(text.replace(old, new))
+        with pytest.raises(ParamsError, match=ends):
+            check_sections(read_params(tmp_path / "params.yaml"), tmp_path / "params.yaml")
+
+
+def test_every_section_is_checked_before_the_first_stage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the last stage would refuse ends the first one, once for each content of params.yaml."""
+    monkeypatch.chdir(tmp_path)
+    text = (ROOT / "params.yaml").read_text()
+    path = tmp_path / "params.yaml"
+    path.write_text(text.replace("write_report:", "write_report:\n  unknown: 1", 1))
+    with pytest.raises(ParamsError, match=r"write_report\.unknown"):
+        inputs.main(["--inputs", "inputs"])
+    assert not Path("inputs").exists()
+    path.write_text(text)
+    inputs.main(["--inputs", "inputs"])
+    monkeypatch.setattr(inputs, "check_sections", lambda *_: pytest.fail("checked twice"))
+    inputs.main(["--inputs", "inputs"])
+    assert Path("inputs/launcher.json").read_text() == "{}\n"
 
 
 def test_the_seed_too(tmp_path: Path) -> None:

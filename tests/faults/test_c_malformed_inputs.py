@@ -136,7 +136,7 @@ JSONL_CASES: dict[str, Case] = {
     ),
     "a folder in Latin-1": (
         {"folder/a.txt": b"caf\xe9"},
-        ("folder/a.txt", "not UTF-8 at byte 3", "convert the file to UTF-8 or take it out"),
+        ("folder: no document in it", "1 left out: file: not UTF-8; convert it to UTF-8", "needs text files"),
     ),
     "a line break in a file's name": ({"folder/a\nb.txt": "x"}, (r"folder/a\nb.txt", "a line break (U+000A)", "which no id may")),
     "file names but for white space": ({"folder/a.txt": "x", "folder/ a.txt": "y"}, ("folder", "'a.txt'", "rename one")),

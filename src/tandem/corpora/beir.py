@@ -21,6 +21,7 @@ URL = "https://public.ukp.informatik.tu-darmstadt.de/thakur/BEIR/datasets/{name}
 # MD5 of each archive, as the BEIR project publishes them.
 CHECKSUMS = {
     "arguana": "8ad3e3c2a5867cdced806d6503f29b99",
+    "cqadupstack": "4e41456d7df8ee7760a7f866133bda78",
     "climate-fever": "8b66f0a9126c521bae2bde127b4dc99d",
     "dbpedia-entity": "c2a39eb420a3164af735795df012ac2c",
     "fever": "5a818580227bfb4b35bb6fa46d9b6c03",
@@ -35,6 +36,7 @@ CHECKSUMS = {
     "trec-covid": "ce62140cb23feb9becf6270d0d1fe6d1",
     "webis-touche2020": "46f650ba5a527fc69e0a6521c5a23563",
 }
+FORUMS = ("android", "english", "gaming", "gis", "mathematica", "physics", "programmers", "stats", "tex", "unix", "webmasters", "wordpress")
 
 
 def load_folder(folder: Path, *, test_split: str = "test") -> Collection:
@@ -77,11 +79,20 @@ def download(name: str, cache: Path, *, timeout_seconds: float = 30.0) -> Path:
     Raises:
         InputError: an unknown name, no network, or an archive whose MD5 is not the published one.
     """
-    if name not in CHECKSUMS:
+    dataset, _, forum = name.partition("/")
+    parts = {"cqadupstack": FORUMS}.get(dataset)  # one archive of twelve collections
+    if dataset not in CHECKSUMS or (forum and not parts):
         raise SourceError(f"name: '{name}' is no BEIR data set; allowed: {', '.join(sorted(CHECKSUMS))}")
+    if parts and forum not in parts:
+        names = ", ".join(f"{dataset}/{part}" for part in parts)
+        raise SourceError(f"name: '{name}' found; {dataset} is {len(parts)} collections: {names}")
+    if not (cache / name / "corpus.jsonl").exists():
+        _fetch_dataset(dataset, cache, timeout_seconds)
+    return cache / name
+
+
+def _fetch_dataset(name: str, cache: Path, timeout_seconds: float) -> None:
     folder = cache / name
-    if (folder / "corpus.jsonl").exists():
-        return folder
     cache.mkdir(parents=True, exist_ok=True)
     archive, partial = cache / f"{name}.zip", cache / f"{name}.zip.part"
     if not archive.exists():
@@ -98,7 +109,6 @@ def download(name: str, cache: Path, *, timeout_seconds: float = 30.0) -> Path:
     (draft / name).replace(folder)
     shutil.rmtree(draft)
     archive.unlink()
-    return folder
 
 
 def _fetch(url: str, partial: Path, timeout_seconds: float) -> None:

@@ -22,7 +22,7 @@ def read_folder(folder: Path) -> tuple[list[Document], dict[str, list[str]]]:
         The documents, and the paths of what was left out, by reason; a hidden folder or a link to a folder is one entry.
 
     Raises:
-        InputError: a text that is not UTF-8, or a name that cannot be an id.
+        InputError: a name that cannot be an id, or that two files share.
     """
     documents: list[Document] = []
     left_out: dict[str, list[str]] = {}
@@ -70,6 +70,8 @@ def _read(path: Path) -> tuple[str, str]:
         elif b"\0" in path.read_bytes() and encoding_of(path) == "utf-8":
             reason = "binary"
         text = "" if reason else read_text(path).strip()
+    except InputError:
+        return f"not {encoding_of(path).upper()}; convert it to UTF-8", ""
     except OSError as error:
         return f"cannot be read ({error.strerror})", ""
     return reason or ("" if text else "empty"), text
