@@ -20,23 +20,23 @@ from typing import Any
 import numpy as np
 import torch
 
-from tandem.encoders import resolve_encoder
 from tandem.formats.jsonl import write_text
 from tandem.generators.base import load_generator, resolve_generator
 from tandem.generators.dpo import optimise_preferences
-from tandem.generators.group import optimise_in_groups
+from tandem.generators.grpo import optimise_in_groups
 from tandem.generators.ppo import PPO
 from tandem.generators.prompts import DEFAULT_TEMPLATE
 from tandem.generators.reward_model import load_reward_model, train_reward_model
 from tandem.generators.rollouts import Prompt
 from tandem.generators.sft import fine_tune
-from tandem.hardware import device_name, use_bf16
 from tandem.records import Document, PreferencePair
 from tandem.rerankers.pair_format import PairFormat
 from tandem.rerankers.reranker import Reranker
 from tandem.rerankers.training import train_reranker
 from tandem.retrievers.retriever import build_retriever
 from tandem.retrievers.training import train_retriever
+from tandem.runtime.encoders import resolve_encoder
+from tandem.runtime.hardware import device_name, use_bf16
 
 MARKS = ("<!-- gpu: begin -->", "<!-- gpu: end -->")
 LORA = {"lora_rank": 16, "lora_alpha": 32}

@@ -19,9 +19,9 @@ from typing import Any
 
 import numpy as np
 
-from tandem.encoders import resolve_encoder
 from tandem.formats.jsonl import read_records
 from tandem.records import Document
+from tandem.runtime.encoders import resolve_encoder
 
 SEED, QUERIES, DEPTH = 1, 200, 100
 SHAPE: dict[str, Any] = {"layers": 2, "dimensions": 32, "query_tokens": 16, "document_tokens": 64, "query_expansion": False}

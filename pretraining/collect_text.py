@@ -21,7 +21,7 @@ from settings import read_section
 from tqdm import tqdm
 
 from tandem.corpora.python_api import package_root, read_docstrings
-from tandem.executions import record
+from tandem.tracking.record import record
 
 WORD = re.compile(r"[a-z0-9]+")
 COMMENT = re.compile(r"^[ \t]*#+[ \t]?(.*)$")

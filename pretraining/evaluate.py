@@ -14,13 +14,13 @@ from settings import read_section
 from tandem.corpora.near_duplicates import duplicate_groups
 from tandem.corpora.python_api import build_collection
 from tandem.evaluation.generators import KS
-from tandem.executions import record
 from tandem.filters.round_trip import Search, ranks_of_pairs
 from tandem.generators.base import load_generator
 from tandem.generators.prompts import DEFAULT_TEMPLATE
 from tandem.generators.sampling import mark_unusable, plan_prompts, sample_queries, summarise
 from tandem.records import Document, LabelledPair, PseudoQuery, document_text
 from tandem.retrievers.bm25 import Index
+from tandem.tracking.record import record
 
 
 def main(argv: list[str] | None = None) -> None:

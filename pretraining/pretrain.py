@@ -23,9 +23,9 @@ from torch.nn.functional import cross_entropy
 from tqdm import tqdm
 from transformers import AutoTokenizer, LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
-from tandem.executions import record
 from tandem.generators.keywords import document_frequencies
 from tandem.generators.prompts import DEFAULT_TEMPLATE, truncate_documents
+from tandem.tracking.record import record
 
 POOL = 4
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, Literal
 
-from tandem.params import Section, load_params
+from tandem.runtime.params import load_params
 from tandem.settings import (
     BatchSize,
     Coefficient,
@@ -15,6 +15,7 @@ from tandem.settings import (
     LearningRate,
     PositiveShare,
     Seed,
+    Settings,
     Share,
     StepsOrZero,
     Tokens,
@@ -23,20 +24,20 @@ from tandem.settings import (
 __all__ = ["SECTIONS", "read_section"]
 
 
-class CollectText(Section):
+class CollectText(Settings):
     """Which packages are read."""
 
     excluded: list[str]
     environment_packages: list[str]
 
 
-class TrainTokenizer(Section):
+class TrainTokenizer(Settings):
     """The tokenizer."""
 
     vocabulary_size: Count
 
 
-class Pretrain(Section):
+class Pretrain(Settings):
     """The model's shape and its training."""
 
     layers: Layers
@@ -56,7 +57,7 @@ class Pretrain(Section):
     device: Literal["auto", "cpu", "cuda"]
 
 
-class Evaluate(Section):
+class Evaluate(Settings):
     """What the model is measured on."""
 
     documents: Count
@@ -68,7 +69,7 @@ class Evaluate(Section):
     seed: Seed
 
 
-SECTIONS: dict[str, type[Section]] = {
+SECTIONS: dict[str, type[Settings]] = {
     "collect_text": CollectText,
     "train_tokenizer": TrainTokenizer,
     "pretrain": Pretrain,

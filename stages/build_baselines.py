@@ -7,12 +7,12 @@ from typing import Any
 
 from stages.opening import open_stage, run
 from stages.sections import LexicalParams, RetrieverParams
-from tandem.hardware import device_name
-from tandem.model_folders import save_model_folder, serving_code
 from tandem.retrievers.colbert import build_colbert
 from tandem.retrievers.dense import load_dense
 from tandem.retrievers.retriever import Lexical, save_retriever
+from tandem.runtime.hardware import device_name
 from tandem.settings import Seed, Tokens
+from tandem.tracking.model_folder import save_model_folder, serving_code
 
 
 class Params(LexicalParams):

@@ -7,12 +7,11 @@ from collections.abc import Sequence
 from stages.opening import open_stage, run
 from tandem.feedback.preferences import build_preferences, split_by_document, summarise
 from tandem.formats.jsonl import read_records, write_records
-from tandem.params import Section
 from tandem.records import Difficulty, PseudoQuery
-from tandem.settings import Coefficient, Count, CountOrZero, OpenShare, Seed
+from tandem.settings import Coefficient, Count, CountOrZero, OpenShare, Seed, Settings
 
 
-class Params(Section):
+class Params(Settings):
     """Which pairs."""
 
     pairs_per_document: Count

@@ -11,12 +11,11 @@ from tandem.evaluation.leaks import check_all, raise_leaks, to_markdown
 from tandem.formats.beir import read_qrels
 from tandem.formats.jsonl import read_records, write_json
 from tandem.formats.texts import CorpusFile
-from tandem.params import Section
 from tandem.records import LabelledPair, PseudoQuery, Query
-from tandem.settings import OpenShare, PositiveShare, Share
+from tandem.settings import OpenShare, PositiveShare, Settings, Share
 
 
-class Params(Section):
+class Params(Settings):
     """What counts as a leak."""
 
     near_duplicate_threshold: PositiveShare

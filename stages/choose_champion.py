@@ -11,11 +11,10 @@ from tandem.evaluation.champions import choose_generator, choose_retriever
 from tandem.evaluation.gate import to_markdown
 from tandem.evaluation.measures import MeasureName
 from tandem.formats.jsonl import write_json, write_text
-from tandem.params import Section
-from tandem.settings import Level, Resamples, Seed, Share
+from tandem.settings import Level, Resamples, Seed, Settings, Share
 
 
-class Params(Section):
+class Params(Settings):
     """When the champion moves."""
 
     measure: MeasureName

@@ -8,11 +8,10 @@ from typing import Any
 from stages.opening import open_stage, run
 from tandem.evaluation.comparison import compare_systems, read_systems, write_comparison
 from tandem.evaluation.measures import MeasureName
-from tandem.params import Section
-from tandem.settings import Resamples, Seed
+from tandem.settings import Resamples, Seed, Settings
 
 
-class Params(Section):
+class Params(Settings):
     """How to compare."""
 
     measure: MeasureName

@@ -10,11 +10,10 @@ from stages.opening import open_stage, run
 from tandem.evaluation.comparison import compare_controls, compare_systems, read_systems, write_comparison
 from tandem.evaluation.measures import MeasureName
 from tandem.formats.jsonl import write_json
-from tandem.params import Section
-from tandem.settings import Resamples, Seed
+from tandem.settings import Resamples, Seed, Settings
 
 
-class Params(Section):
+class Params(Settings):
     """How to compare."""
 
     measure: MeasureName

@@ -6,13 +6,12 @@ from typing import Literal
 
 from pydantic import Field
 
-from tandem.params import Section
-from tandem.settings import Count, PositiveShare, Seed, Share
+from tandem.settings import Count, PositiveShare, Seed, Settings, Share
 
 __all__ = ["CorpusParams"]
 
 
-class CorpusParams(Section):
+class CorpusParams(Settings):
     """Where the documents come from."""
 
     source: Literal["python_api", "beir", "files", "none"]

@@ -17,9 +17,9 @@ __all__ = ["closure_of", "main", "render"]
 
 ROOT = Path(__file__).parents[1]
 # They carry a stage's flags, its record and its unfinished work, and have no part in what it computes.
-NO_DEPENDENCY = {"tandem.tracking", "tandem.executions", "tandem.scratch", "stages.arguments", "stages.opening"}
+NO_DEPENDENCY = {"tandem.tracking.sync", "tandem.tracking.record", "tandem.runtime.scratch", "stages.arguments", "stages.opening"}
 WITHOUT_CODE = {"stages.sync_tracking", "stages.inputs"}  # they run every time
-SERVING = "tandem.serving."  # serving_code("x") puts this file into the model folder
+SERVING = "tandem.tracking.serving."  # serving_code("x") puts this file into the model folder
 DEPENDENCIES = re.compile(r"^( +)deps:$")
 
 

@@ -9,14 +9,14 @@ from stages.opening import open_stage, run
 from tandem.evaluation.collections import measure_collections, read_collections
 from tandem.evaluation.measures import MeasuredDepth, mean_measures
 from tandem.formats.jsonl import write_json
-from tandem.hardware import device_name
-from tandem.params import Section
 from tandem.retrievers.retriever import load_retriever, search
+from tandem.runtime.hardware import device_name
+from tandem.settings import Settings
 
 SYSTEMS = ("bm25", "dense", "colbert")
 
 
-class Params(Section):
+class Params(Settings):
     """How to search."""
 
     depth: MeasuredDepth

@@ -16,10 +16,10 @@ from tandem.formats.jsonl import read_records, write_json, write_text
 from tandem.formats.tables import write_table
 from tandem.formats.texts import CorpusFile
 from tandem.generators.trial import write_trials
-from tandem.hardware import device_name, use_bf16
 from tandem.records import LabelledPair, PseudoQuery
 from tandem.retrievers.generated_training import train_on_generated
 from tandem.retrievers.retriever import load_retriever, search
+from tandem.runtime.hardware import device_name, use_bf16
 
 
 class Params(TrialParams):

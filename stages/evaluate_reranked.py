@@ -16,14 +16,13 @@ from tandem.evaluation.collections import read_collections
 from tandem.evaluation.measures import MeasuredDepth, MeasureName, mean_measures
 from tandem.evaluation.reranked import measure_reranked
 from tandem.formats.jsonl import write_json
-from tandem.hardware import Precision, device_name, use_bf16
-from tandem.params import Section
 from tandem.rerankers.judge import load_judge, rerank
 from tandem.retrievers.retriever import load_retriever, search
-from tandem.settings import Count, Depth, Level, Resamples, Seed
+from tandem.runtime.hardware import Precision, device_name, use_bf16
+from tandem.settings import Count, Depth, Level, Resamples, Seed, Settings
 
 
-class Params(Section):
+class Params(Settings):
     """What is reranked, and when the reranker is worth it."""
 
     depth: MeasuredDepth

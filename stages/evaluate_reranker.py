@@ -14,9 +14,9 @@ from tandem.evaluation.measures import MeasuredDepth, measure_runs
 from tandem.formats.beir import read_qrels
 from tandem.formats.jsonl import read_records, write_json
 from tandem.formats.texts import TextFile
-from tandem.hardware import Precision, device_name, use_bf16
 from tandem.records import LabelledPair, Query
 from tandem.rerankers.reranker import Reranker
+from tandem.runtime.hardware import Precision, device_name, use_bf16
 from tandem.settings import BatchSize
 
 

@@ -10,14 +10,13 @@ from stages.opening import open_stage, run
 from tandem.evaluation.collections import Search, measure_collections, read_collections, top_documents
 from tandem.evaluation.measures import MeasuredDepth, mean_measures
 from tandem.formats.jsonl import write_json
-from tandem.hardware import device_name
-from tandem.params import Section
 from tandem.retrievers.indexes import IndexSettings, search_logged
 from tandem.retrievers.retriever import load_retriever, search
-from tandem.settings import Count, Seed
+from tandem.runtime.hardware import device_name
+from tandem.settings import Count, Seed, Settings
 
 
-class Params(Section):
+class Params(Settings):
     """How to search."""
 
     depth: MeasuredDepth

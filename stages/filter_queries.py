@@ -12,10 +12,10 @@ from tandem.filters.chain import filter_and_rate
 from tandem.formats.jsonl import read_records, write_json, write_records
 from tandem.formats.tables import write_table
 from tandem.formats.texts import CorpusFile
-from tandem.hardware import Precision, device_name, use_bf16
 from tandem.records import LabelledPair, PseudoQuery
 from tandem.rerankers.judge import load_judge
 from tandem.retrievers.filter_runs import FilterRuns
+from tandem.runtime.hardware import Precision, device_name, use_bf16
 from tandem.settings import Count, CountOrZero, Seed
 
 

@@ -8,15 +8,14 @@ from pydantic import model_validator
 
 from stages.sections import WindowParams
 from tandem.filters.chain import Rule
-from tandem.params import Section
 from tandem.rerankers.judge import JudgeName
 from tandem.rerankers.pair_format import PairFormat
-from tandem.settings import BatchSize, CountOrZero, Depth, PositiveShare, Share
+from tandem.settings import BatchSize, CountOrZero, Depth, PositiveShare, Settings, Share
 
 __all__ = ["FilterRunParams", "KeepRelevantParams", "MiningParams", "RelevanceParams"]
 
 
-class FilterRunParams(Section):
+class FilterRunParams(Settings):
     """Runs that filters look into, and the rules that ask them, in order."""
 
     depth: Depth
@@ -34,7 +33,7 @@ class FilterRunParams(Section):
         return self
 
 
-class RelevanceParams(Section):
+class RelevanceParams(Settings):
     """The scorer of (query, document) pairs: for the filter, the screen of hard negatives and the teacher of the retriever."""
 
     scorer: JudgeName
@@ -46,7 +45,7 @@ class RelevanceParams(Section):
     batch_size: BatchSize
 
 
-class KeepRelevantParams(Section):
+class KeepRelevantParams(Settings):
     """Judged after the rules, on what they keep; with neither value nothing is judged."""
 
     threshold: Share | None

@@ -13,9 +13,9 @@ from tandem.formats.texts import CorpusFile
 from tandem.generators.imported import import_queries
 from tandem.generators.sampling import sample_rows, summarise
 from tandem.generators.served import Server, served_rows
-from tandem.hardware import device_name
-from tandem.processes import is_main_process
-from tandem.scratch import folder_identity
+from tandem.runtime.distributed import is_main_process
+from tandem.runtime.hardware import device_name
+from tandem.runtime.scratch import folder_identity
 from tandem.settings import CountOrZero, Seed
 
 CACHE = Path(".scratch/answers.jsonl")

@@ -3,14 +3,25 @@
 from __future__ import annotations
 
 from stages.sections import LexicalParams, PromptedParams, RetrieverParams, SamplingParams
-from tandem.hardware import Precision
-from tandem.params import Section
-from tandem.settings import BatchSize, Count, CountOrZero, LearningRate, PositiveCoefficient, Resamples, Seed, Share, Steps, Tokens
+from tandem.runtime.hardware import Precision
+from tandem.settings import (
+    BatchSize,
+    Count,
+    CountOrZero,
+    LearningRate,
+    PositiveCoefficient,
+    Resamples,
+    Seed,
+    Settings,
+    Share,
+    Steps,
+    Tokens,
+)
 
 __all__ = ["TrainingTrialParams", "TrialParams"]
 
 
-class TrainingTrialParams(Section):
+class TrainingTrialParams(Settings):
     """The retriever that learns from equal numbers of each generator's queries."""
 
     queries: CountOrZero

@@ -13,9 +13,9 @@ from tandem.formats.jsonl import read_records
 from tandem.formats.tables import write_table
 from tandem.formats.texts import CorpusFile
 from tandem.generators.improvement import improve_generator, mean_of_last
-from tandem.hardware import Precision, device_name, use_bf16
-from tandem.model_folders import save_model_folder, serving_code
 from tandem.records import Difficulty, PreferencePair
+from tandem.runtime.hardware import Precision, device_name, use_bf16
+from tandem.tracking.model_folder import save_model_folder, serving_code
 
 
 class Params(ImprovementParams, PromptedParams, LexicalParams):

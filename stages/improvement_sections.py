@@ -6,7 +6,6 @@ from typing import Literal
 
 from pydantic import Field
 
-from tandem.params import Section
 from tandem.settings import (
     BatchSize,
     Coefficient,
@@ -16,6 +15,7 @@ from tandem.settings import (
     PositiveTemperature,
     Rank,
     Seed,
+    Settings,
     Share,
     Steps,
     StepsOrZero,
@@ -25,7 +25,7 @@ from tandem.settings import (
 __all__ = ["DPOParams", "GroupParams", "ImprovementParams", "PPOParams", "RewardWeights"]
 
 
-class RewardWeights(Section):
+class RewardWeights(Settings):
     """What is maximised is their weighted sum; 0 leaves one out."""
 
     reward_model: Coefficient
@@ -36,7 +36,7 @@ class RewardWeights(Section):
     """no reward counts beyond it, on either side, before it is weighted"""
 
 
-class PPOParams(Section):
+class PPOParams(Settings):
     """PPO; its arguments are those of tandem.generators.ppo.PPO."""
 
     steps: StepsOrZero
@@ -59,7 +59,7 @@ class PPOParams(Section):
     maximum_gradient_norm: PositiveCoefficient
 
 
-class GroupParams(Section):
+class GroupParams(Settings):
     """RLOO and GRPO: several responses to a prompt, each measured by the others."""
 
     steps: StepsOrZero
@@ -77,7 +77,7 @@ class GroupParams(Section):
     maximum_gradient_norm: PositiveCoefficient
 
 
-class DPOParams(Section):
+class DPOParams(Settings):
     """DPO on the preference pairs."""
 
     epochs: float = Field(ge=0, le=10_000, allow_inf_nan=False)
@@ -91,7 +91,7 @@ class DPOParams(Section):
     """of the chosen query's own likelihood beside the loss"""
 
 
-class ImprovementParams(Section):
+class ImprovementParams(Settings):
     """An improvement."""
 
     algorithm: Literal["ppo", "rloo", "grpo", "dpo"]

@@ -14,9 +14,9 @@ from typing import Any
 
 from stages.arguments import parse, run
 from tandem.formats.jsonl import write_json
-from tandem.inputs import write_inputs
-from tandem.params import load_params, read_params
-from tandem.rounds import check_rounds
+from tandem.runtime.inputs import write_inputs
+from tandem.runtime.params import load_params, read_params
+from tandem.runtime.rounds import check_rounds
 
 MEMORY = Path(".scratch/inputs.json")
 CHECKED = Path(".scratch/checked.json")

@@ -11,12 +11,12 @@ from stages.opening import open_stage, run
 from stages.sections import LexicalParams, RetrieverParams
 from tandem.formats.jsonl import read_records, write_records
 from tandem.formats.texts import CorpusFile
-from tandem.hardware import Precision, device_name, use_bf16
 from tandem.records import LabelledPair, PseudoQuery
 from tandem.rerankers.judge import load_judge
 from tandem.retrievers.filter_runs import FilterRuns
 from tandem.retrievers.hard_negatives import mine_rows
 from tandem.retrievers.retriever import build_retriever
+from tandem.runtime.hardware import Precision, device_name, use_bf16
 from tandem.settings import Seed
 
 

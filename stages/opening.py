@@ -10,15 +10,16 @@ from pathlib import Path
 from typing import TypeVar
 
 from stages.arguments import parse, run
-from tandem.executions import Run, record
-from tandem.params import Section, load_params, read_params
-from tandem.processes import is_main_process, wait_for_all
-from tandem.rounds import check_rounds
-from tandem.scratch import file_identity, open_scratch
+from tandem.runtime.distributed import is_main_process, wait_for_all
+from tandem.runtime.params import load_params, read_params
+from tandem.runtime.rounds import check_rounds
+from tandem.runtime.scratch import file_identity, open_scratch
+from tandem.settings import Settings
+from tandem.tracking.record import Run, record
 
 __all__ = ["open_stage", "run"]
 
-P = TypeVar("P", bound=Section)
+P = TypeVar("P", bound=Settings)
 
 
 @contextmanager

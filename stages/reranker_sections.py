@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from tandem.adapters import Lora
-from tandem.params import Section
 from tandem.rerankers.losses import Loss
 from tandem.rerankers.pair_format import PairFormat
-from tandem.settings import BatchSize, Count, Layers, LearningRate, Logit, Steps
+from tandem.runtime.lora import Lora
+from tandem.settings import BatchSize, Count, Layers, LearningRate, Logit, Settings, Steps
 
 __all__ = ["RerankerParams"]
 
 
-class RerankerParams(Section):
+class RerankerParams(Settings):
     """One reranker of a recipe."""
 
     base: str

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from stages.sections import ContrastiveParams
-from tandem.params import Section
 from tandem.retrievers.losses import Distillation
-from tandem.settings import Coefficient, Count, CountOrZero, PositiveTemperature, Tokens
+from tandem.settings import Coefficient, Count, CountOrZero, PositiveTemperature, Settings, Tokens
 
 __all__ = ["DistillationParams", "RoundParams"]
 
 
-class DistillationParams(Section):
+class DistillationParams(Settings):
     """Learning from the logits that mine_negatives writes where ``mine_negatives.teach`` asks for them."""
 
     distillation: Distillation

@@ -7,12 +7,11 @@ from collections.abc import Sequence
 from stages.opening import open_stage, run
 from tandem.corpora.few_shot import budget, sample_pairs
 from tandem.formats.jsonl import read_records, write_records
-from tandem.params import Section
 from tandem.records import LabelledPair
-from tandem.settings import CountOrZero, Seed, Share
+from tandem.settings import CountOrZero, Seed, Settings, Share
 
 
-class Params(Section):
+class Params(Settings):
     """How many labels there are."""
 
     pairs: CountOrZero

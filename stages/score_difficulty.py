@@ -9,14 +9,13 @@ from tandem.feedback.difficulty import Mode, best_competitors, score_difficulty,
 from tandem.filters.round_trip import document_ranks
 from tandem.formats.jsonl import read_records, write_records
 from tandem.formats.texts import CorpusFile
-from tandem.hardware import device_name
-from tandem.params import Section
 from tandem.records import PseudoQuery, group_numbers
 from tandem.retrievers.retriever import count_tokens, load_retriever, search
-from tandem.settings import Count, Depth
+from tandem.runtime.hardware import device_name
+from tandem.settings import Count, Depth, Settings
 
 
-class Params(Section):
+class Params(Settings):
     """What difficulty means."""
 
     mode: Mode

@@ -9,15 +9,14 @@ from pathlib import Path
 from stages.opening import open_stage, run
 from tandem.evaluation.ranking import row_measures
 from tandem.formats.jsonl import write_json, write_records
-from tandem.hardware import Precision, device_name, use_bf16
-from tandem.params import Section
 from tandem.rerankers.distillation import ScoreCache, area_under_curve, folder_digest, teach
 from tandem.rerankers.ranking_data import read_ranking
 from tandem.rerankers.reranker import Reranker
-from tandem.settings import BatchSize, Temperature
+from tandem.runtime.hardware import Precision, device_name, use_bf16
+from tandem.settings import BatchSize, Settings, Temperature
 
 
-class Params(Section):
+class Params(Settings):
     """How a teacher's logits become labels."""
 
     temperature: Temperature

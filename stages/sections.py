@@ -7,9 +7,8 @@ from typing import Any, Literal, Self
 
 from pydantic import model_validator
 
-from tandem.hardware import Precision
-from tandem.params import Section
 from tandem.retrievers.bm25 import BM25Settings, Index
+from tandem.runtime.hardware import Precision
 from tandem.settings import (
     BatchSize,
     Count,
@@ -19,6 +18,7 @@ from tandem.settings import (
     LearningRate,
     PositiveCoefficient,
     PositiveShare,
+    Settings,
     Share,
     Steps,
     Temperature,
@@ -38,7 +38,7 @@ __all__ = [
 ]
 
 
-class LexicalParams(Section):
+class LexicalParams(Settings):
     """How words are read and weighed, the same in every stage."""
 
     bm25: BM25Settings
@@ -50,7 +50,7 @@ class LexicalParams(Section):
         return Index(texts, self.bm25, language=self.language)
 
 
-class PromptParams(Section):
+class PromptParams(Settings):
     """The one prompt of fine-tuning, sampling, rewards and PPO."""
 
     template: str
@@ -63,7 +63,7 @@ class PromptParams(Section):
     """that a prompt never offers: what every document of this corpus has"""
 
 
-class PromptedParams(Section):
+class PromptedParams(Settings):
     """The prompt, and the language that its keywords are taken from."""
 
     prompt: PromptParams
@@ -74,14 +74,14 @@ class PromptedParams(Section):
         return {**self.prompt.model_dump(), "language": self.language}
 
 
-class PromptTexts(Section):
+class PromptTexts(Settings):
     """What stands before every text of a retriever, as e5 and its like were trained; spaces count."""
 
     query: str
     document: str
 
 
-class RetrieverParams(Section):
+class RetrieverParams(Settings):
     """The retriever that every round starts from."""
 
     kind: Literal["colbert", "dense"]
@@ -104,7 +104,7 @@ class RetrieverParams(Section):
     """before every query and document, in training and in search; null keeps the encoder's own"""
 
 
-class SamplingParams(Section):
+class SamplingParams(Settings):
     """How queries are sampled."""
 
     queries_per_document: Count
@@ -117,7 +117,7 @@ class SamplingParams(Section):
     batch_size: BatchSize
 
 
-class WindowParams(Section):
+class WindowParams(Settings):
     """Which documents of a run may be hard negatives."""
 
     first: Depth
@@ -135,7 +135,7 @@ class WindowParams(Section):
         return self
 
 
-class ContrastiveParams(Section):
+class ContrastiveParams(Settings):
     """Contrastive training of an encoder, a checkpoint chosen on dev."""
 
     steps: Steps

@@ -10,10 +10,10 @@ from stages.sections import LexicalParams
 from tandem.filters.informative import Mode, informative_queries
 from tandem.formats.jsonl import read_records, write_json, write_records
 from tandem.formats.texts import CorpusFile
-from tandem.hardware import device_name
 from tandem.records import PseudoQuery
 from tandem.retrievers.query_loss import QueryLoss
 from tandem.retrievers.retriever import load_retriever
+from tandem.runtime.hardware import device_name
 from tandem.settings import BatchSize, Count, CountOrZero, LearningRate, OpenShare, PositiveShare, Seed, Steps, Temperature
 
 LOSS = ("negatives", "temperature", "language", "seed")  # values of the loss itself

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 
 from stages.arguments import parse
 from stages.opening import run
-from tandem.store import read_champions
-from tandem.tracking import sync
+from tandem.tracking.store import read_champions
+from tandem.tracking.sync import sync
 
 
 def main(argv: Sequence[str] | None = None) -> None:

@@ -10,9 +10,9 @@ from tandem.evaluation.measures import ndcg_at_10
 from tandem.formats.arrays import write_array
 from tandem.formats.jsonl import read_records
 from tandem.formats.texts import CorpusFile
-from tandem.hardware import device_name, use_bf16
 from tandem.records import LabelledPair
 from tandem.retrievers.bi_encoder import train_bi_encoder
+from tandem.runtime.hardware import device_name, use_bf16
 from tandem.settings import Layers, Seed, Tokens
 
 

@@ -6,15 +6,15 @@ from collections.abc import Sequence
 
 from stages.opening import open_stage, run
 from stages.sections import PromptedParams
-from tandem.adapters import Lora
 from tandem.formats.jsonl import read_records
 from tandem.formats.tables import write_curve
 from tandem.formats.texts import CorpusFile
 from tandem.generators.sft import fine_tune_on_pairs
-from tandem.hardware import Precision, device_name, use_bf16
-from tandem.model_folders import save_model_folder, serving_code
 from tandem.records import LabelledPair
+from tandem.runtime.hardware import Precision, device_name, use_bf16
+from tandem.runtime.lora import Lora
 from tandem.settings import BatchSize, Epochs, LearningRate, Seed
+from tandem.tracking.model_folder import save_model_folder, serving_code
 
 
 class Params(PromptedParams):

@@ -8,16 +8,15 @@ from stages.opening import open_stage, run
 from stages.reranker_sections import RerankerParams
 from tandem.evaluation.ranking import row_measures, row_values
 from tandem.formats.tables import write_curve
-from tandem.hardware import Precision, device_name, use_bf16
-from tandem.model_folders import save_model_folder, serving_code
-from tandem.params import Section
 from tandem.rerankers.ranking_data import read_split
 from tandem.rerankers.reranker import Reranker
 from tandem.rerankers.training import train_reranker
-from tandem.settings import Seed, Share, Steps
+from tandem.runtime.hardware import Precision, device_name, use_bf16
+from tandem.settings import Seed, Settings, Share, Steps
+from tandem.tracking.model_folder import save_model_folder, serving_code
 
 
-class Params(Section):
+class Params(Settings):
     """What all rerankers share, and each by its name."""
 
     warmup_share: Share

@@ -11,11 +11,11 @@ from tandem.evaluation.measures import ndcg_at_10
 from tandem.formats.jsonl import read_records
 from tandem.formats.tables import write_curve
 from tandem.formats.texts import CorpusFile
-from tandem.hardware import device_name, use_bf16
-from tandem.model_folders import save_model_folder, serving_code
 from tandem.records import LabelledPair, PseudoQuery, RankingRow
 from tandem.retrievers.rounds import train_round
+from tandem.runtime.hardware import device_name, use_bf16
 from tandem.settings import Seed
+from tandem.tracking.model_folder import save_model_folder, serving_code
 
 
 class Params(RoundParams):

@@ -6,18 +6,17 @@ from collections.abc import Sequence
 
 from stages.opening import open_stage, run
 from stages.sections import PromptParams
-from tandem.adapters import Lora
 from tandem.formats.jsonl import read_records, write_json
 from tandem.formats.tables import write_curve
 from tandem.formats.texts import TextFile
 from tandem.generators.reward_model import fit_reward_model
-from tandem.hardware import Precision, device_name, use_bf16
-from tandem.params import Section
 from tandem.records import PreferencePair
-from tandem.settings import BatchSize, Coefficient, CountOrZero, Epochs, LearningRate, Seed, Share
+from tandem.runtime.hardware import Precision, device_name, use_bf16
+from tandem.runtime.lora import Lora
+from tandem.settings import BatchSize, Coefficient, CountOrZero, Epochs, LearningRate, Seed, Settings, Share
 
 
-class Params(Section):
+class Params(Settings):
     """Reward model training."""
 
     epochs: Epochs

@@ -8,16 +8,16 @@ from stages.arguments import parse, run
 from tandem.evaluation.measures import MeasureName
 from tandem.formats.jsonl import write_text
 from tandem.formats.tables import write_table
-from tandem.params import Section, load_params
 from tandem.reporting.gather import gather, round_rows
 from tandem.reporting.page import render
-from tandem.settings import CountOrZero, Resamples
+from tandem.runtime.params import load_params
+from tandem.settings import CountOrZero, Resamples, Settings
 
 READS = "corpus test dev evaluation rounds generators comparison controls champions reranker generator_rows leaks records"
 WRITES = "report rounds_table drift_table difficulty_table"
 
 
-class Compared(Section):
+class Compared(Settings):
     """What compare_rounds compared: the page says it, and need not guess."""
 
     measure: MeasureName
@@ -25,7 +25,7 @@ class Compared(Section):
     resamples: Resamples
 
 
-class Params(Section):
+class Params(Settings):
     """What the report shows."""
 
     examples: CountOrZero

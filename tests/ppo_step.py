@@ -10,7 +10,7 @@ import torch
 
 from tandem.generators.base import load_generator
 from tandem.generators.ppo import PPO, Rollout
-from tandem.processes import gather, is_main_process, process_count, process_number
+from tandem.runtime.distributed import gather, is_main_process, process_count, process_number
 
 RESPONSES, PROMPT, TOKENS = 8, 4, 6
 

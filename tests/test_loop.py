@@ -16,7 +16,7 @@ import pytest
 from conftest import ending, kill_stages
 from ruamel.yaml import YAML
 
-from tandem.profiles import render_profile
+from tandem.runtime.overlays import render_profile
 
 ROOT = Path(__file__).parents[1]
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(2400)]

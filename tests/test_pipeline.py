@@ -13,8 +13,9 @@ from dvc_file import outputs
 from ruamel.yaml import YAML
 
 from stages import dependencies
-from tandem.params import Section, load_params
-from tandem.profiles import list_profiles, render_profile
+from tandem.runtime.overlays import list_profiles, render_profile
+from tandem.runtime.params import load_params
+from tandem.settings import Settings
 
 ROOT = Path(__file__).parents[1]
 PIPELINE: dict[str, Any] = YAML(typ="safe").load((ROOT / "dvc.yaml").read_text())["stages"]
@@ -111,7 +112,7 @@ def test_every_profile_loads_through_every_schema(profile: str | None, tmp_path:
         if name in ALWAYS:
             continue
         module = module_of(stage)
-        schema: type[Section] = importlib.import_module(module).Params
+        schema: type[Settings] = importlib.import_module(module).Params
         load_params(path, module.removeprefix("stages."), schema)
     content = YAML(typ="safe").load(path.read_text())
     assert set(content) == set(YAML(typ="safe").load((ROOT / "params.yaml").read_text()))

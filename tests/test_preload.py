@@ -41,7 +41,7 @@ def project(tmp_path: Path) -> Path:
 
 def call(project: Path, script: str) -> subprocess.CompletedProcess[str]:
     run = f"run_command(['sh', '-c', {READY + script!r}], libraries=['wave', 'no_such'])"
-    command = [sys.executable, "-c", f"from tandem.preload import run_command; raise SystemExit({run})"]
+    command = [sys.executable, "-c", f"from tandem.runtime.preload import run_command; raise SystemExit({run})"]
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
     return subprocess.run(command, cwd=project, env=environment, capture_output=True, text=True, timeout=60, check=False)
 
@@ -81,5 +81,5 @@ def test_a_killed_stage_ends_with_it_and_so_does_everything_else(project: Path) 
     assert call(project, "kill -9 $PPID").returncode == -signal.SIGKILL
     assert time.time() - started < 30
     time.sleep(0.3)
-    left = subprocess.run(["pgrep", "-f", "tandem.preload --serve"], capture_output=True, text=True, check=False).stdout.split()
+    left = subprocess.run(["pgrep", "-f", "tandem.runtime.preload --serve"], capture_output=True, text=True, check=False).stdout.split()
     assert not [pid for pid in left if Path(f"/proc/{pid}/cwd").resolve() == project]

@@ -9,9 +9,9 @@ import pytest
 from ruamel.yaml import YAML
 from typer.testing import CliRunner
 
-from tandem.cli import app
-from tandem.params import ParamsError
-from tandem.profiles import HEADER, base_params, list_profiles, parse_changes, render_profile
+from tandem.cli.main import app
+from tandem.runtime.overlays import HEADER, base_params, list_profiles, parse_changes, render_profile
+from tandem.runtime.params import ParamsError
 
 ROOT = Path(__file__).parents[1]
 BASE = """# The quickstart's values.

@@ -12,8 +12,8 @@ from dvc_file import outputs, stages
 from ruamel.yaml import YAML
 from test_pipeline import module_of
 
-from tandem.params import load_params
-from tandem.profiles import list_profiles, render_profile
+from tandem.runtime.overlays import list_profiles, render_profile
+from tandem.runtime.params import load_params
 
 ROOT = Path(__file__).parents[1]
 RECIPES = sorted(path.parent for path in (ROOT / "recipes").glob("*/dvc.yaml"))

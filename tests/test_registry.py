@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 
-from tandem import executions, tracking
-from tandem.scratch import file_identity
+from tandem.runtime.scratch import file_identity
+from tandem.tracking import record as executions
+from tandem.tracking import sync as tracking
 
 RULE = {"alpha": 0.05, "equal_within": 0.0, "guard_tolerance": 0.02, "resamples": 500, "seed": 1}
 

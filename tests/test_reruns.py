@@ -39,7 +39,7 @@ FILES = [
     "src/tandem/feedback/preferences.py",
     "src/tandem/evaluation/significance.py",
     "src/tandem/corpora/python_api.py",
-    "src/tandem/tracking.py",
+    "src/tandem/tracking/sync.py",
 ]
 
 
@@ -85,7 +85,7 @@ def test_a_late_change_reruns_nothing_early() -> None:
     assert "train_retriever@r1" not in reruns({"improve_generator"})
     assert "train_retriever@r2" in reruns({"improve_generator"})
     assert set(reruns({"train_generator"})) & {"train_retriever_r0", "evaluate_baselines"} == set()
-    assert reruns({"src/tandem/tracking.py"}) == []
+    assert reruns({"src/tandem/tracking/sync.py"}) == []
     assert len(reruns({"seed"})) == len(stages()) - len(ALWAYS)
 
 

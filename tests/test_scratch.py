@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from tandem.hardware import device_name, use_bf16
-from tandem.scratch import open_scratch
+from tandem.runtime.hardware import device_name, use_bf16
+from tandem.runtime.scratch import open_scratch
 
 
 @pytest.fixture

@@ -12,11 +12,13 @@ from typing import Any
 
 import pytest
 
-from tandem import executions, model_folders, tracking
-from tandem.params import Section
+from tandem.settings import Settings
+from tandem.tracking import model_folder as model_folders
+from tandem.tracking import record as executions
+from tandem.tracking import sync as tracking
 
 
-class Params(Section):
+class Params(Settings):
     steps: int = 3
     nested: dict[str, float] = {"rate": 0.5}
 
@@ -143,7 +145,9 @@ def test_another_pipeline_stands_by_itself(project: Path) -> None:
 def test_a_no_op_sync_does_not_import_mlflow(project: Path) -> None:
     execute("evaluate_retriever", "r1", 0.5, project)
     tracking.sync(project / "records")
-    code = "import sys; from pathlib import Path; from tandem.tracking import sync; print(sync(Path('records')), 'mlflow' in sys.modules)"
+    code = (
+        "import sys; from pathlib import Path; from tandem.tracking.sync import sync; print(sync(Path('records')), 'mlflow' in sys.modules)"
+    )
     environment = {**os.environ, "PYTHONPATH": str(Path(tracking.__file__).parents[1])}
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environment)
     assert result.stdout.strip() == "{'created': 0, 'present': 1} False"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tandem.training import choose_step, summarise
+from tandem.runtime.training import choose_step, summarise
 
 
 def test_mean_and_standard_error_by_hand() -> None:

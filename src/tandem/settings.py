@@ -1,10 +1,10 @@
-"""Numbers as settings have them: every one bounded on both sides, finite, and of one name for one meaning."""
+"""What settings are made of: their base class, and numbers, every one bounded on both sides, finite, and of one name for one meaning."""
 
 from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import Field
+from pydantic import BaseModel, ConfigDict, Field
 
 __all__ = [
     "BatchSize",
@@ -25,12 +25,20 @@ __all__ = [
     "Rank",
     "Resamples",
     "Seed",
+    "Settings",
     "Share",
     "Steps",
     "StepsOrZero",
     "Temperature",
     "Tokens",
 ]
+
+
+class Settings(BaseModel):
+    """Values that belong together, of one module or of one stage: strict, frozen, and without unknown keys."""
+
+    model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
+
 
 Count = Annotated[int, Field(ge=1, le=1_000_000_000)]
 """of documents, queries, pairs"""

@@ -18,8 +18,6 @@ from accelerate.utils import extract_model_from_parallel
 from conftest import QUERIES, TEXTS
 from safetensors.torch import load_file
 
-from tandem import adapters
-from tandem.adapters import Lora
 from tandem.generators import improvement, reward_model, sft
 from tandem.generators.base import load_generator
 from tandem.generators.improvement import improve_generator
@@ -31,6 +29,8 @@ from tandem.rerankers import pair_scorer
 from tandem.rerankers.pair_format import PairFormat
 from tandem.rerankers.reranker import Reranker
 from tandem.rerankers.training import train_reranker
+from tandem.runtime import lora as adapters
+from tandem.runtime.lora import Lora
 
 LORA = {"lora_rank": 4, "lora_alpha": 8}
 PAIRS = [

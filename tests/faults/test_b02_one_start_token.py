@@ -12,7 +12,7 @@ from trl import DPOTrainer, GRPOTrainer, RewardTrainer, RLOOTrainer, SFTTrainer
 
 from tandem.generators.base import load_generator, save_generator
 from tandem.generators.dpo import optimise_preferences
-from tandem.generators.group import optimise_in_groups
+from tandem.generators.grpo import optimise_in_groups
 from tandem.generators.ppo import PPO
 from tandem.generators.prompts import completion_text, render_prompts
 from tandem.generators.reward_model import fit_reward_model, load_reward_model, reward_function

@@ -15,7 +15,7 @@ from conftest import QUERIES, TEXTS
 from ruamel.yaml import YAML
 
 from tandem.formats.errors import InputError
-from tandem.inputs import NAMED, describe_inputs, write_inputs
+from tandem.runtime.inputs import NAMED, describe_inputs, write_inputs
 
 ROOT = Path(__file__).parents[2]
 

@@ -11,11 +11,11 @@ import pytest
 from conftest import TEXTS, set_values
 from ruamel.yaml import YAML
 
-from tandem.params import ParamsError, load_params
 from tandem.records import Document, PseudoQuery
 from tandem.retrievers import bm25
 from tandem.retrievers.filter_runs import FilterRuns
 from tandem.retrievers.query_loss import QueryLoss
+from tandem.runtime.params import ParamsError, load_params
 
 ROOT = Path(__file__).parents[2]
 CASES: list[tuple[str, str, dict[str, Any], str]] = [

@@ -11,7 +11,7 @@ import pytest
 from conftest import TEXTS
 from typer.testing import CliRunner
 
-from tandem.cli import app
+from tandem.cli.main import app
 from tandem.evaluation.champions import choose_retriever
 from tandem.evaluation.significance import compare
 from tandem.retrievers.bm25 import BM25Settings

@@ -10,12 +10,12 @@ from typing import Any
 
 import pytest
 
-from tandem.executions import record
 from tandem.formats.jsonl import write_json
 from tandem.formats.tables import write_table
 from tandem.reporting.gather import _finite
 from tandem.reporting.page import _number
-from tandem.store import order_rounds
+from tandem.tracking.record import record
+from tandem.tracking.store import order_rounds
 
 
 def test_rounds_are_in_the_order_of_params(tmp_path: Path) -> None:

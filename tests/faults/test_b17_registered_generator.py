@@ -25,12 +25,12 @@ from tandem.generators.base import load_generator, save_generator
 from tandem.generators.parsing import clean_query
 from tandem.generators.prompts import render_prompts
 from tandem.generators.sampling import sample_queries
-from tandem.model_folders import PARAMETERS, save_model_folder, serving_code
 from tandem.rerankers.pair_format import PairFormat
 from tandem.rerankers.reranker import Reranker
 from tandem.retrievers.bm25 import BM25Settings
 from tandem.retrievers.retriever import Lexical, build_retriever, save_retriever
-from tandem.serving.requests import Sampling
+from tandem.tracking.model_folder import PARAMETERS, save_model_folder, serving_code
+from tandem.tracking.serving.requests import Sampling
 
 PROMPT = {"template": "{keywords} of {document} :", "document_tokens": 6, "keywords": 3}
 

@@ -18,8 +18,8 @@ from ruamel.yaml import YAML
 
 from stages import inputs
 from stages.inputs import check_sections
-from tandem.cli import LocalSource
-from tandem.params import ParamsError, load_params, read_params
+from tandem.cli.doctor import LocalSource
+from tandem.runtime.params import ParamsError, load_params, read_params
 
 ROOT = Path(__file__).parents[2]
 STAGES = sorted(path.stem for path in (ROOT / "stages").glob("*.py") if "class Params(" in path.read_text())

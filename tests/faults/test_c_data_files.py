@@ -28,12 +28,13 @@ from tandem.formats.jsonl import InputError, read_json_lines, write_records
 from tandem.formats.llama_factory import read_dataset
 from tandem.formats.texts import TextFile
 from tandem.generators.imported import import_queries
-from tandem.params import Section, load_params
 from tandem.records import Document, Query
 from tandem.retrievers import bm25, indexes, retriever, shards
 from tandem.retrievers.colbert import build_colbert
 from tandem.retrievers.indexes import IndexSettings, search_indexed
-from tandem.rounds import check_rounds
+from tandem.runtime.params import load_params
+from tandem.runtime.rounds import check_rounds
+from tandem.settings import Settings
 
 HEADER = "query-id\tcorpus-id\tscore\n"
 
@@ -227,7 +228,7 @@ def test_byte_order_marks_everywhere(tmp_path: Path, encoding: str) -> None:
     assert [document.text for document in load_documents(tmp_path / "f")[0]] == ["é"]
     plan = {"prefix": "r1", "sampled_documents": 1, "queries_per_document": 1, "seed": 1}
     assert [row.text for row in import_queries(tmp_path / "q.jsonl", found.documents, **plan)] == ["what"]  # type: ignore[arg-type]
-    assert load_params(tmp_path / "params.yaml", "stage", Section) == Section()
+    assert load_params(tmp_path / "params.yaml", "stage", Settings) == Settings()
     assert [row.prompt for row in read_dataset(tmp_path, "x")] == ["é"]
 
 

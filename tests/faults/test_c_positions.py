@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 import torch
 
-from tandem.encoders import longest_text
 from tandem.records import Document, LabelledPair
 from tandem.rerankers.pair_format import PairFormat
 from tandem.rerankers.reranker import Reranker
@@ -16,6 +15,7 @@ from tandem.retrievers.bi_encoder import train_bi_encoder
 from tandem.retrievers.dense import load_dense
 from tandem.retrievers.retriever import build_retriever
 from tandem.retrievers.training import train_retriever
+from tandem.runtime.encoders import longest_text
 
 SHAPE: dict[str, Any] = {"layers": None, "dimensions": 16, "query_tokens": 8, "document_tokens": 256, "query_expansion": False}
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from tandem.formats.checkpoints import latest_checkpoint
+from tandem.runtime.checkpoints import latest_checkpoint
 
 
 def write(folder: Path, step: int, state: str) -> Path:

@@ -12,7 +12,6 @@ from typing import Any
 import pytest
 import torch
 
-from tandem.adapters import adapter_config, merge_adapter
 from tandem.formats.jsonl import write_records
 from tandem.formats.texts import texts_of
 from tandem.generators.base import load_generator, resolve_generator
@@ -23,6 +22,7 @@ from tandem.generators.reward_model import fit_reward_model, load_reward_model, 
 from tandem.generators.sampling import mark_unusable, plan_prompts, plan_requests, sample_queries, sample_rows, summarise
 from tandem.generators.sft import fine_tune_on_pairs, supervised_rows
 from tandem.records import Document, LabelledPair, PreferencePair, document_text
+from tandem.runtime.lora import adapter_config, merge_adapter
 
 LORA = {"lora_rank": 4, "lora_alpha": 8, "lora_dropout": 0.0}
 

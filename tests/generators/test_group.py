@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from tandem.generators.base import load_generator
-from tandem.generators.group import optimise_in_groups
+from tandem.generators.grpo import optimise_in_groups
 from tandem.generators.rollouts import Prompt
 
 

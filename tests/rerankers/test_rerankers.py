@@ -12,8 +12,6 @@ import torch
 from conftest import QUERIES, TEXTS
 from ir_measures import ScoredDoc
 
-from tandem.adapters import Lora
-from tandem.encoders import resolve_encoder
 from tandem.formats.jsonl import InputError, write_records
 from tandem.records import LabelledPair, RankingRow
 from tandem.rerankers.distillation import ScoreCache, area_under_curve, teach
@@ -23,6 +21,8 @@ from tandem.rerankers.pair_scorer import load_scorer
 from tandem.rerankers.ranking_data import build_rows, check_leakage, label_documents, read_ranking, sample_groups, split_by_query
 from tandem.rerankers.reranker import Reranker
 from tandem.rerankers.training import train_reranker
+from tandem.runtime.encoders import resolve_encoder
+from tandem.runtime.lora import Lora
 
 PAIRS = [(query, text) for query, text in itertools.product(QUERIES.values(), TEXTS.values())]
 DECODER = {"query_format": "query : {}", "document_format": "document : {}", "separator": " , ", "marker": " ."}

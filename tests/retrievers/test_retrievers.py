@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 import torch
 
-from tandem.encoders import keep_layers, resolve_encoder
 from tandem.formats.arrays import write_array
 from tandem.records import Document, LabelledPair, PseudoQuery, group_numbers
 from tandem.retrievers import bm25, colbert, dense
@@ -18,6 +17,7 @@ from tandem.retrievers.filter_runs import FilterRuns
 from tandem.retrievers.losses import MaskedContrastiveLoss, colbert_scores, dense_scores, false_negative_mask
 from tandem.retrievers.selection import choose_dev, choose_pairs
 from tandem.retrievers.training import train_retriever
+from tandem.runtime.encoders import keep_layers, resolve_encoder
 
 
 @pytest.fixture

@@ -6,13 +6,12 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal
 
 from ir_measures import ScoredDoc
-from pydantic import BaseModel, ConfigDict
 
 from tandem.filters.relevance import apply_relevance, relevance_cut, write_relevance
 from tandem.filters.round_trip import apply_rule, apply_shape_rule, document_ranks, funnel
 from tandem.formats.texts import texts_of
 from tandem.records import Document, LabelledPair, PseudoQuery, group_numbers
-from tandem.settings import Depth
+from tandem.settings import Depth, Settings
 
 __all__ = ["Rule", "filter_and_rate", "filter_rows", "keep_rate"]
 
@@ -21,10 +20,9 @@ Judge = Callable[[Sequence[tuple[str, str]]], list[float]]
 SHAPE_REASONS = ("empty", "no_query", "copy", "duplicate", "length")
 
 
-class Rule(BaseModel):
+class Rule(Settings):
     """A query stays if its document is among the first ``k`` of the named run."""
 
-    model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
     run: Literal["bm25", "bm25_sampled", "dense"]
     k: Depth
 

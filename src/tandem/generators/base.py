@@ -10,7 +10,7 @@ from typing import Any
 import torch
 
 from tandem.formats.jsonl import write_json
-from tandem.weights import refuse_new_weights
+from tandem.runtime.weights import refuse_new_weights
 
 __all__ = ["PROMPT_FILE", "load_generator", "resolve_generator", "save_generator", "settle_pad_token"]
 

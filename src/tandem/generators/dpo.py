@@ -12,9 +12,9 @@ from typing import Any
 
 import torch
 
-from tandem.adapters import adapter_config
 from tandem.generators.trainers import epoch_settings, preference_rows, train_whole
 from tandem.records import PreferencePair
+from tandem.runtime.lora import adapter_config
 
 __all__ = ["optimise_preferences"]
 

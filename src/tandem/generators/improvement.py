@@ -9,15 +9,15 @@ from typing import Any
 
 import orjson
 
-from tandem.adapters import merge_adapter
 from tandem.generators.base import load_generator, save_generator
 from tandem.generators.dpo import optimise_preferences
-from tandem.generators.group import optimise_in_groups
+from tandem.generators.grpo import optimise_in_groups
 from tandem.generators.ppo import PPO
 from tandem.generators.prompts import render_prompts
 from tandem.generators.reward_model import Reward, load_reward_model, reward_function
 from tandem.generators.rollouts import plan_rollouts, weighted_sum
 from tandem.records import PreferencePair
+from tandem.runtime.lora import merge_adapter
 
 __all__ = ["improve_generator", "mean_of_last"]
 
@@ -68,7 +68,7 @@ def improve_generator(
         lora_rank: of the adapter.
         lora_alpha: its scale is alpha over rank.
         ppo: ``steps`` and arguments of :class:`tandem.generators.ppo.PPO`.
-        group: arguments of :func:`tandem.generators.group.optimise_in_groups`, for ``rloo`` and ``grpo``.
+        group: arguments of :func:`tandem.generators.grpo.optimise_in_groups`, for ``rloo`` and ``grpo``.
         dpo: arguments of :func:`tandem.generators.dpo.optimise_preferences`.
         scratch: the checkpoint lives here.
         device: to train on.

@@ -19,13 +19,13 @@ from torch import Tensor, nn
 from torch.nn.functional import log_softmax
 from tqdm import tqdm
 
-from tandem.adapters import adapter_config
 from tandem.generators import ppo_math
 from tandem.generators.decoding import decode, end_tokens
 from tandem.generators.parsing import clean_query
 from tandem.generators.reward_model import Reward
 from tandem.generators.rollouts import Prompt, curriculum
-from tandem.processes import average_gradients, gather, mean_of_all, meet, process_count, process_number, sum_of_all
+from tandem.runtime.distributed import average_gradients, gather, mean_of_all, meet, process_count, process_number, sum_of_all
+from tandem.runtime.lora import adapter_config
 
 __all__ = ["PPO", "Rollout"]
 

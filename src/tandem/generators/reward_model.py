@@ -13,14 +13,14 @@ from typing import Any
 
 import torch
 
-from tandem.adapters import adapter_config, merge_adapter
 from tandem.generators.base import load_generator, resolve_generator, save_generator
 from tandem.generators.prompts import completion_text, render_prompts
 from tandem.generators.trainers import epoch_settings, preference_rows, train_whole
-from tandem.processes import process_count
 from tandem.records import PreferencePair
+from tandem.runtime.distributed import process_count
+from tandem.runtime.lora import adapter_config, merge_adapter
+from tandem.runtime.weights import refuse_new_weights
 from tandem.text import count_words
-from tandem.weights import refuse_new_weights
 
 __all__ = [
     "Reward",

@@ -19,8 +19,8 @@ from tandem.generators.decoding import decode
 from tandem.generators.keywords import content_words, document_frequencies, offer_keywords
 from tandem.generators.parsing import parse_query
 from tandem.generators.prompts import render_prompts
-from tandem.processes import gather, meet, process_count, process_number, wait_for_all
 from tandem.records import Document, PseudoQuery
+from tandem.runtime.distributed import gather, meet, process_count, process_number, wait_for_all
 from tandem.text import Language, count_words, normalize_query
 
 __all__ = [

@@ -15,7 +15,7 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 from tqdm import tqdm
 
 from tandem.formats.jsonl import InputError
@@ -23,7 +23,7 @@ from tandem.formats.texts import texts_of
 from tandem.generators.answers import Answer, AnswerCache, count_answers, request_keys, seed_of
 from tandem.generators.sampling import count_stripped, mark_unusable, plan_prompts
 from tandem.records import Document, PseudoQuery
-from tandem.settings import Coefficient, Count, CountOrZero, PositiveCoefficient
+from tandem.settings import Coefficient, Count, CountOrZero, PositiveCoefficient, Settings
 from tandem.text import UNSPACED
 
 __all__ = ["Server", "Words", "served_rows"]
@@ -36,10 +36,9 @@ INSTEAD = re.compile(r"\b(supported|use|send|allowed|instead|only)\b", re.IGNORE
 CAN_DO_WITHOUT = ("max_tokens", "top_k", "seed", "top_p", "temperature")  # hosted servers know some of them by other names, or not
 
 
-class Server(BaseModel):
+class Server(Settings):
     """Where the model is served, and what it costs."""
 
-    model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
     url: str
     """up to and with /v1"""
     model: str | None

@@ -10,13 +10,13 @@ from typing import Any
 
 import torch
 
-from tandem.adapters import adapter_config, merge_adapter
 from tandem.formats.texts import texts_of
 from tandem.generators.base import load_generator, save_generator
 from tandem.generators.keywords import content_words, document_frequencies, offer_keywords
 from tandem.generators.prompts import completion_text, render_prompts
 from tandem.generators.trainers import epoch_settings, train_whole
 from tandem.records import Document, LabelledPair
+from tandem.runtime.lora import adapter_config, merge_adapter
 from tandem.text import Language
 
 __all__ = ["FineTuned", "fine_tune", "fine_tune_on_pairs", "supervised_rows"]

@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from tandem.formats.checkpoints import latest_checkpoint
 from tandem.generators.prompts import completion_text, render_prompts
-from tandem.processes import gather_weights, process_count
 from tandem.records import PreferencePair
+from tandem.runtime.checkpoints import latest_checkpoint
+from tandem.runtime.distributed import gather_weights, process_count
 
 __all__ = ["common_settings", "epoch_settings", "preference_rows", "train_whole"]
 

@@ -8,8 +8,8 @@ from typing import Any
 import torch
 from tqdm import tqdm
 
-from tandem.encoders import check_length, pad_right
-from tandem.weights import refuse_new_weights
+from tandem.runtime.encoders import check_length, pad_right
+from tandem.runtime.weights import refuse_new_weights
 
 __all__ = ["MonoT5"]
 

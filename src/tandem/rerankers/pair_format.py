@@ -6,16 +6,16 @@ from collections.abc import Sequence
 from typing import Any, Literal
 
 import torch
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
-from tandem.settings import Tokens
+from tandem.settings import Settings, Tokens
 
 __all__ = ["PairFormat", "encode_pairs"]
 
 MINIMUM_DOCUMENT_TOKENS = 8
 
 
-class PairFormat(BaseModel):
+class PairFormat(Settings):
     """The input of a reranker.
 
     ``encoder`` is a BERT-like model with one logit, which takes the tokenizer's own pair ([CLS] query [SEP] document [SEP]), and
@@ -24,7 +24,6 @@ class PairFormat(BaseModel):
     ``query_format(query) + separator + document_format(document) + marker`` and are read at the last token of the marker.
     """
 
-    model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
     kind: Literal["encoder", "similarity", "head", "yes_no"]
     maximum_tokens: int = Field(default=256, ge=16, le=1_000_000)
     maximum_query_tokens: Tokens = 64

@@ -12,11 +12,11 @@ from safetensors.torch import load_file, save_file
 from sentence_transformers.base.modules import InputModule
 from torch import nn
 
-from tandem.adapters import Lora, adapter_config, merge_adapter
-from tandem.encoders import check_length, keep_layers
 from tandem.rerankers.pair_format import PairFormat, encode_pairs
 from tandem.rerankers.similarity_head import HEAD_FILE, SimilarityHead
-from tandem.weights import refuse_new_weights
+from tandem.runtime.encoders import check_length, keep_layers
+from tandem.runtime.lora import Lora, adapter_config, merge_adapter
+from tandem.runtime.weights import refuse_new_weights
 
 __all__ = ["INSTEAD", "PairScorer", "load_scorer"]
 

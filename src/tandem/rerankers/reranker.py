@@ -14,10 +14,10 @@ from sentence_transformers import CrossEncoder
 from torch.nn import Identity
 from tqdm import tqdm
 
-from tandem.encoders import resolve_encoder
 from tandem.rerankers.pair_format import PairFormat
 from tandem.rerankers.pair_scorer import INSTEAD, PairScorer, load_scorer
 from tandem.runs import rank_results, without_own
+from tandem.runtime.encoders import resolve_encoder
 
 __all__ = ["UNTRAINED", "Ranked", "Reranker"]
 

@@ -10,12 +10,12 @@ from datasets import Dataset
 from sentence_transformers import CrossEncoderTrainer, CrossEncoderTrainingArguments
 from transformers import EarlyStoppingCallback
 
-from tandem.adapters import Lora
-from tandem.processes import process_count
 from tandem.rerankers.losses import Loss, build_columns, make_loss
 from tandem.rerankers.ranking_data import Labelled, sample_groups
 from tandem.rerankers.reranker import Reranker
-from tandem.training import DevEvaluator, Trained, train_and_select, trainer_settings
+from tandem.runtime.distributed import process_count
+from tandem.runtime.lora import Lora
+from tandem.runtime.training import DevEvaluator, Trained, train_and_select, trainer_settings
 
 __all__ = ["train_reranker"]
 
@@ -38,7 +38,7 @@ def train_reranker(
     bf16: bool,
     seed: int,
 ) -> Trained:
-    """Train in place for a fixed number of steps and leave the reranker at the step that :func:`tandem.training.choose_step` names.
+    """Train in place for a fixed number of steps and leave the reranker at the step that :func:`tandem.runtime.training.choose_step` names.
 
     With no row there is nothing to learn from, and the reranker stays as it is.
 

@@ -11,7 +11,7 @@ from tandem.records import Document, LabelledPair
 from tandem.retrievers.dense import encode_corpus, load_dense, save_dense, search
 from tandem.retrievers.selection import choose_dev, identical_documents
 from tandem.retrievers.training import train_retriever
-from tandem.training import Trained
+from tandem.runtime.training import Trained
 
 __all__ = ["train_bi_encoder"]
 

@@ -7,11 +7,12 @@ from collections.abc import Mapping
 
 import bm25s
 from ir_measures import ScoredDoc
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 from rank_bm25 import BM25Okapi
 from tqdm import tqdm
 
 from tandem.runs import search_depth, without_own
+from tandem.settings import Settings
 from tandem.text import Language, split_words, stem_words, stop_words
 
 __all__ = ["BM25Settings", "CandidateIndex", "Index", "search", "search_candidates"]
@@ -19,10 +20,9 @@ __all__ = ["BM25Settings", "CandidateIndex", "Index", "search", "search_candidat
 MINIMUM = 2  # characters of a term, as bm25s has it; pairs of characters in scripts without spaces
 
 
-class BM25Settings(BaseModel):
+class BM25Settings(Settings):
     """How BM25 reads and weighs text, wherever it is used: baseline, filters, rewards, hard negatives, candidates."""
 
-    model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
     k1: float = Field(default=0.9, ge=0, le=10, allow_inf_nan=False)
     """term frequency saturation"""
     b: float = Field(default=0.4, ge=0, le=1, allow_inf_nan=False)

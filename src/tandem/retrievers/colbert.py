@@ -20,10 +20,10 @@ from tokenizers import AddedToken
 from torch import nn
 from tqdm import tqdm
 
-from tandem.encoders import check_length, keep_layers, pad_right, resolve_encoder
 from tandem.retrievers.prompts import choose_prompts, read_prompts
 from tandem.runs import search_depth, without_own
-from tandem.weights import refuse_new_weights
+from tandem.runtime.encoders import check_length, keep_layers, pad_right, resolve_encoder
+from tandem.runtime.weights import refuse_new_weights
 
 __all__ = ["MARKERS", "build_colbert", "count_tokens", "load_colbert", "save_colbert", "search"]
 

@@ -12,10 +12,10 @@ import torch
 from ir_measures import ScoredDoc
 from sentence_transformers import SentenceTransformer
 
-from tandem.encoders import check_length, keep_layers, longest_text, pad_right, resolve_encoder
 from tandem.retrievers.prompts import choose_prompts
 from tandem.runs import search_depth, without_own
-from tandem.weights import refuse_new_weights
+from tandem.runtime.encoders import check_length, keep_layers, longest_text, pad_right, resolve_encoder
+from tandem.runtime.weights import refuse_new_weights
 
 __all__ = ["encode_corpus", "load_dense", "save_dense", "search"]
 

@@ -9,21 +9,20 @@ import faiss
 import numpy as np
 import torch
 from ir_measures import ScoredDoc
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from tandem.retrievers.shards import Shards
 from tandem.runs import search_depth, without_own
-from tandem.settings import Count, Depth
+from tandem.settings import Count, Depth, Settings
 
 __all__ = ["CODES", "FaissSettings", "build_faiss", "search_faiss"]
 
 CODES = 256  # of a sub-vector: a byte
 
 
-class FaissSettings(BaseModel):
+class FaissSettings(Settings):
     """How a faiss index trades size and time for recall; see faiss's own documentation of each."""
 
-    model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
     neighbours: int = Field(default=32, ge=2, le=1024)
     """hnsw: edges of a node (M)"""
     build_depth: Depth = 200

@@ -11,21 +11,19 @@ from typing import Any, Literal
 
 import torch
 from ir_measures import ScoredDoc
-from pydantic import BaseModel, ConfigDict
 
 from tandem.retrievers.faiss_index import CODES, FaissSettings, build_faiss, search_faiss
 from tandem.retrievers.plaid import MINIMUM_VECTORS, PlaidSettings, build_plaid, search_plaid
 from tandem.retrievers.retriever import vectors_of
 from tandem.retrievers.shards import Shards, encode_shards, overlap, search_shards
-from tandem.settings import Count, CountOrZero
+from tandem.settings import Count, CountOrZero, Settings
 
 __all__ = ["IndexSettings", "search_indexed", "search_logged"]
 
 
-class IndexSettings(BaseModel):
+class IndexSettings(Settings):
     """Which index, and how it is built; ``exact`` has none and encodes the corpus chunk by chunk without keeping it."""
 
-    model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
     kind: Literal["exact", "shards", "plaid", "flat", "hnsw", "ivf_pq"]
     """shards: exact, with vectors kept on disk; plaid: of a ColBERT; flat (exact), hnsw, ivf_pq: of a dense encoder"""
     shard_documents: Count = 10_000

@@ -17,11 +17,10 @@ from typing import Literal
 
 import torch
 from ir_measures import ScoredDoc
-from pydantic import BaseModel, ConfigDict
 
 from tandem.retrievers.shards import Shards
 from tandem.runs import search_depth, without_own
-from tandem.settings import Count, Logit, Steps
+from tandem.settings import Count, Logit, Settings, Steps
 
 __all__ = ["MINIMUM_VECTORS", "PlaidSettings", "build_plaid", "search_plaid"]
 
@@ -29,10 +28,9 @@ BITS = 8
 MINIMUM_VECTORS = 100  # of tokens: colbert-ai holds a twentieth of them out to find the codes of residuals with
 
 
-class PlaidSettings(BaseModel):
+class PlaidSettings(Settings):
     """How PLAID trades size and time for recall; null takes colbert-ai's own rule for the depth."""
 
-    model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
     bits: Literal[1, 2, 4, 8] = 2
     """of a dimension of a residual"""
     partitions: Count | None = None

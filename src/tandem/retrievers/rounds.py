@@ -11,7 +11,7 @@ from tandem.records import Document, LabelledPair, PseudoQuery
 from tandem.retrievers.retriever import build_retriever, save_retriever, search
 from tandem.retrievers.selection import choose_dev, choose_pairs, identical_documents
 from tandem.retrievers.training import train_retriever
-from tandem.training import Trained
+from tandem.runtime.training import Trained
 
 __all__ = ["train_round"]
 

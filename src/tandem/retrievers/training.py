@@ -15,14 +15,14 @@ from sentence_transformers import (
     SentenceTransformerTrainingArguments,
 )
 
-from tandem.encoders import check_length
 from tandem.formats.texts import texts_of
-from tandem.processes import process_count
 from tandem.records import Document, RankingRow, group_numbers
 from tandem.retrievers.examples import build_training_set
 from tandem.retrievers.losses import MaskedContrastiveLoss, colbert_scores, dense_scores
 from tandem.retrievers.prompts import column_roles
-from tandem.training import DevEvaluator, DevScore, Trained, summarise, train_and_select, trainer_settings
+from tandem.runtime.distributed import process_count
+from tandem.runtime.encoders import check_length
+from tandem.runtime.training import DevEvaluator, DevScore, Trained, summarise, train_and_select, trainer_settings
 
 __all__ = ["train_retriever"]
 
@@ -48,7 +48,7 @@ def train_retriever(
     bf16: bool,
     seed: int,
 ) -> Trained:
-    """Train in place for a fixed number of steps and leave the model at the step that :func:`tandem.training.choose_step` names.
+    """Train in place for a fixed number of steps and leave the model at the step that :func:`tandem.runtime.training.choose_step` names.
 
     The trainer's token ids are those of ``encode_query`` and ``encode_document``: prompts, markers and expansion included.
 

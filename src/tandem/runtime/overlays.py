@@ -18,7 +18,7 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
 from tandem.formats.encodings import read_text
-from tandem.params import ParamsError
+from tandem.runtime.params import ParamsError
 
 __all__ = ["base_params", "has_uncommitted_changes", "list_profiles", "parse_changes", "render_profile"]
 

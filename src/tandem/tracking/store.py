@@ -39,7 +39,7 @@ def has_all(uri: str, wanted: Sequence[str]) -> bool:
 
 
 def read_champions(retriever: Path, reranker: Path) -> dict[str, Any]:
-    """The pipeline's champions by role, for :func:`tandem.tracking.sync`, from what choose_champion and evaluate_reranked wrote."""
+    """The pipeline's champions by role, for :func:`tandem.tracking.sync.sync`, from what choose_champion and evaluate_reranked wrote."""
     champions: dict[str, Any] = json.loads(retriever.read_text(encoding="utf8"))
     return champions | {"reranker": json.loads(reranker.read_text(encoding="utf8"))}
 

@@ -1,7 +1,7 @@
 """The model registry: a version for each model that the pipeline made, and an alias ``champion`` that moves by the gate's rule alone.
 
 A version's source is the model folder in the workspace, which DVC may exchange: the tag ``dvc.md5`` says which content was meant, and
-``dvc.lock`` of the commit in ``git.sha`` brings it back. `tandem.tracking` opens the store; nothing here imports mlflow.
+``dvc.lock`` of the commit in ``git.sha`` brings it back. `tandem.tracking.sync` opens the store; nothing here imports mlflow.
 """
 
 from __future__ import annotations

@@ -7,15 +7,16 @@ from pathlib import Path
 from types import UnionType
 from typing import Annotated, Any, TypeVar, Union, get_args, get_origin
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
 from tandem.formats.encodings import read_text, require_file
 from tandem.formats.errors import InputError
+from tandem.settings import Settings
 
-__all__ = ["ParamsError", "Section", "load_params", "read_params"]
+__all__ = ["ParamsError", "load_params", "read_params"]
 
 ENDS = {"ge": "from", "gt": "above", "le": "to", "lt": "below"}
 BOUNDS = {"greater_than", "greater_than_equal", "less_than", "less_than_equal", "finite_number"}
@@ -25,13 +26,7 @@ class ParamsError(ValueError):
     """A value in params.yaml that cannot be used; the message names file, key, value and what is allowed."""
 
 
-class Section(BaseModel):
-    """The typed values of one stage: unknown keys and values of another type are errors, nothing can be reassigned."""
-
-    model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
-
-
-S = TypeVar("S", bound=Section)
+S = TypeVar("S", bound=Settings)
 
 
 def load_params(path: Path, section: str, schema: type[S]) -> S:

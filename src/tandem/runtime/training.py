@@ -12,7 +12,7 @@ from typing import Any
 from accelerate.utils import extract_model_from_parallel
 from sentence_transformers.base.evaluation import BaseEvaluator
 
-from tandem.formats.checkpoints import latest_checkpoint
+from tandem.runtime.checkpoints import latest_checkpoint
 
 __all__ = ["DevEvaluator", "DevScore", "Trained", "choose_step", "summarise", "train_and_select", "trainer_settings"]
 

@@ -1,4 +1,4 @@
-"""``python -m tandem.preload COMMAND ...``: run a command whose stages start with their libraries already imported.
+"""``python -m tandem.runtime.preload COMMAND ...``: run a command whose stages start with their libraries already imported.
 
 Importing torch, transformers, TRL and sentence-transformers takes 7 to 13 s of one core in every stage that trains or encodes. Here one
 process imports them once and forks for each ``python -m stages.X`` that the command starts, as multiprocessing's ``forkserver`` does for
@@ -63,7 +63,7 @@ def run_command(command: Sequence[str], *, libraries: Sequence[str] = LIBRARIES)
         shim.write_text(f'#!/bin/sh\nexec "{sys.executable}" -I -S "{folder}/client.py" "{sys.executable}" "{folder}/socket" "$@"\n')
         shim.chmod(0o755)
         # The pipe's other end closes when this process ends, however it ends; then the one that has the libraries ends too.
-        serve = [sys.executable, "-m", "tandem.preload", "--serve", str(folder / "socket"), str(alive), *libraries]
+        serve = [sys.executable, "-m", "tandem.runtime.preload", "--serve", str(folder / "socket"), str(alive), *libraries]
         server = subprocess.Popen(serve, pass_fds=[alive], env={**os.environ, **QUIET}, start_new_session=True)
         os.close(alive)
         try:
@@ -157,4 +157,4 @@ if __name__ == "__main__":
     elif len(sys.argv) > 1:
         sys.exit(run_command(sys.argv[1:]))
     else:
-        sys.exit("usage: python -m tandem.preload COMMAND ...")
+        sys.exit("usage: python -m tandem.runtime.preload COMMAND ...")

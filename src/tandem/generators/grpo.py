@@ -14,13 +14,13 @@ from typing import Any
 
 import torch
 
-from tandem.adapters import adapter_config
 from tandem.generators.decoding import end_tokens
 from tandem.generators.parsing import clean_query
 from tandem.generators.reward_model import Reward
 from tandem.generators.rollouts import Prompt, curriculum
 from tandem.generators.trainers import common_settings, train_whole
-from tandem.processes import process_count
+from tandem.runtime.distributed import process_count
+from tandem.runtime.lora import adapter_config
 
 __all__ = ["optimise_in_groups"]
 

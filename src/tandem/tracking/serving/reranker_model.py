@@ -25,7 +25,7 @@ class RerankerScorer(PythonModel):
     # MLflow reads the hints: a frame it leaves unchecked, without hints it warns at every load.
     def predict(self, context: PythonModelContext, model_input: pd.DataFrame, params: dict[str, Any] | None = None) -> list[float]:
         """The score of each row."""
-        from tandem.serving.requests import text_column
+        from tandem.tracking.serving.requests import text_column
 
         return self.model.compute_score(list(zip(*(text_column(model_input, name) for name in ("query", "document")), strict=True)))
 

@@ -1,6 +1,6 @@
 """MLflow runs made from the records of stage executions.
 
-A stage writes its record when it ends (`tandem.executions`) and never waits for MLflow. `sync` makes the runs: it may run at any time, any
+A stage writes its record when it ends (`tandem.tracking.record`) and never waits for MLflow. `sync` makes the runs: it may run at any time, any
 number of times, on any clone, and the store can be deleted and made again. This is the one module that imports mlflow. What a sync with
 nothing to do does not need (mlflow, the registry and its numpy) is imported where it is used.
 """
@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from tandem.store import has_all, order_rounds
+from tandem.tracking.store import has_all, order_rounds
 
 __all__ = ["list_champions", "move_champion", "project_root", "sync", "tracking_uri"]
 
@@ -61,7 +61,7 @@ def sync(
         records: the folder of record files.
         experiment: another name keeps the executions of another pipeline by themselves, without rounds.
         report: a page to keep with the run of the pipeline.
-        champions: by role, see :func:`tandem.registry.register`: models to register, and the aliases to move.
+        champions: by role, see :func:`tandem.tracking.registry.register`: models to register, and the aliases to move.
         say: told what became of each role's alias.
         history: executions that DVC's cache or git remembers too: superseded ones, those of experiments and of other branches.
 
@@ -99,7 +99,7 @@ def sync(
 
 def _remembered(records: Path) -> list[dict[str, Any]]:
     """Records of executions that are no longer in the workspace: from DVC's run cache and from every commit that git reaches."""
-    from tandem.memory import remembered_by_dvc, remembered_by_git
+    from tandem.tracking.history import remembered_by_dvc, remembered_by_git
 
     texts = [*remembered_by_dvc(records), *remembered_by_git(records)]
     found = (json.loads(text) for text in texts)
@@ -115,7 +115,7 @@ def _register(client: Any, root: Path, champions: Mapping[str, Any], run_ids: Ma
     """Register models; a server that refuses them, as one may that cannot see this machine's folders, keeps its runs all the same."""
     from mlflow.exceptions import MlflowException
 
-    from tandem import registry
+    from tandem.tracking import registry
 
     try:
         for sentence in registry.register(client, root, champions, run_ids):
@@ -126,14 +126,14 @@ def _register(client: Any, root: Path, champions: Mapping[str, Any], run_ids: Ma
 
 def list_champions() -> list[tuple[str, str, str, str]]:
     """Registered versions: role, version, what it is, and ``champion`` where the alias stands."""
-    from tandem import registry
+    from tandem.tracking import registry
 
     return registry.versions(_mlflow().MlflowClient(tracking_uri()))
 
 
 def move_champion(role: str, version: str) -> None:
     """Put a role's alias on a version, by hand."""
-    from tandem import registry
+    from tandem.tracking import registry
 
     registry.move(_mlflow().MlflowClient(tracking_uri()), role, version)
 

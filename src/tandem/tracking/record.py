@@ -1,4 +1,4 @@
-"""What ran: a record of each execution of a stage, which git keeps and `tandem.tracking` shows in MLflow."""
+"""What ran: a record of each execution of a stage, which git keeps and `tandem.tracking.sync` shows in MLflow."""
 
 from __future__ import annotations
 

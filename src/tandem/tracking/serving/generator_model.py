@@ -14,7 +14,7 @@ class QueryGenerator(PythonModel):
     """Takes rows of ``document`` and, where wanted, ``keywords``, gives one query a row.
 
     A query is empty where the document is, or where the model wrote none. ``params`` are those of
-    :class:`tandem.serving.requests.Sampling`. The tandem package has to be installed where it runs.
+    :class:`tandem.tracking.serving.requests.Sampling`. The tandem package has to be installed where it runs.
     """
 
     def load_context(self, context: PythonModelContext) -> None:
@@ -35,7 +35,7 @@ class QueryGenerator(PythonModel):
         from tandem.generators.parsing import clean_query
         from tandem.generators.prompts import render_prompts
         from tandem.generators.sampling import sample_queries
-        from tandem.serving.requests import read_sampling, text_column
+        from tandem.tracking.serving.requests import read_sampling, text_column
 
         documents, keywords = text_column(model_input, "document"), text_column(model_input, "keywords", optional=True)
         sampling = read_sampling(params).model_dump()

@@ -59,7 +59,7 @@ def save_model_folder(folder: Path, loader: Path) -> Iterator[Path]:
 
 
 def serving_code(name: str) -> Path:
-    """The file of ``tandem.serving`` that loads a kind of model."""
+    """The file of ``tandem.tracking.serving`` that loads a kind of model."""
     return Path(__file__).parent / "serving" / f"{name}.py"
 
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from tandem.params import ParamsError
+from tandem.runtime.params import ParamsError
 
 __all__ = ["check_rounds"]
 

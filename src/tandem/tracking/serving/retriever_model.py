@@ -25,7 +25,7 @@ class RetrieverScorer(PythonModel):
     # MLflow reads the hints: a frame it leaves unchecked, without hints it warns at every load.
     def predict(self, context: PythonModelContext, model_input: pd.DataFrame, params: dict[str, Any] | None = None) -> list[float]:
         """The score of each row; BM25 weighs words by the documents of the request."""
-        from tandem.serving.requests import text_column
+        from tandem.tracking.serving.requests import text_column
 
         asked, texts = text_column(model_input, "query"), text_column(model_input, "document")
         if not hasattr(self.model, "encode_query"):

@@ -6,10 +6,9 @@ from collections.abc import Mapping
 from typing import Any
 
 import torch
-from pydantic import BaseModel, ConfigDict
 from torch import Tensor
 
-from tandem.settings import OpenShare, Rank
+from tandem.settings import OpenShare, Rank, Settings
 
 __all__ = ["Lora", "adapter_config", "merge_adapter"]
 
@@ -19,10 +18,9 @@ __all__ = ["Lora", "adapter_config", "merge_adapter"]
 TOLERANCE = 1e-4
 
 
-class Lora(BaseModel):
+class Lora(Settings):
     """An adapter on every linear layer; the score head, where there is one, is trained whole."""
 
-    model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
     rank: Rank
     alpha: Rank
     dropout: OpenShare = 0.0

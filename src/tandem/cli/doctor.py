@@ -1,0 +1,65 @@
+"""``tandem doctor``: check a collection, or what params.yaml plans, before anything is run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from pydantic import ConfigDict
+
+from tandem.runtime.params import load_params, read_params
+from tandem.settings import PositiveShare, Settings, Share
+
+__all__ = ["LocalSource", "doctor"]
+
+
+class LocalSource(Settings):
+    """What a collection's section says of files that lie here; the stage checks the rest."""
+
+    model_config = ConfigDict(frozen=True, strict=True, extra="ignore")
+    source: str
+    path: str = ""
+    pairs: str = ""
+    test_split: str = "test"
+    test_share: Share = 0.5
+    near_duplicate_threshold: PositiveShare = 0.8
+    near_duplicate_queries: PositiveShare | None = None
+
+
+def doctor(
+    path: Annotated[
+        Path | None, typer.Argument(help="BEIR folder, JSONL or CSV file, folder of text files; left out: params.yaml's")
+    ] = None,
+    pairs: Annotated[Path | None, typer.Option(help="JSONL or CSV of labelled pairs (query, doc_id)")] = None,
+    test_split: Annotated[str, typer.Option(help="BEIR: the qrels to measure with")] = "test",
+    test_share: Annotated[float, typer.Option(min=0.0, max=1.0, help="Of the labelled queries of files, how many to measure with")] = 0.5,
+    params: Annotated[Path, typer.Option(help="Checked where no collection is given: rounds, updates, collections")] = Path("params.yaml"),
+    plan: Annotated[bool, typer.Option("--plan", help="Of params.yaml check rounds and updates alone, which reads no document")] = False,
+) -> None:
+    """Check a collection, or params.yaml's plan and collections, before anything is run: what the pipeline keeps and leaves out."""
+    from tandem.runtime.rounds import check_rounds
+
+    if path is not None:
+        source = "beir" if (path / "corpus.jsonl").exists() else "files"
+        _check_collection(source=source, path=str(path), pairs=str(pairs or ""), test_split=test_split, test_share=test_share)
+        return
+    content = read_params(params)
+    check_rounds(content, params)
+    print(f"{params}: rounds {', '.join(content.get('rounds', ())) or 'none'}; updates {', '.join(content.get('updates', ())) or 'none'}")
+    for section in filter(content.__contains__, () if plan else ("prepare_corpus", "prepare_guard")):
+        values = load_params(params, section, LocalSource)
+        local = values.source == "files" or (values.source == "beir" and values.path)
+        print(f"{section}: {'from files' if local else 'not from files, nothing to check before its stage'}")
+        if local:
+            _check_collection(**values.model_dump(), section=section)
+
+
+def _check_collection(*, near_duplicate_threshold: float = 0.8, **values: Any) -> None:
+    from tandem.corpora.build import load_collection, to_lines
+    from tandem.corpora.near_duplicates import with_groups
+
+    unused: dict[str, Any] = {"packages": [], "documents": 0, "test_queries": 0, "seed": 0, "name": "", "cache": Path()}
+    collection = load_collection(**{"near_duplicate_queries": None, **unused, **values})
+    print(f"layout            {'BEIR folder' if values['source'] == 'beir' else 'documents'}")
+    print("\n".join(to_lines(collection, with_groups(collection.documents, threshold=near_duplicate_threshold))))

@@ -1,0 +1,34 @@
+"""``tandem search``: what the champion finds for a query."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from tandem.cli.champion import champion_weights
+from tandem.formats.jsonl import read_records
+from tandem.records import Document, document_text
+
+__all__ = ["search"]
+
+
+def search(
+    query: Annotated[str, typer.Argument(help="What to look for")],
+    model: Annotated[Path | None, typer.Option(help="A retriever's weights; left out: the champion's")] = None,
+    corpus: Annotated[Path, typer.Option(help="A prepared corpus")] = Path("data/corpus.jsonl"),
+    number: Annotated[int, typer.Option(min=1, help="Results to show")] = 5,
+) -> None:
+    """Search a prepared corpus with the champion of the pipeline, or with the retriever that is named."""
+    from tandem.retrievers.retriever import load_retriever
+    from tandem.retrievers.retriever import search as search_corpus
+    from tandem.runs import name_texts, rank_results
+    from tandem.runtime.hardware import device_name
+
+    documents = {document.doc_id: document_text(document) for document in read_records(corpus, Document)}
+    run = search_corpus(load_retriever(model or champion_weights(), device=device_name()), documents, name_texts([query]), depth=number)
+    (results,) = rank_results(run).values()
+    for rank, item in enumerate(results, start=1):
+        text = " ".join(documents[item.doc_id].split())
+        print(f"{rank:>2}  {item.score:7.3f}  {item.doc_id}\n    {text[:160]}")

@@ -1,0 +1,32 @@
+"""``tandem sync``: MLflow runs from the records of executions."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+__all__ = ["sync"]
+
+
+def sync(
+    records: Annotated[Path, typer.Argument(help="The folder of records")] = Path("records"),
+    history: Annotated[bool, typer.Option(help="Superseded executions and those of experiments too, from DVC's cache and git")] = False,
+) -> None:
+    """Make the MLflow runs of every record that has none yet; pretraining and each recipe have an experiment of their own."""
+    from tandem.tracking.store import read_champions
+    from tandem.tracking.sync import sync as sync_records
+    from tandem.tracking.sync import tracking_uri
+
+    files = Path("report/champions.json"), Path("report/reranker.json")
+    there = records == Path("records") and all(path.is_file() for path in files)
+    champions = read_champions(*files) if there else {}
+    counts = sync_records(records, report=Path("report/report.html"), champions=champions, say=print, history=history)
+    print(f"{tracking_uri()}: {counts['created']} stage runs created, {counts['present']} present")
+    if records != Path("records"):
+        return
+    for folder in (Path("pretraining/records"), *sorted(Path("recipes").glob("*/records"))):
+        if folder.is_dir():
+            counts = sync_records(folder, experiment=f"tandem-{folder.parent.name}")
+            print(f"{folder.parent.name}: {counts['created']} stage runs created, {counts['present']} present")
