@@ -15,7 +15,7 @@ unexport PYTHONDONTWRITEBYTECODE
 run: $(STAMP)
 	@tandem doctor --plan > /dev/null
 	python -m tandem.runtime.preload dvc repro
-	@cat report/comparison.md
+	@cat out/report/comparison.md
 	@echo "Next: make ui"
 
 # The same so small that it means nothing, in a folder of its own that goes away: nothing of yours is touched. CI runs it in bfloat16,
@@ -25,7 +25,7 @@ toy: $(STAMP)
 	@folder=$$(mktemp -d) && trap "rm -rf '$$folder'" EXIT && unset MLFLOW_TRACKING_URI DVC_ROOT && \
 		git ls-files | grep -vE '^((metrics|plots|docs|tests)/|dvc.lock$$)' | tar -cf - -T - | tar -xf - -C "$$folder" && \
 		cd "$$folder" && git init --quiet && tandem init --profile toy --set precision=$(PRECISION) && \
-		tandem doctor --plan && PYTHONPATH=src python -m tandem.runtime.preload dvc repro --quiet && cat report/comparison.md
+		tandem doctor --plan && PYTHONPATH=src python -m tandem.runtime.preload dvc repro --quiet && cat out/report/comparison.md
 
 # The fast tests, in two processes of a thread each: libraries' own threads wait for each other. `make test-all` adds those that run the
 # pipeline as processes, kill its stages and encode real collections.

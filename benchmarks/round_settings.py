@@ -31,10 +31,10 @@ def values_of(setting: str) -> dict[str, float]:
     words = setting.split()
     rounds = words.pop(0).split(",") if words and "=" not in words[0] else []
     own = {key: YAML_FILE.load(value) for key, value in (word.split("=") for word in words)}
-    corpus = read_records(Path("data/corpus.jsonl"), Document)
-    train, dev = (read_records(Path(f"data/pairs/{name}.jsonl"), LabelledPair) for name in ("train", "dev"))
+    corpus = read_records(Path("out/data/corpus.jsonl"), Document)
+    train, dev = (read_records(Path(f"out/data/pairs/{name}.jsonl"), LabelledPair) for name in ("train", "dev"))
     used = {pair.query_id for pair in (*train, *dev)}
-    left = [pair for pair in read_records(Path("data/train.jsonl"), LabelledPair) if pair.query_id not in used]
+    left = [pair for pair in read_records(Path("out/data/train.jsonl"), LabelledPair) if pair.query_id not in used]
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         (folder / "weights").mkdir()
@@ -42,7 +42,7 @@ def values_of(setting: str) -> dict[str, float]:
             corpus,
             train,
             dev,
-            [read_records(Path(f"rounds/{round_id}/selected.jsonl"), PseudoQuery) for round_id in rounds],
+            [read_records(Path(f"out/rounds/{round_id}/selected.jsonl"), PseudoQuery) for round_id in rounds],
             folder / "weights",
             **{**PARAMS["train_retriever"], **own},
             initial=PARAMS["retriever"],

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from tandem import cli
+from tandem.cli import main as cli
 from tandem.formats.jsonl import InputError, write_records
 from tandem.formats.llama_factory import PreferenceRow, SupervisedRow, read_dataset
 from tandem.records import Document, LabelledPair, PreferencePair

@@ -271,7 +271,7 @@ def test_deepspeed_learns_what_one_process_does(project: Path, stage: int) -> No
     set_batch("train_generator", params, 4)
     one, weights = train(write(project, params), "train_generator", [])
     set_batch("train_generator", params, 2)
-    launcher = ["accelerate.commands.launch", "--config_file", str(ROOT / f"configs/accelerate-zero{stage}-cpu.yaml"), "-m"]
+    launcher = ["accelerate.commands.launch", "--config_file", str(ROOT / f"configs/accelerate/zero{stage}-cpu.yaml"), "-m"]
     two, other = train(write(project, params), "train_generator", launcher)
     assert len(one) == len(two) >= 3
     assert two == pytest.approx(one, abs=1e-4)

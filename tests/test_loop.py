@@ -41,7 +41,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     folder = tmp_path_factory.mktemp("project")
     files = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
     for name in filter(None, files.split("\0")):
-        if name.startswith(("metrics/", "plots/", "docs/")) or name == "dvc.lock" or not (ROOT / name).exists():
+        if name.startswith(("metrics/", "docs/")) or name == "dvc.lock" or not (ROOT / name).exists():
             continue
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy2(ROOT / name, folder / name)
@@ -58,20 +58,20 @@ def read(path: Path) -> Any:
 
 
 def test_two_rounds_end_in_one_table(project: Path) -> None:
-    rows = {row["system"]: row for row in read(project / "report/comparison.json")}
+    rows = {row["system"]: row for row in read(project / "out/report/comparison.json")}
     assert list(rows)[:6] == ["bm25", "dense", "colbert", "r0", "r1", "r2"]
     assert [name.partition("+")[2] for name in rows][6:] == ["reranker"]
     assert all(0 <= row["ndcg_at_10"] <= 1 for row in rows.values())
     assert rows["bm25"]["ndcg_at_10"] > 0.2
     assert "difference" not in rows["r0"]
     assert all("p_randomisation_holm" in rows[name] for name in ("bm25", "r1", "r2"))
-    assert "| r2 |" in (project / "report/comparison.md").read_text()
+    assert "| r2 |" in (project / "out/report/comparison.md").read_text()
 
 
 def test_every_row_keeps_its_ranks_status_and_reason(project: Path) -> None:
     for name in ("r1", "r2"):
         generated, rows = (
-            [json.loads(line) for line in (project / f"rounds/{name}/{file}.jsonl").read_text().splitlines()]
+            [json.loads(line) for line in (project / f"out/rounds/{name}/{file}.jsonl").read_text().splitlines()]
             for file in ("generated", "queries")
         )
         assert [row["query_id"] for row in rows] == [row["query_id"] for row in generated]
@@ -81,14 +81,14 @@ def test_every_row_keeps_its_ranks_status_and_reason(project: Path) -> None:
 
 
 def test_ppo_started_at_its_reference_and_went_from_easy_to_hard(project: Path) -> None:
-    lines = (project / "plots/improve_generator-g2.csv").read_text().splitlines()
+    lines = (project / "metrics/curves/improve_generator-g2.csv").read_text().splitlines()
     columns = lines[0].split(",")
     rows = [dict(zip(columns, line.split(","), strict=True)) for line in lines[1:]]
     assert len(rows) == 3
     assert abs(float(rows[0]["kl"])) < 1e-4
     visited = [float(row["difficulty"]) for row in rows]
     assert visited == sorted(visited)
-    weights = [project / f"generators/{name}/model/weights/model.safetensors" for name in ("g1", "g2")]
+    weights = [project / f"out/generators/{name}/model/weights/model.safetensors" for name in ("g1", "g2")]
     assert weights[0].read_bytes() != weights[1].read_bytes()
 
 
@@ -98,7 +98,7 @@ def test_mlflow_holds_each_execution_once(project: Path) -> None:
         "print([[len(c.search_runs([e.experiment_id])), e.name] for e in c.search_experiments(order_by=['name'])])"
     )
     found = dict(reversed(item) for item in eval(run(project, "python", "-c", code).stdout.splitlines()[-1]))
-    records = len(list((project / "records").rglob("*.json")))
+    records = len(list((project / "out/records").rglob("*.json")))
     assert records == 33
     assert (found["tandem-stages"], found["tandem-rounds"], found["tandem"]) == (records, 3, 1)
 
@@ -113,11 +113,14 @@ def test_a_second_repro_runs_nothing_but_sync(project: Path) -> None:
     assert seconds < 15, "4 s on a quiet machine (docs/performance.md); more than 15 means that something ran"
 
 
+TIMED = ("out/records", "out/report/report.html", "metrics/curves/rounds.csv")  # they hold times
+
+
 def hashes(project: Path) -> dict[str, str]:
     """The digest of every output but records and what shows them, which hold times."""
     lock = YAML(typ="safe").load((project / "dvc.lock").read_text())["stages"]
     outs = (out for stage in lock.values() for out in stage.get("outs", []))
-    return {out["path"]: out["md5"] for out in outs if not out["path"].startswith(("records", "report/report.html", "plots/rounds.csv"))}
+    return {out["path"]: out["md5"] for out in outs if not out["path"].startswith(TIMED)}
 
 
 def kill_when(project: Path, stage: str, seen: Any) -> None:
@@ -183,26 +186,26 @@ def test_a_third_round_and_a_control_run_alone(project: Path) -> None:
     late |= {"inputs", "sync_tracking"}
     assert ran - late == {stage for stage in ran if stage.endswith(("@r3", "@g3", "@s2"))}
     assert {"improve_generator@g3", "train_retriever@r3", "train_retriever@s2"} <= ran
-    rows = read(project / "report/comparison.json")
+    rows = read(project / "out/report/comparison.json")
     assert [row["system"] for row in rows if "+" not in row["system"]] == ["bm25", "dense", "colbert", "r0", "r1", "r2", "r3", "s2"]
-    (control,) = read(project / "report/controls.json")
+    (control,) = read(project / "out/report/controls.json")
     assert {control["system"], control["against"]} == {"r2", "s2"}
-    assert "r3" in (project / "report/report.html").read_text()
+    assert "r3" in (project / "out/report/report.html").read_text()
     run(project, "git", "checkout", "--quiet", "--", "params.yaml")
     run(project, "dvc", "repro")
-    assert [row["system"] for row in read(project / "report/comparison.json")][5] == "r2"
+    assert [row["system"] for row in read(project / "out/report/comparison.json")][5] == "r2"
 
 
 def test_only_evaluation_opens_the_test_set(project: Path) -> None:
     """With the test set taken away, training a round still ends in the same bytes, and evaluation cannot run."""
     before = hashes(project)
     hidden = project / "hidden"
-    (project / "data/test").rename(hidden)
+    (project / "out/data/test").rename(hidden)
     try:
         run(project, "dvc", "repro", "--single-item", "--force", "--no-run-cache", "train_retriever@r2")
         assert run(project, "dvc", "repro", "--single-item", "--force", "--no-run-cache", "evaluate_retriever@r2", check=False).returncode
     finally:
-        hidden.rename(project / "data/test")
+        hidden.rename(project / "out/data/test")
     run(project, "dvc", "repro")
     assert hashes(project) == before
 

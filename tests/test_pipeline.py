@@ -69,21 +69,21 @@ def test_every_path_of_a_command_is_declared(name: str) -> None:
 
 
 def test_only_evaluation_reads_the_test_set() -> None:
-    readers = {name for name, stage in STAGES.items() if any(d.startswith("data/test") for d in stage.get("deps", []))}
+    readers = {name for name, stage in STAGES.items() if any(d.startswith("out/data/test") for d in stage.get("deps", []))}
     assert readers == READERS_OF_THE_TEST_SET
-    mentions = {name for name, stage in STAGES.items() if "data/test" in stage["cmd"]}
+    mentions = {name for name, stage in STAGES.items() if "out/data/test" in stage["cmd"]}
     assert mentions == READERS_OF_THE_TEST_SET | {"prepare_corpus"}
-    values = {name for name, stage in STAGES.items() if {"evaluation", "evaluation/test"} & set(stage.get("deps", []))}
+    values = {name for name, stage in STAGES.items() if {"out/evaluation", "out/evaluation/test"} & set(stage.get("deps", []))}
     assert values == {"compare_rounds", "write_report"}
     gate = STAGES["choose_champion"]["deps"]
-    assert {"evaluation/dev", "evaluation/guard"} <= set(gate)
-    assert not [dep for dep in gate if "test" in dep or dep in ("metrics", "data")]
+    assert {"out/evaluation/dev", "out/evaluation/guard"} <= set(gate)
+    assert not [dep for dep in gate if "test" in dep or dep in ("metrics", "out/data")]
 
 
 def test_what_is_measured_on_the_test_set_trains_nothing() -> None:
     """From whatever reads the test set, no path of dependencies leads to a stage that trains, generates, filters or chooses."""
     tainted = {out for name in READERS_OF_THE_TEST_SET for out in outputs(STAGES[name])}
-    tainted -= {out for out in tainted if out.startswith(("evaluation/dev", "evaluation/guard", "records/"))}
+    tainted -= {out for out in tainted if out.startswith(("out/evaluation/dev", "out/evaluation/guard", "out/records/"))}
     for name, stage in STAGES.items():
         touched = [dep for dep in stage.get("deps", []) if any(out == dep or out.startswith(f"{dep}/") for out in tainted)]
         assert not touched or name in {"compare_rounds", "write_report", "sync_tracking"}, (name, touched)

@@ -43,9 +43,9 @@ def test_values_fit_the_schema(recipe: Path, name: str, stage: dict[str, Any], t
 
 @every_stage
 def test_only_evaluation_reads_the_test_set(recipe: Path, name: str, stage: dict[str, Any]) -> None:
-    reads = any(dep.startswith("data/test") for dep in stage["deps"])
+    reads = any(dep.startswith("out/data/test") for dep in stage["deps"])
     assert reads == name.startswith("evaluate")
-    assert ("data/test" in stage["cmd"]) == (reads or name == "prepare_corpus")
+    assert ("out/data/test" in stage["cmd"]) == (reads or name == "prepare_corpus")
 
 
 @every_stage

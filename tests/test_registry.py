@@ -28,26 +28,26 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def pipeline(project: Path, md5: str, dev: list[float], monkeypatch: pytest.MonkeyPatch, **guard: float) -> list[str]:
     """A pipeline whose only round has such dev values, synced; returns what sync said of the alias."""
     monkeypatch.setenv("DVC_STAGE", "train_retriever_r0")
-    with executions.record("train_retriever", {"steps": 1}, project / "records/train_retriever.json", round_id="r0") as run:
+    with executions.record("train_retriever", {"steps": 1}, project / "out/records/train_retriever.json", round_id="r0") as run:
         run.log({"loss": 1.0})
-    lock = {"stages": {"train_retriever_r0": {"outs": [{"path": "rounds/r0/retriever", "md5": md5}]}}}
+    lock = {"stages": {"train_retriever_r0": {"outs": [{"path": "out/rounds/r0/retriever", "md5": md5}]}}}
     (project / "dvc.lock").write_text(json.dumps(lock))
     values = {"dev": {f"q{i}": value for i, value in enumerate(dev)}, "guard": guard, "costs": {}, "tags": {"dev": "0.5"}}
     champions: dict[str, Any] = {"retriever": {"champion": "r0", "models": {"r0": values}, "rule": RULE}}
     said: list[str] = []
-    tracking.sync(project / "records", champions=champions, say=said.append)
+    tracking.sync(project / "out/records", champions=champions, say=said.append)
     return said
 
 
 def test_a_baseline_that_is_champion_is_registered(project: Path) -> None:
     """B14: no round beats it, so it is what is served; its source is the folder of its own stage."""
     (project / "dvc.lock").write_text(
-        json.dumps({"stages": {"build_baselines": {"outs": [{"path": "models/baselines/bm25", "md5": "b"}]}}})
+        json.dumps({"stages": {"build_baselines": {"outs": [{"path": "out/models/baselines/bm25", "md5": "b"}]}}})
     )
-    model = {"dev": {"q0": 0.5, "q1": 0.7}, "guard": {}, "costs": {}, "tags": {}, "folder": "models/baselines/bm25"}
+    model = {"dev": {"q0": 0.5, "q1": 0.7}, "guard": {}, "costs": {}, "tags": {}, "folder": "out/models/baselines/bm25"}
     champions: dict[str, Any] = {"retriever": {"champion": "bm25", "models": {"bm25": model}, "rule": RULE}}
     said: list[str] = []
-    tracking.sync(project / "records", champions=champions, say=said.append)
+    tracking.sync(project / "out/records", champions=champions, say=said.append)
     assert any("bm25 (version 1) is champion now: there was no champion" in line for line in said)
     assert alias() == [("retriever", "1", "champion")]
 
@@ -82,14 +82,14 @@ def test_a_fall_on_the_guard_bars_the_way(project: Path, monkeypatch: pytest.Mon
 def test_a_version_says_where_it_comes_from(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from mlflow import MlflowClient
 
-    (project / "data").mkdir()
-    (project / "data/manifest.json").write_text('{"sha256": "abc"}')
+    (project / "out/data").mkdir(parents=True)
+    (project / "out/data/manifest.json").write_text('{"sha256": "abc"}')
     identity = ("-c", "user.name=tandem", "-c", "user.email=tandem@example.org")
     subprocess.run(["git", "init", "--quiet"], check=True)
     subprocess.run(["git", *identity, "commit", "--quiet", "--allow-empty", "--message", "x"], check=True)
     pipeline(project, "one", [0.4] * 20, monkeypatch)
     version = MlflowClient(tracking.tracking_uri()).get_model_version_by_alias("tandem-retriever", "champion")
-    assert version.source == str(project / "rounds/r0/retriever")
+    assert version.source == str(project / "out/rounds/r0/retriever")
     assert version.tags["dvc.md5"] == "one"
     assert version.tags["model"] == "r0"
     assert (version.tags["data.sha256"], version.tags["dev.interval"]) == ("abc", "0.4000 to 0.4000")
@@ -116,14 +116,14 @@ def test_half_a_run_is_made_anew(project: Path, monkeypatch: pytest.MonkeyPatch)
     """A sync killed in the middle leaves a run RUNNING: the next deletes it and makes the whole one."""
     from mlflow import MlflowClient
 
-    with executions.record("train_retriever", {"steps": 1}, project / "records/train_retriever.json", round_id="r0") as run:
+    with executions.record("train_retriever", {"steps": 1}, project / "out/records/train_retriever.json", round_id="r0") as run:
         run.log({"loss": 1.0})
     original = MlflowClient.set_terminated
     monkeypatch.setattr(MlflowClient, "set_terminated", lambda *_, **__: (_ for _ in ()).throw(KeyboardInterrupt))
     with pytest.raises(KeyboardInterrupt):
-        tracking.sync(project / "records")
+        tracking.sync(project / "out/records")
     monkeypatch.setattr(MlflowClient, "set_terminated", original)
-    assert tracking.sync(project / "records") == {"created": 1, "present": 0}
+    assert tracking.sync(project / "out/records") == {"created": 1, "present": 0}
     client = MlflowClient(tracking.tracking_uri())
     runs = client.search_runs([e.experiment_id for e in client.search_experiments()])
     assert [run.info.status for run in runs] == ["FINISHED"] * 3  # the stage, its round, the pipeline
@@ -133,10 +133,10 @@ def test_what_a_stage_read_is_kept_with_its_digest(project: Path) -> None:
     from mlflow import MlflowClient
 
     (project / "corpus.jsonl").write_text("x")
-    with executions.record("s", {}, project / "records/s.json") as run:
+    with executions.record("s", {}, project / "out/records/s.json") as run:
         run.log_input(project / "corpus.jsonl", file_identity(project / "corpus.jsonl"))
         run.log({"r0+reranker/map": 0.5})
-    tracking.sync(project / "records")
+    tracking.sync(project / "out/records")
     client = MlflowClient(tracking.tracking_uri())
     (found,) = client.search_runs([client.get_experiment_by_name(tracking.STAGES).experiment_id])
     (used,) = found.inputs.dataset_inputs
@@ -162,10 +162,10 @@ def test_a_registry_that_refuses_leaves_the_runs(project: Path, monkeypatch: pyt
 def test_history_takes_no_other_pipeline_s_runs(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Recipes write to a folder ``records`` of their own, and DVC's run cache does not say whose it was."""
     monkeypatch.setenv("DVC_STAGE", "train_retriever_r0")
-    with executions.record("train_retriever", {}, project / "records/a.json", round_id="r0") as run:
+    with executions.record("train_retriever", {}, project / "out/records/a.json", round_id="r0") as run:
         run.log({"loss": 1.0})
-    item = json.loads((project / "records/a.json").read_text())
+    item = json.loads((project / "out/records/a.json").read_text())
     own = {**item, "record_id": "own"}
     other = {**item, "record_id": "other", "tags": {"dvc.stage": "recipes/reranker/dvc.yaml:train_reranker@teacher"}}
     monkeypatch.setattr(tracking, "_remembered", lambda _: [own, other])
-    assert tracking.sync(project / "records", history=True) == {"created": 2, "present": 0}
+    assert tracking.sync(project / "out/records", history=True) == {"created": 2, "present": 0}

@@ -84,8 +84,8 @@ def project(tmp_path: Path) -> Iterator[Path]:
             yaml.dump(content, file)
     # What the later stages would have written for sync.
     for name in ("champions.json", "reranker.json", "report.html"):
-        (folder / "report").mkdir(exist_ok=True)
-        (folder / "report" / name).write_text("{}")
+        (folder / "out/report").mkdir(parents=True, exist_ok=True)
+        (folder / "out/report" / name).write_text("{}")
     run(folder, "git", "init", "--quiet")
     run(folder, "git", "add", "--all", "--force")
     run(folder, "git", "commit", "--quiet", "--message", "start")
@@ -102,7 +102,7 @@ def test_a_working_life(project: Path) -> None:
 
     # Delete outputs: they come from the cache, as the executions that they were.
     for name in ("records", "ranking", "models"):
-        shutil.rmtree(project / name)
+        shutil.rmtree(project / "out" / name)
     assert ran(run(project, "dvc", "repro")) == ["inputs", "sync_tracking"]
     assert store(project) == first
 

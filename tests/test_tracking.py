@@ -33,7 +33,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def execute(stage: str, round_id: str, value: float, folder: Path) -> Path:
-    path = folder / "records" / round_id / f"{stage}.json"
+    path = folder / "out/records" / round_id / f"{stage}.json"
     with executions.record(stage, Params(), path, round_id=round_id) as run:
         run.log({"ndcg_at_10": value, "dev/ndcg_at_10": value})
         run.log_series("loss", [(i, 1 / (i + 1)) for i in range(500)])
@@ -60,16 +60,16 @@ def test_a_record_holds_all_of_an_execution(project: Path) -> None:
 
 
 def test_a_failed_stage_leaves_no_record(project: Path) -> None:
-    with pytest.raises(ValueError, match="boom"), executions.record("s", Params(), project / "records/s.json"):
+    with pytest.raises(ValueError, match="boom"), executions.record("s", Params(), project / "out/records/s.json"):
         raise ValueError("boom")
-    assert not (project / "records").exists()
+    assert not (project / "out/records").exists()
 
 
 def test_sync_is_idempotent_and_rebuilds_an_equal_store(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for round_id, value in (("r0", 0.5), ("r1", 0.6)):
         execute("evaluate_retriever", round_id, value, project)
-    assert tracking.sync(project / "records") == {"created": 2, "present": 0}
-    assert tracking.sync(project / "records") == {"created": 0, "present": 2}
+    assert tracking.sync(project / "out/records") == {"created": 2, "present": 0}
+    assert tracking.sync(project / "out/records") == {"created": 0, "present": 2}
 
     def contents() -> Any:
         runs = stage_runs()
@@ -78,7 +78,7 @@ def test_sync_is_idempotent_and_rebuilds_an_equal_store(project: Path, monkeypat
 
     before = contents()
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{project}/new.db")
-    assert tracking.sync(project / "records")["created"] == 2
+    assert tracking.sync(project / "out/records")["created"] == 2
     assert contents() == before
     assert len(before) == 2
 
@@ -88,7 +88,7 @@ def test_rounds_stand_side_by_side(project: Path) -> None:
 
     for round_id, value in (("r0", 0.5), ("r1", 0.6)):
         execute("evaluate_retriever", round_id, value, project)
-    tracking.sync(project / "records")
+    tracking.sync(project / "out/records")
     client = MlflowClient(tracking.tracking_uri())
     rounds = client.search_runs([client.get_experiment_by_name(tracking.ROUNDS).experiment_id])
     assert all("dev/ndcg_at_10" in r.data.metrics for r in rounds)
@@ -101,25 +101,25 @@ def test_rounds_stand_side_by_side(project: Path) -> None:
 def test_superseded_runs_are_marked_and_come_back(project: Path) -> None:
     path = execute("evaluate_retriever", "r1", 0.5, project)
     first = path.read_text()
-    tracking.sync(project / "records")
+    tracking.sync(project / "out/records")
     execute("evaluate_retriever", "r1", 0.7, project)
-    tracking.sync(project / "records")
+    tracking.sync(project / "out/records")
     states = {run.data.metrics["ndcg_at_10"]: run.data.tags["state"] for run in stage_runs()}
     assert states == {0.5: "superseded", 0.7: "current"}
     path.write_text(first)  # what restoring the stage from DVC's cache does
-    assert tracking.sync(project / "records")["created"] == 0
+    assert tracking.sync(project / "out/records")["created"] == 0
     states = {run.data.metrics["ndcg_at_10"]: run.data.tags["state"] for run in stage_runs()}
     assert states == {0.5: "current", 0.7: "superseded"}
 
 
 def test_an_experiment_does_not_supersede_the_workspace(project: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     execute("evaluate_retriever", "r1", 0.5, project)
-    tracking.sync(project / "records")
+    tracking.sync(project / "out/records")
     monkeypatch.setenv("DVC_EXP_NAME", "sweep-1")
     monkeypatch.setenv("DVC_ROOT", str(project))
     other = tmp_path / "temp"
     execute("evaluate_retriever", "r1", 0.9, other)
-    assert tracking.sync(other / "records")["created"] == 1
+    assert tracking.sync(other / "out/records")["created"] == 1
     runs = {run.data.metrics["ndcg_at_10"]: run.data.tags for run in stage_runs()}
     assert runs[0.5]["state"] == "current"
     assert runs[0.9]["dvc.exp"] == "sweep-1"
@@ -131,24 +131,24 @@ def test_another_pipeline_stands_by_itself(project: Path) -> None:
     other = project / "pretraining"
     execute("pretrain", "", 0.1, other)
     for _ in range(2):
-        tracking.sync(project / "records")
-        tracking.sync(other / "records", experiment="tandem-pretraining")
+        tracking.sync(project / "out/records")
+        tracking.sync(other / "out/records", experiment="tandem-pretraining")
     from mlflow import MlflowClient
 
     client = MlflowClient(tracking.tracking_uri())
     runs = client.search_runs([client.get_experiment_by_name("tandem-pretraining").experiment_id])
     assert [run.data.tags["stage"] for run in runs] == ["pretrain"]
     assert [run.data.tags["state"] for run in [*runs, *stage_runs()]] == ["current", "current"]
-    assert tracking.sync(other / "records", experiment="tandem-pretraining") == {"created": 0, "present": 1}
+    assert tracking.sync(other / "out/records", experiment="tandem-pretraining") == {"created": 0, "present": 1}
 
 
 def test_a_no_op_sync_does_not_import_mlflow(project: Path) -> None:
     execute("evaluate_retriever", "r1", 0.5, project)
-    tracking.sync(project / "records")
+    tracking.sync(project / "out/records")
     code = (
-        "import sys; from pathlib import Path; from tandem.tracking.sync import sync; print(sync(Path('records')), 'mlflow' in sys.modules)"
+        "import sys; from pathlib import Path; from tandem.tracking.sync import sync; print(sync(Path('out/records')), 'mlflow' in sys.modules)"
     )
-    environment = {**os.environ, "PYTHONPATH": str(Path(tracking.__file__).parents[1])}
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1] / "src")}
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environment)
     assert result.stdout.strip() == "{'created': 0, 'present': 1} False"
 
@@ -163,7 +163,7 @@ def test_a_store_that_cannot_be_written_fails_no_stage(
     for name in ("champions", "reranker"):
         (project / f"{name}.json").write_text("{}")
     flags = ["--champions", "champions.json", "--reranker", "reranker.json", "--report", "report.html"]
-    sync_tracking.main(["--records", str(project / "records"), *flags])
+    sync_tracking.main(["--records", str(project / "out/records"), *flags])
     assert "warning: MLflow was not updated" in capsys.readouterr().err
 
 
@@ -238,8 +238,8 @@ def test_a_tracking_server_elsewhere(project: Path, monkeypatch: pytest.MonkeyPa
         monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://127.0.0.1:{port}")
         for round_id in ("r0", "r1"):
             execute("evaluate_retriever", round_id, 0.5, project)
-        assert tracking.sync(project / "records") == {"created": 2, "present": 0}
-        assert tracking.sync(project / "records") == {"created": 0, "present": 2}
+        assert tracking.sync(project / "out/records") == {"created": 2, "present": 0}
+        assert tracking.sync(project / "out/records") == {"created": 0, "present": 2}
         assert not (project / "mlflow.db").exists()
     finally:
         os.killpg(server.pid, 15)
@@ -253,15 +253,15 @@ def test_a_locked_database_costs_a_warning(project: Path, capsys: pytest.Capture
     from stages import sync_tracking
 
     execute("evaluate_retriever", "r1", 0.5, project)
-    tracking.sync(project / "records")
+    tracking.sync(project / "out/records")
     execute("evaluate_retriever", "r2", 0.5, project)
     for name in ("champions", "reranker"):
         (project / f"{name}.json").write_text("{}")
     flags = ["--champions", "champions.json", "--reranker", "reranker.json", "--report", "report.html"]
     holder = sqlite3.connect(project / "mlflow.db")
     holder.execute("BEGIN EXCLUSIVE")
-    sync_tracking.main(["--records", str(project / "records"), *flags])
+    sync_tracking.main(["--records", str(project / "out/records"), *flags])
     assert "`tandem sync` tries again" in capsys.readouterr().err
     holder.rollback()
     holder.close()
-    assert tracking.sync(project / "records") == {"created": 1, "present": 1}
+    assert tracking.sync(project / "out/records") == {"created": 1, "present": 1}

@@ -91,10 +91,10 @@ def stage(
         with Path("params.yaml").open("w") as file:
             yaml.dump(params, file)
         name = module.__name__.removeprefix("stages.")
-        flags = {**flags, "record": f"records/{name}.json"}
+        flags = {**flags, "record": f"out/records/{name}.json"}
         words = [word for flag, value in flags.items() for word in (f"--{flag.replace('_', '-')}", value)]
         module.main(["--params", "params.yaml", *words])
-        return json.loads(Path(f"records/{name}.json").read_text())["metrics"]  # type: ignore[no-any-return]
+        return json.loads(Path(f"out/records/{name}.json").read_text())["metrics"]  # type: ignore[no-any-return]
 
     return call
 
@@ -158,8 +158,8 @@ def test_the_filter_the_judge_and_the_teacher(stage: Callable[..., dict[str, Any
 
 
 def test_baselines(stage: Callable[..., dict[str, Any]]) -> None:
-    stage(build_baselines, **{name: f"models/{name}" for name in ("bm25", "dense", "colbert")})
-    where = {"corpus": "corpus.jsonl", "test": "test", "dev": "dev.jsonl", "guard": "guard", "baselines": "models"}
+    stage(build_baselines, **{name: f"out/models/{name}" for name in ("bm25", "dense", "colbert")})
+    where = {"corpus": "corpus.jsonl", "test": "test", "dev": "dev.jsonl", "guard": "guard", "baselines": "out/models"}
     measured = {name: f"{name}.json" for name in ("metrics", "per_query", "dev_values", "guard_values")}
     metrics = stage(evaluate_baselines, **where, **measured)
     assert {"bm25/ndcg_at_10", "dense/ndcg_at_10", "colbert/ndcg_at_10"} <= set(metrics)

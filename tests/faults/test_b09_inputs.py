@@ -59,7 +59,7 @@ def test_a_file_that_the_launcher_names_is_content_too(tmp_path: Path) -> None:
     for pipeline in (ROOT / "dvc.yaml", ROOT / "recipes/reranker/dvc.yaml"):
         for stage in YAML(typ="safe").load(pipeline.read_text())["stages"].values():
             stage = stage.get("do", stage)
-            assert ("${launcher}" in stage["cmd"]) == ("data/inputs/launcher.json" in stage.get("deps", []))
+            assert ("${launcher}" in stage["cmd"]) == ("out/data/inputs/launcher.json" in stage.get("deps", []))
 
 
 def test_every_stage_that_reads_a_named_file_depends_on_it() -> None:
@@ -71,7 +71,7 @@ def test_every_stage_that_reads_a_named_file_depends_on_it() -> None:
             if name == "compare_rerankers":  # it reads names alone
                 continue
             sections = {param.split(".")[0] for param in stage.get("params", [])} & set(NAMED)
-            assert {f"data/inputs/{section}.json" for section in sections} & written <= set(stage.get("deps", [])), name
+            assert {f"out/data/inputs/{section}.json" for section in sections} & written <= set(stage.get("deps", [])), name
 
 
 def test_a_file_is_written_whole_for_each_section(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -107,10 +107,7 @@ def test_dvc_repro_and_a_queue_with_a_corpus_of_ones_own(tmp_path: Path) -> None
     project = tmp_path / "project"
     tracked = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
     for name in filter(None, tracked.split("\0")):
-        if (
-            not name.startswith(("metrics/", "plots/", "docs/", "tests/", "pretraining/", "src/tandem/generators/builtin/"))
-            and name != "dvc.lock"
-        ):
+        if not name.startswith(("metrics/", "docs/", "tests/", "pretraining/", "src/tandem/generators/builtin/")) and name != "dvc.lock":
             (project / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(ROOT / name, project / name)
     (project / "documents.jsonl").write_text("".join(json.dumps({"doc_id": n, "text": t}) + "\n" for n, t in TEXTS.items()))
@@ -136,7 +133,7 @@ def test_dvc_repro_and_a_queue_with_a_corpus_of_ones_own(tmp_path: Path) -> None
     with (project / "documents.jsonl").open("a") as file:
         file.write('{"doc_id": "more", "text": "another document"}\n')
     assert "Running stage 'prepare_corpus'" in run("dvc", "repro", "sample_pairs")
-    assert '"more"' in (project / "data/corpus.jsonl").read_text()
+    assert '"more"' in (project / "out/data/corpus.jsonl").read_text()
     run("git", "add", "-A")
     run(*git, "commit", "--quiet", "-m", "lock")
     refused = run("dvc", "exp", "run", "--temp", "-S", "sample_pairs.pairs=3", "sample_pairs", fails=True)

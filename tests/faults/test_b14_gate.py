@@ -41,14 +41,14 @@ def test_the_quickstart_of_that_day(tmp_path: Path) -> None:
     """Round 0 stayed champion at .655 where the untouched dense encoder had .737, p .001."""
     outcome = gate(tmp_path, bm25=0.695, dense=0.737, colbert=0.638, r0=0.655, r1=0.659)
     assert outcome["champion"] == "dense"
-    assert outcome["folder"] == "models/baselines/dense"
+    assert outcome["folder"] == "out/models/baselines/dense"
     assert outcome["start"] == "dense, the best baseline on dev (bm25 0.695, dense 0.737, colbert 0.638)"
 
 
 def test_a_round_that_beats_the_best_baseline_is_champion(tmp_path: Path) -> None:
     outcome = gate(tmp_path, bm25=0.5, dense=0.6, colbert=0.55, r0=0.58, r1=0.7)
     assert outcome["champion"] == "r1"
-    assert outcome["folder"] == "rounds/r1/retriever"
+    assert outcome["folder"] == "out/rounds/r1/retriever"
     models = outcome["models"]
     for name in ("bm25", "dense", "colbert"):  # and no baseline beats it significantly
         test = compare(models["r1"]["dev"], models[name]["dev"], resamples=2000, seed=1)
@@ -65,19 +65,19 @@ def test_without_dev_queries_the_gate_says_so(tmp_path: Path) -> None:
 def project(tmp_path: Path, tiny_encoder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     shape: dict[str, Any] = {"encoder": str(tiny_encoder), "layers": 1, "dimensions": 16, "query_tokens": 8, "document_tokens": 16}
     shape |= {"query_expansion": False, "markers": False, "seed": 1, "device": "cpu"}
-    for kind, folder in (("dense", "models/baselines/dense"), ("colbert", "rounds/r1/retriever")):
+    for kind, folder in (("dense", "out/models/baselines/dense"), ("colbert", "out/rounds/r1/retriever")):
         save_retriever(build_retriever(kind, **shape), tmp_path / folder / "weights")  # type: ignore[arg-type]
-    save_retriever(Lexical(BM25Settings(), "english"), tmp_path / "models/baselines/bm25/weights")
-    (tmp_path / "data").mkdir()
-    (tmp_path / "data/corpus.jsonl").write_text("".join(json.dumps({"doc_id": n, "text": t}) + "\n" for n, t in TEXTS.items()))
-    (tmp_path / "report").mkdir()
+    save_retriever(Lexical(BM25Settings(), "english"), tmp_path / "out/models/baselines/bm25/weights")
+    (tmp_path / "out/data").mkdir(parents=True)
+    (tmp_path / "out/data/corpus.jsonl").write_text("".join(json.dumps({"doc_id": n, "text": t}) + "\n" for n, t in TEXTS.items()))
+    (tmp_path / "out/report").mkdir()
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
 
-@pytest.mark.parametrize("folder", ["models/baselines/bm25", "models/baselines/dense", "rounds/r1/retriever"])
+@pytest.mark.parametrize("folder", ["out/models/baselines/bm25", "out/models/baselines/dense", "out/rounds/r1/retriever"])
 def test_search_follows_the_champion(project: Path, folder: str) -> None:
-    (project / "report/champions.json").write_text(json.dumps({"retriever": {"champion": "x", "folder": folder}}))
+    (project / "out/report/champions.json").write_text(json.dumps({"retriever": {"champion": "x", "folder": folder}}))
     shown = CliRunner().invoke(app, ["search", "linear equations", "--number", "2"])
     assert shown.exit_code == 0, shown.output
     expected = search(load_retriever(project / folder / "weights"), TEXTS, {"query": "linear equations"}, depth=2)
@@ -87,12 +87,12 @@ def test_search_follows_the_champion(project: Path, folder: str) -> None:
 
 def test_without_a_champion_search_says_what_to_do(project: Path) -> None:
     error = CliRunner().invoke(app, ["search", "x"]).exception
-    assert "report/champions.json: no such file, so no champion yet; `dvc repro` chooses one" in str(error)
+    assert "out/report/champions.json: no such file, so no champion yet; `dvc repro` chooses one" in str(error)
 
 
-@pytest.mark.parametrize("folder", ["models/baselines/bm25", "models/baselines/dense"])
+@pytest.mark.parametrize("folder", ["out/models/baselines/bm25", "out/models/baselines/dense"])
 def test_export_of_a_champion_that_is_no_colbert_is_one_line(project: Path, folder: str) -> None:
-    (project / "report/champions.json").write_text(json.dumps({"retriever": {"champion": "x", "folder": folder}}))
-    error = CliRunner().invoke(app, ["export", "stanford", "out"]).exception
+    (project / "out/report/champions.json").write_text(json.dumps({"retriever": {"champion": "x", "folder": folder}}))
+    error = CliRunner().invoke(app, ["export", "stanford", "exported"]).exception
     assert f"{folder}/weights: no ColBERT, as Stanford's format has" in str(error)
-    assert not Path("out").exists()
+    assert not Path("exported").exists()

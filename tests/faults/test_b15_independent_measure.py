@@ -59,7 +59,9 @@ def test_a_real_query_of_several_documents_counts_once() -> None:
 
 def test_no_reward_and_no_filter_reads_the_untouched_encoder() -> None:
     stages = YAML(typ="safe").load((ROOT / "dvc.yaml").read_text())["stages"]
-    readers = {name for name, stage in stages.items() if any("models/baselines" in dep for dep in stage.get("do", stage).get("deps", []))}
+    readers = {
+        name for name, stage in stages.items() if any("out/models/baselines" in dep for dep in stage.get("do", stage).get("deps", []))
+    }
     assert readers == {"evaluate_baselines", "evaluate_generators", "evaluate_reranked"}
 
 

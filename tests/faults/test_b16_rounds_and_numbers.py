@@ -29,15 +29,15 @@ def test_rounds_are_in_the_order_of_params(tmp_path: Path) -> None:
 
 
 def test_a_round_learns_from_the_one_before_it_first() -> None:
-    """rounds/r10 is sorted before rounds/r9, and of equal queries the first counts."""
-    paths = (Path("rounds/r9/selected.jsonl"), Path("rounds/r10/selected.jsonl"))
+    """out/rounds/r10 is sorted before out/rounds/r9, and of equal queries the first counts."""
+    paths = (Path("out/rounds/r9/selected.jsonl"), Path("out/rounds/r10/selected.jsonl"))
     assert list(dict.fromkeys(paths)) == list(paths) != sorted(paths)
     for stage in ("train_retriever", "mine_negatives"):
         assert "dict.fromkeys((paths.previous_queries, paths.queries))" in (Path(__file__).parents[2] / f"stages/{stage}.py").read_text()
 
 
 def test_a_record_with_numbers_that_are_none(tmp_path: Path) -> None:
-    path = tmp_path / "records/s.json"
+    path = tmp_path / "out/records/s.json"
     with record("s", {"a": 1}, path, round_id="r1") as run:
         with pytest.warns(UserWarning, match="loss is nan: written as null"):
             run.log({"loss": math.nan, "fine": 2.0})

@@ -16,7 +16,7 @@ from sentence_transformers import SentenceTransformer
 from typer.testing import CliRunner
 
 from stages import prepare_corpus, prepare_guard
-from tandem import cli
+from tandem.cli import main as cli
 from tandem.corpora.beir import load_folder
 from tandem.corpora.files import load_documents, load_files
 from tandem.corpora.near_duplicates import duplicate_groups, with_groups

@@ -16,7 +16,7 @@ from ruamel.yaml import YAML
 
 from stages import prepare_corpus, prepare_guard, sample_pairs
 from stages.opening import run
-from tandem import cli
+from tandem.cli import main as cli
 from tandem.formats.jsonl import read_records, write_records
 from tandem.formats.llama_factory import read_dataset
 from tandem.records import Document

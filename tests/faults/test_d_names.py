@@ -26,7 +26,7 @@ SOURCES = sorted([*(ROOT / "src").rglob("*.py"), *(ROOT / "stages").glob("*.py")
 OVERLAYS = sorted([*(ROOT / "configs/profiles").glob("*.yaml"), *(ROOT / "recipes").glob("*/profiles/*.yaml")])
 KEY = re.compile(r"(?<![\w./:-])([a-z_]+)((?:\.[a-z_{}\d]+)+)(?![\w(/-])")
 MODULES = {"bm25.search", "bm25.json", "bm25.terms", "prompt.json"}  # of Python and files, not of params.yaml
-REPORTS = re.compile(r"(?<![\w/.-])((?:metrics|plots|report|evaluation|records|models|data)/[\w./-]*\.(?:md|json|csv|html|jsonl|npy))\b")
+REPORTS = re.compile(r"(?<![\w/.-])((?:metrics|out)/[\w./-]*\.(?:md|json|csv|html|jsonl|npy))\b")
 
 
 def words_of(path: Path) -> list[tuple[int, str]]:
@@ -130,6 +130,6 @@ def test_every_output_that_is_named_exists() -> None:
         for line, text in words_of(path):
             for name in REPORTS.findall(text):
                 inside = any(name == out or name.startswith(f"{out}/") for out in written)
-                if not inside and not name.startswith(("report/report", "data/inputs")):
+                if not inside and not name.startswith(("out/report/report", "out/data/inputs")):
                     wrong.append(f"{path.relative_to(ROOT)}:{line}: {name}")
     assert wrong == []

@@ -67,10 +67,10 @@ def test_the_recipe() -> None:
     assert set(ORDER) == set(stages(Path("params.yaml"), RECIPE / "dvc.yaml"))
     for name in ORDER:
         call(name)
-    table = {row["system"]: row for row in json.loads(Path("report/comparison.json").read_text())}
+    table = {row["system"]: row for row in json.loads(Path("out/report/comparison.json").read_text())}
     assert list(table) == ["bm25", *(f"{name}{mixed}" for name in ("teacher", "student", "student_alone") for mixed in ("", "+bm25"))]
     assert table["teacher"]["recall_at_100"] == table["bm25"]["recall_at_100"]
-    given, taught = rows("ranking/candidates.jsonl"), rows("ranking/taught.jsonl")
+    given, taught = rows("out/ranking/candidates.jsonl"), rows("out/ranking/taught.jsonl")
     assert [sorted(row["pos"]) for row in taught] == [sorted(row["pos"] + row["neg"]) for row in given]
     assert all(0 < score < 1 for row in taught for score in row["pos_scores"])
     assert 0 <= json.loads(Path("metrics/distillation.json").read_text())["teacher_auc"] <= 1
@@ -80,8 +80,8 @@ def test_the_recipe() -> None:
     from tandem.rerankers.reranker import Reranker
 
     pair = (given[0]["query"], given[0]["pos"][0])
-    served = mlflow.pyfunc.load_model("models/teacher").predict(pandas.DataFrame([pair], columns=["query", "document"]))
-    assert served == pytest.approx(Reranker("models/teacher/weights").compute_score([pair]), abs=1e-4)
+    served = mlflow.pyfunc.load_model("out/models/teacher").predict(pandas.DataFrame([pair], columns=["query", "document"]))
+    assert served == pytest.approx(Reranker("out/models/teacher/weights").compute_score([pair]), abs=1e-4)
 
 
 @pytest.mark.usefixtures("project")
@@ -89,33 +89,33 @@ def test_a_teacher_scores_labelled_queries_and_titles() -> None:
     """Titles are drawn by seed, and none of them is a query that is measured on."""
     for name in ORDER[:5]:
         call(name)
-    labelled, given = {row["text"] for row in rows("data/pairs/train.jsonl")}, rows("ranking/candidates.jsonl")
-    titles = {row["title"]: row["text"] for row in rows("data/corpus.jsonl") if row["title"]}
+    labelled, given = {row["text"] for row in rows("out/data/pairs/train.jsonl")}, rows("out/ranking/candidates.jsonl")
+    titles = {row["title"]: row["text"] for row in rows("out/data/corpus.jsonl") if row["title"]}
     assert len(titles) == 10
     by_title = [row for row in given if row["query"] in titles]
     assert {row["query"] for row in given} == labelled | {row["query"] for row in by_title}
     assert len(by_title) == 3
     assert all(row["pos"] == [f"{row['query']}\n{titles[row['query']]}"] and len(row["neg"]) == 4 for row in by_title)
-    dev = rows("data/pairs/dev.jsonl")[0]["text"]
+    dev = rows("out/data/pairs/dev.jsonl")[0]["text"]
     assert dev not in {row["query"] for row in given}
 
-    before = Path("ranking/candidates.jsonl").read_bytes()
+    before = Path("out/ranking/candidates.jsonl").read_bytes()
     call("prepare_candidates")
-    assert Path("ranking/candidates.jsonl").read_bytes() == before
-    lines = rows("data/corpus.jsonl")
-    Path("data/corpus.jsonl").write_text("".join(json.dumps({**line, "title": line["title"] and dev}) + "\n" for line in lines))
+    assert Path("out/ranking/candidates.jsonl").read_bytes() == before
+    lines = rows("out/data/corpus.jsonl")
+    Path("out/data/corpus.jsonl").write_text("".join(json.dumps({**line, "title": line["title"] and dev}) + "\n" for line in lines))
     call("prepare_candidates")
-    assert {row["query"] for row in rows("ranking/candidates.jsonl")} == labelled
+    assert {row["query"] for row in rows("out/ranking/candidates.jsonl")} == labelled
 
 
 @pytest.mark.usefixtures("project")
 def test_a_query_on_both_sides_is_an_error() -> None:
     for name in ORDER[:4]:
         call(name)
-    Path("ranking/dev.jsonl").write_bytes(Path("ranking/train.jsonl").read_bytes())
+    Path("out/ranking/dev.jsonl").write_bytes(Path("out/ranking/train.jsonl").read_bytes())
     with pytest.raises(ValueError, match="dev queries are training queries too"):
         call("train_reranker@student_alone")
-    assert not Path("models/student_alone").exists()
+    assert not Path("out/models/student_alone").exists()
 
 
 @pytest.mark.usefixtures("project")

@@ -110,17 +110,17 @@ def loop(
             words = shlex.split(everything[name]["cmd"])
             module = words[words.index("-m") + 1]
             importlib.import_module(module).main(words[words.index("-m") + 2 :])
-        return {row["system"]: row for row in json.loads(Path("report/comparison.json").read_text())}
+        return {row["system"]: row for row in json.loads(Path("out/report/comparison.json").read_text())}
 
     return run
 
 
 def rows_of(round_id: str) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in Path(f"rounds/{round_id}/queries.jsonl").read_text().splitlines()]
+    return [json.loads(line) for line in Path(f"out/rounds/{round_id}/queries.jsonl").read_text().splitlines()]
 
 
 def series(stage: str) -> dict[str, Any]:
-    return json.loads(Path(f"records/{stage}.json").read_text())["series"]  # type: ignore[no-any-return]
+    return json.loads(Path(f"out/records/{stage}.json").read_text())["series"]  # type: ignore[no-any-return]
 
 
 def test_the_loop_in_bfloat16_with_a_control(loop: Callable[..., dict[str, dict[str, Any]]]) -> None:
@@ -134,14 +134,15 @@ def test_the_loop_in_bfloat16_with_a_control(loop: Callable[..., dict[str, dict[
     generators = json.loads(Path("metrics/generators.json").read_text())
     assert list(generators) == ["real", "base", "g1", "g2", "untrained"]
     assert {"unseen_top_10", "copied_share", "trained", "trained_p"} <= set(generators["g2"])
-    report = Path("report/generators.md").read_text()
+    report = Path("out/report/generators.md").read_text()
     assert report.count("## Round") == 3
     assert all(text in report for text in ("| g2 |", "| kept |", "keywords offered", "| nothing |"))
-    assert sorted(path.name for path in Path(".scratch").iterdir()) == ["answers.jsonl", "inputs.json"]  # what was generated is kept
-    (control,) = json.loads(Path("report/controls.json").read_text())
+    kept = sorted(path.name for path in Path(".scratch").iterdir())
+    assert kept == ["answers.jsonl", "checked.json", "inputs.json"]  # what was generated is kept
+    (control,) = json.loads(Path("out/report/controls.json").read_text())
     assert (control["system"], control["against"]) == ("r2", "s2")
-    assert control["sentence"] in Path("report/comparison.md").read_text()
-    assert "r2 (queries of g2) against s2" in Path("report/report.html").read_text()
+    assert control["sentence"] in Path("out/report/comparison.md").read_text()
+    assert "r2 (queries of g2) against s2" in Path("out/report/report.html").read_text()
     import sqlite3
 
     with sqlite3.connect("mlflow.db") as store:
@@ -169,25 +170,25 @@ def test_every_switch_of_a_round(loop: Callable[..., dict[str, dict[str, Any]]],
         train_retriever={"distillation": distillation},
         evaluate_retriever={"index": {"kind": "shards" if kind == "colbert" else "hnsw", "shard_documents": 4}},
     )
-    searched = json.loads(Path("records/r1/evaluate_retriever.json").read_text())["metrics"]
+    searched = json.loads(Path("out/records/r1/evaluate_retriever.json").read_text())["metrics"]
     assert searched["index/vectors"] > 0
     assert searched.get("index/recall_at_10", 1.0) > 0.9
     filtered, selected = (
-        [json.loads(line) for line in Path(f"rounds/r1/{name}.jsonl").read_text().splitlines()] for name in ("queries", "selected")
+        [json.loads(line) for line in Path(f"out/rounds/r1/{name}.jsonl").read_text().splitlines()] for name in ("queries", "selected")
     )
     assert "relevance" in {row["reason"] for row in filtered}
     assert all(0 <= row["scores"]["relevance"] <= 1 for row in filtered if row["status"] == "kept")
     kept, chosen = (sum(row["status"] == "kept" for row in rows) for rows in (filtered, selected))
     assert 0 < chosen < kept
     assert all("loss" in row["scores"] for row in selected if row["status"] == "kept")
-    mined = [json.loads(line) for line in Path("rounds/r1/negatives.jsonl").read_text().splitlines()]
+    mined = [json.loads(line) for line in Path("out/rounds/r1/negatives.jsonl").read_text().splitlines()]
     assert any(row["neg"] for row in mined)
     assert all(len(row["neg_scores"]) == len(row["neg"]) <= 4 for row in mined)
     assert ("spearman" in json.loads(Path("metrics/select_queries-r1.json").read_text())) is (mode == "predicted")
     import mlflow
     import pandas
 
-    served = mlflow.pyfunc.load_model("rounds/r1/retriever").predict(
+    served = mlflow.pyfunc.load_model("out/rounds/r1/retriever").predict(
         pandas.DataFrame([("sort rows", "sort")], columns=["query", "document"])
     )
     assert len(served) == 1
@@ -208,7 +209,7 @@ def test_one_round_of_queries_from_a_file_that_no_filter_lets_pass(
         filter_queries={"minimum_words": 39},
     )
     assert [name for name in table if "+" not in name] == ["bm25", "dense", "colbert", "r0", "r1"]
-    assert "No generator was updated." in Path("report/report.html").read_text()
+    assert "No generator was updated." in Path("out/report/report.html").read_text()
     assert len(rows_of("r1")) == 5
     assert {row["reason"] for row in rows_of("r1")} == {"length"}
     assert table["r1"]["ndcg_at_10"] == table["r0"]["ndcg_at_10"]
@@ -222,14 +223,14 @@ def test_no_labelled_pair_and_test_judgements_only(
     (collection / "qrels/train.tsv").unlink()
     table = loop(precision="fp32", sample_pairs={"pairs": 0}, train_retriever={"dev_pseudo_queries": 3})
     assert table["r0"]["ndcg_at_10"] == table["colbert"]["ndcg_at_10"]
-    assert Path("data/pairs/train.jsonl").read_text() == ""
+    assert Path("out/data/pairs/train.jsonl").read_text() == ""
     import torch
     from safetensors.torch import load_file
 
-    base, written = (load_file(folder / "model.safetensors") for folder in (tiny_generator, Path("generators/g1/model/weights")))
+    base, written = (load_file(folder / "model.safetensors") for folder in (tiny_generator, Path("out/generators/g1/model/weights")))
     assert all(torch.equal(base[name], written[name]) for name in base)
-    assert json.loads(Path("records/r1/train_retriever.json").read_text())["metrics"]["dev_queries"] == 3
-    champions = json.loads(Path("report/champions.json").read_text())
+    assert json.loads(Path("out/records/r1/train_retriever.json").read_text())["metrics"]["dev_queries"] == 3
+    champions = json.loads(Path("out/report/champions.json").read_text())
     assert champions["retriever"]["champion"] == "bm25"
     assert "no dev query" in champions["retriever"]["start"]
 
@@ -238,12 +239,12 @@ def test_no_labelled_pair_and_test_judgements_only(
 @pytest.mark.parametrize(("algorithm", "logged"), [("grpo", "undecided"), ("dpo", "held_out_accuracy")])
 def test_other_algorithms_improve_the_generator(loop: Callable[..., dict[str, dict[str, Any]]], algorithm: str, logged: str) -> None:
     loop(improve_generator={"algorithm": algorithm, "group": {"learning_rate": 1e-2, "missing_end_penalty": 1.0}})
-    first, second = (Path(f"generators/{name}/model/weights/model.safetensors").read_bytes() for name in ("g1", "g2"))
+    first, second = (Path(f"out/generators/{name}/model/weights/model.safetensors").read_bytes() for name in ("g1", "g2"))
     assert first != second
-    record = json.loads(Path("records/r1/improve_generator-g2.json").read_text())
+    record = json.loads(Path("out/records/r1/improve_generator-g2.json").read_text())
     assert record["series"][logged]
     assert record["metrics"]["reward"] is not None
-    assert Path("plots/improve_generator-g2.csv").read_text().startswith("accuracy" if algorithm == "dpo" else "difficulty")
+    assert Path("metrics/curves/improve_generator-g2.csv").read_text().startswith("accuracy" if algorithm == "dpo" else "difficulty")
 
 
 @pytest.mark.slow
@@ -254,5 +255,5 @@ def test_a_shut_gate_stops_the_reward_model_alone(
     ppo = {"rewards": {"reward_model": 1.0, "round_trip": round_trip}, "ppo": {"learning_rate": 1e-2}}
     with pytest.warns(UserWarning, match="did not pass its gate"):
         loop(train_reward_model={"minimum_pairs": 1000}, improve_generator=ppo)
-    first, second = (Path(f"generators/{name}/model/weights/model.safetensors").read_bytes() for name in ("g1", "g2"))
+    first, second = (Path(f"out/generators/{name}/model/weights/model.safetensors").read_bytes() for name in ("g1", "g2"))
     assert (first != second) is improves

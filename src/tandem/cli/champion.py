@@ -25,7 +25,7 @@ def champion(
             print(f"{own:<10} {number:>3}  {alias:<9} {shown}")
 
 
-def champion_weights(path: Path = Path("report/champions.json")) -> Path:
+def champion_weights(path: Path = Path("out/report/champions.json")) -> Path:
     """Where the champion of the retrievers lies, by the gate's own report."""
     if not path.is_file():
         raise FileNotFoundError(f"{path}: no such file, so no champion yet; `dvc repro` chooses one, or name a retriever's weights")

@@ -19,11 +19,11 @@ __all__ = ["export"]
 def _latest_preferences() -> Path:
     """The preference pairs of the last update in params.yaml's order that has any."""
     names = [
-        name for name in read_params(Path("params.yaml")).get("updates", {}) if Path("generators", name, "preferences.jsonl").is_file()
+        name for name in read_params(Path("params.yaml")).get("updates", {}) if Path("out/generators", name, "preferences.jsonl").is_file()
     ]
     if not names:
-        raise FileNotFoundError("generators/: no preferences.jsonl in it; `dvc repro` makes them, or name a file with --source")
-    return Path("generators", names[-1], "preferences.jsonl")
+        raise FileNotFoundError("out/generators/: no preferences.jsonl in it; `dvc repro` makes them, or name a file with --source")
+    return Path("out/generators", names[-1], "preferences.jsonl")
 
 
 def export(
@@ -31,7 +31,7 @@ def export(
     folder: Annotated[Path, typer.Argument(help="Where dataset_info.json lies or is made; of stanford: the checkpoint to make")],
     formatting: Annotated[Literal["alpaca", "sharegpt"], typer.Option(help="LLaMA-Factory's form")] = "alpaca",
     source: Annotated[Path | None, typer.Option(help="Left out: the champion, the labelled pairs, the last preferences")] = None,
-    corpus: Annotated[Path, typer.Option(help="A prepared corpus")] = Path("data/corpus.jsonl"),
+    corpus: Annotated[Path, typer.Option(help="A prepared corpus")] = Path("out/data/corpus.jsonl"),
 ) -> None:
     """Write labelled pairs or preference pairs as LLaMA-Factory reads them, or a ColBERT as Stanford's code does."""
     if kind == "stanford":
@@ -43,7 +43,7 @@ def export(
         weights = source or champion_weights()
         retriever = load_retriever(weights)
         if not isinstance(retriever, MultiVectorEncoder):
-            raise ValueError(f"{weights}: no ColBERT, as Stanford's format has; name one, such as --source rounds/r1/retriever/weights")
+            raise ValueError(f"{weights}: no ColBERT, as Stanford's format has; name one, such as --source out/rounds/r1/retriever/weights")
         export_stanford(retriever, folder)
         print(f"{folder}: a checkpoint for colbert-ai")
         return
@@ -52,7 +52,7 @@ def export(
     documents = {document.doc_id: document_text(document) for document in read_records(corpus, Document)}
     rows: list[Row]
     if kind == "sft":
-        source = source or Path("data/pairs/train.jsonl")
+        source = source or Path("out/data/pairs/train.jsonl")
         pairs = read_records(source, LabelledPair)
         _check_known(documents, pairs, source, corpus)
         rows = [SupervisedRow(prompt=documents[pair.doc_id], completion=pair.text) for pair in pairs]

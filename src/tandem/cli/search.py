@@ -17,7 +17,7 @@ __all__ = ["search"]
 def search(
     query: Annotated[str, typer.Argument(help="What to look for")],
     model: Annotated[Path | None, typer.Option(help="A retriever's weights; left out: the champion's")] = None,
-    corpus: Annotated[Path, typer.Option(help="A prepared corpus")] = Path("data/corpus.jsonl"),
+    corpus: Annotated[Path, typer.Option(help="A prepared corpus")] = Path("out/data/corpus.jsonl"),
     number: Annotated[int, typer.Option(min=1, help="Results to show")] = 5,
 ) -> None:
     """Search a prepared corpus with the champion of the pipeline, or with the retriever that is named."""

@@ -11,7 +11,7 @@ __all__ = ["sync"]
 
 
 def sync(
-    records: Annotated[Path, typer.Argument(help="The folder of records")] = Path("records"),
+    records: Annotated[Path, typer.Argument(help="The folder of records")] = Path("out/records"),
     history: Annotated[bool, typer.Option(help="Superseded executions and those of experiments too, from DVC's cache and git")] = False,
 ) -> None:
     """Make the MLflow runs of every record that has none yet; pretraining and each recipe have an experiment of their own."""
@@ -19,14 +19,16 @@ def sync(
     from tandem.tracking.sync import sync as sync_records
     from tandem.tracking.sync import tracking_uri
 
-    files = Path("report/champions.json"), Path("report/reranker.json")
-    there = records == Path("records") and all(path.is_file() for path in files)
+    files = Path("out/report/champions.json"), Path("out/report/reranker.json")
+    there = records == Path("out/records") and all(path.is_file() for path in files)
     champions = read_champions(*files) if there else {}
-    counts = sync_records(records, report=Path("report/report.html"), champions=champions, say=print, history=history)
+    counts = sync_records(records, report=Path("out/report/report.html"), champions=champions, say=print, history=history)
     print(f"{tracking_uri()}: {counts['created']} stage runs created, {counts['present']} present")
-    if records != Path("records"):
+    if records != Path("out/records"):
         return
-    for folder in (Path("pretraining/records"), *sorted(Path("recipes").glob("*/records"))):
+    others = {"pretraining": Path("pretraining/records")}
+    others |= {folder.parents[1].name: folder for folder in sorted(Path("recipes").glob("*/out/records"))}
+    for name, folder in others.items():
         if folder.is_dir():
-            counts = sync_records(folder, experiment=f"tandem-{folder.parent.name}")
-            print(f"{folder.parent.name}: {counts['created']} stage runs created, {counts['present']} present")
+            counts = sync_records(folder, experiment=f"tandem-{name}")
+            print(f"{name}: {counts['created']} stage runs created, {counts['present']} present")

@@ -56,8 +56,8 @@ def choose_retriever(
     start = (
         f"{first.name}, the best baseline on dev ({means})" if first.dev else f"{first.name}: there is no dev query to tell baselines apart"
     )
-    folders = {candidate.name: f"models/baselines/{candidate.name}" for candidate in baselines}
-    folders |= {candidate.name: f"rounds/{candidate.name}/retriever" for candidate in trained}
+    folders = {candidate.name: f"out/models/baselines/{candidate.name}" for candidate in baselines}
+    folders |= {candidate.name: f"out/rounds/{candidate.name}/retriever" for candidate in trained}
     kept = _kept([*baselines, *trained], rule)
     for name, model in kept["models"].items():
         model["folder"] = folders[name]

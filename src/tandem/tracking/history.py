@@ -21,7 +21,7 @@ def remembered_by_dvc(folder: Path) -> Iterator[str]:
     for entry in sorted((cache / "runs").glob("*/*/*")):
         for out in yaml.load(entry.read_text(encoding="utf8"))["outs"]:
             content = cache / "files/md5" / out["md5"][:2] / out["md5"][2:]
-            if Path(out["path"]).is_relative_to(folder.name) and content.is_file():
+            if Path(out["path"]).is_relative_to(folder) and content.is_file():
                 yield content.read_text(encoding="utf8")
 
 

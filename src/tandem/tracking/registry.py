@@ -20,7 +20,7 @@ __all__ = ["ALIAS", "ROLES", "move", "register", "versions"]
 
 ALIAS = "champion"
 ROLES = ("retriever", "reranker", "generator")
-FOLDERS = {"retriever": "rounds/{}/retriever", "generator": "generators/{}/model", "reranker": "models/{}"}
+FOLDERS = {"retriever": "out/rounds/{}/retriever", "generator": "out/generators/{}/model", "reranker": "out/models/{}"}
 TRAINERS = {"retriever": "train_retriever", "generator": "improve_generator", "reranker": "train_reranker"}
 VALUES = "gate.json"
 
@@ -94,7 +94,7 @@ def _version(
     if known:
         return known[0]
     trainers = [f"{TRAINERS[role]}@{name}", f"{TRAINERS[role]}_{name}", "train_generator" if role == "generator" else TRAINERS[role]]
-    if folder.startswith("models/baselines/"):
+    if folder.startswith("out/models/baselines/"):
         trainers = ["build_baselines"]
     run_id = next((run_ids[stage] for stage in trainers if stage in run_ids), None)
     tags = {"model": name, "dvc.md5": digests[folder], **_origin(client, root, run_id)}
@@ -110,7 +110,7 @@ def _version(
 
 def _origin(client: Any, root: Path, run_id: str | None) -> dict[str, str]:
     """The commit that the model's run names, and the digest of the data."""
-    manifest = root / "data/manifest.json"
+    manifest = root / "out/data/manifest.json"
     data = {"data.sha256": json.loads(manifest.read_text(encoding="utf8"))["sha256"]} if manifest.is_file() else {}
     revision = client.get_run(run_id).data.tags.get("git.sha") if run_id else None
     return {**data, **({"git.sha": revision} if revision else {})}

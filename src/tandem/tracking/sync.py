@@ -1,8 +1,8 @@
 """MLflow runs made from the records of stage executions.
 
-A stage writes its record when it ends (`tandem.tracking.record`) and never waits for MLflow. `sync` makes the runs: it may run at any time, any
-number of times, on any clone, and the store can be deleted and made again. This is the one module that imports mlflow. What a sync with
-nothing to do does not need (mlflow, the registry and its numpy) is imported where it is used.
+A stage writes its record when it ends (`tandem.tracking.record`) and never waits for MLflow. `sync` makes the runs: it may run at any
+time, any number of times, on any clone, and the store can be deleted and made again. This is the one module that imports mlflow. What a
+sync with nothing to do does not need (mlflow, the registry and its numpy) is imported where it is used.
 """
 
 from __future__ import annotations
@@ -107,7 +107,7 @@ def _remembered(records: Path) -> list[dict[str, Any]]:
 
 
 def _pipeline(item: Mapping[str, Any]) -> str:
-    """The dvc.yaml that an execution belongs to, empty for the project's own: all of them write to ``records/``."""
+    """The dvc.yaml that an execution belongs to, empty for the project's own: all of them write to ``out/records/``."""
     return str(item["tags"].get("dvc.stage", "")).rpartition(":")[0]
 
 
