@@ -50,7 +50,7 @@ KINDS: dict[str, dict[str, Any]] = {
     "colbert": {"learning_rate": 1e-4, "scale": 1.0, "temperature": 1.0},
     "dense": {"learning_rate": 1e-4, "scale": 20.0, "temperature": 0.05},
 }
-WORDS = {"minimum_words": 1, "maximum_words": 64}
+WORDS = {"min_words": 1, "max_words": 64}
 LOSS_NET = {"objective": "margin", "epochs": 10, "batch_size": 32, "learning_rate": 1e-3}
 
 
@@ -90,15 +90,13 @@ class Study:
                 [label_documents(row) for row in build_rows(pairs, own, self.texts)]
                 for pairs, (own, _) in zip((self.train, self.dev), mined, strict=True)
             )
-            reranker = Reranker(
-                "builtin", PairFormat(kind="encoder", maximum_tokens=96, maximum_query_tokens=32), layers=3, new_head=True, seed=1
-            )
+            reranker = Reranker("builtin", PairFormat(kind="encoder", max_length=96, max_query_length=32), layers=3, new_head=True, seed=1)
             settings: dict[str, Any] = {"loss": "point_ce", "steps": 60, "batch_size": 4, "documents_per_query": 6, "learning_rate": 1e-4}
             train_reranker(
                 reranker,
                 rows,
                 **settings,
-                warmup_share=0.1,
+                warmup_ratio=0.1,
                 evaluations=1,
                 bf16=False,
                 seed=1,  # type: ignore[arg-type]
@@ -116,7 +114,7 @@ class Study:
             settings: dict[str, Any] = {
                 "encoder": "builtin",
                 "layers": None,
-                "maximum_tokens": TOKENS,
+                "max_length": TOKENS,
                 "dev_documents": 50,
                 "device": "cpu",
             }
@@ -125,7 +123,7 @@ class Study:
                 "batch_size": 16,
                 "negatives": 0,
                 "learning_rate": 2e-5,
-                "warmup_share": 0.1,
+                "warmup_ratio": 0.1,
                 "scale": 20.0,
             }
             scratch = self.output / "scratch-encoder"
@@ -148,7 +146,7 @@ class Study:
     def chosen(self, kind: str, chains: dict[str, list[PseudoQuery]]) -> tuple[dict[str, list[PseudoQuery]], dict[str, float]]:
         """The chains with LossNet, exact losses and random ones of LossNet's size; and how well LossNet ranks."""
         loss = QueryLoss(self.retriever(kind), self.corpus, negatives=16, temperature=KINDS[kind]["temperature"], seed=1)
-        own: dict[str, Any] = {"sample": 10**9, "drop_share": 0.02, "queries_per_document": 2, "minimum_spearman": -1.0, **LOSS_NET}
+        own: dict[str, Any] = {"sample": 10**9, "drop_share": 0.02, "queries_per_document": 2, "min_spearman": -1.0, **LOSS_NET}
         result, quality = dict(chains), {}
         for name, mode in (("+ LossNet", "predicted"), ("+ exact loss", "exact")):
             rows, measures = informative_queries(chains["+ relevance"], loss.losses, loss.vectors, mode=mode, top_share=0.4, seed=1, **own)  # type: ignore[arg-type]
@@ -168,7 +166,7 @@ class Study:
             steps=STEPS,
             batch_size=BATCH,
             negatives=0,
-            warmup_share=0.1,
+            warmup_ratio=0.1,
             evaluations=1,
             bf16=False,  # type: ignore[arg-type]
             learning_rate=settings["learning_rate"],

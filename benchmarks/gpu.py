@@ -40,7 +40,7 @@ from tandem.runtime.hardware import device_name, use_bf16
 
 MARKS = ("<!-- gpu: begin -->", "<!-- gpu: end -->")
 LORA = {"lora_rank": 16, "lora_alpha": 32}
-PROMPT: dict[str, Any] = {"template": DEFAULT_TEMPLATE, "maximum_document_tokens": 256}
+PROMPT: dict[str, Any] = {"template": DEFAULT_TEMPLATE, "max_document_tokens": 256}
 
 
 @dataclass(frozen=True)
@@ -186,7 +186,7 @@ def ppo(output: Path, documents: list[Document], queries: list[str], scale: Scal
         minibatch_size=scale.batch,
         epochs=2,
         learning_rate=1e-4,
-        maximum_new_tokens=32 if scale is REAL else 4,
+        max_new_tokens=32 if scale is REAL else 4,
         **LORA,
     )
     trainer.train(prompts, steps=max(scale.steps // 4, 2), order="random", scratch=common["scratch"])
@@ -212,9 +212,9 @@ def grpo(output: Path, documents: list[Document], queries: list[str], scale: Sca
         kl_coefficient=0.05,
         clip=0.2,
         temperature=1.0,
-        maximum_new_tokens=32 if scale is REAL else 4,
+        max_new_tokens=32 if scale is REAL else 4,
         missing_end_penalty=0.0,
-        maximum_gradient_norm=1.0,
+        max_grad_norm=1.0,
         **LORA,
         **common,
     )
@@ -231,7 +231,7 @@ def retriever(kind: str) -> Callable[..., None]:
         pairs = [(query, document.doc_id) for document, query in zip(documents, queries, strict=True)]
         settings: dict[str, Any] = {
             "learning_rate": 1e-5,
-            "warmup_share": 0.1,
+            "warmup_ratio": 0.1,
             "negatives": 3,
             "evaluations": 1,
             "dev_score": lambda _: [0.0],
@@ -244,12 +244,12 @@ def retriever(kind: str) -> Callable[..., None]:
 
 def reranker(output: Path, documents: list[Document], queries: list[str], scale: Scale, common: dict[str, Any], put: Put) -> None:
     """`train_reranker`: groups of eight documents."""
-    model = Reranker(str(output / "bert"), PairFormat(kind="encoder", maximum_tokens=320), new_head=True, device=device_name(), seed=1)
+    model = Reranker(str(output / "bert"), PairFormat(kind="encoder", max_length=320), new_head=True, device=device_name(), seed=1)
     put(model.scorer.auto_model, 6)
     texts = [document.text for document in documents]
     rows = [(query, [(texts[(i + j) % len(texts)], float(j == 0)) for j in range(8)]) for i, query in enumerate(queries)]
     shape: dict[str, Any] = {"loss": "rank_net", "batch_size": max(scale.batch // 4, 1), "documents_per_query": 8}
-    settings: dict[str, Any] = {"learning_rate": 1e-5, "warmup_share": 0.1, "evaluations": 1, "dev_score": lambda _: [0.0]}
+    settings: dict[str, Any] = {"learning_rate": 1e-5, "warmup_ratio": 0.1, "evaluations": 1, "dev_score": lambda _: [0.0]}
     train_reranker(model, rows, steps=scale.steps, **shape, **settings, **common)
 
 

@@ -61,7 +61,7 @@ def main() -> None:
                     return MODEL.generate(**batch, do_sample=True, max_new_tokens=TOKENS, **shared)
 
             def ours(prompts: Any = ids, shared: dict[str, Any] = shared) -> Any:
-                return decode(MODEL, prompts, maximum_new_tokens=TOKENS, **shared)
+                return decode(MODEL, prompts, max_new_tokens=TOKENS, **shared)
 
             theirs(), ours()
             times = [(seconds(theirs), seconds(ours)) for _ in range(REPEATS)]

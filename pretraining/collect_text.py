@@ -86,7 +86,7 @@ def read_package(root: Path) -> Iterator[tuple[str, str, str]]:
         for folder in folders:
             yield from read_package(folder)
     else:
-        for item in read_docstrings(root, minimum_body_words=8):
+        for item in read_docstrings(root, min_body_words=8):
             yield item.name, item.summary, " ".join(item.body.split())
         files = sorted(root.rglob("*.py"))
     for path in files:
@@ -112,7 +112,7 @@ def barred_text(packages: list[str]) -> tuple[set[str], set[int]]:
     """Every summary and every 8-word shingle of the packages that the quickstart is made of."""
     summaries, shingles = set(), set()
     for package in packages:
-        for item in read_docstrings(package_root(package), minimum_body_words=1):
+        for item in read_docstrings(package_root(package), min_body_words=1):
             summaries.add(normalise(item.summary))
             shingles.update(shingle_hashes(normalise(f"{item.summary} {item.body}")))
     return summaries, shingles

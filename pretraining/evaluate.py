@@ -63,7 +63,7 @@ def measure(folder: Path, packages: list[str], document_tokens: int, options: di
             keywords=keywords,
             seed=options["seed"],
         )
-        settings = {key: options[key] for key in ("batch_size", "top_k", "top_p", "maximum_new_tokens", "seed")}
+        settings = {key: options[key] for key in ("batch_size", "top_k", "top_p", "max_new_tokens", "seed")}
         started = time.perf_counter()
         batches = sample_queries(model, tokenizer, prompts, temperature=temperature, **settings)
         written = {query_id: answer.text for batch in batches for query_id, answer in batch.items()}

@@ -65,7 +65,7 @@ class Evaluate(Settings):
     batch_size: BatchSize
     top_k: CountOrZero
     top_p: PositiveShare
-    maximum_new_tokens: Tokens
+    max_new_tokens: Tokens
     seed: Seed
 
 

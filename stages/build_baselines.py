@@ -18,7 +18,7 @@ from tandem.tracking.model_folder import save_model_folder, serving_code
 class Params(LexicalParams):
     """Settings of the baselines that are not the retriever's own."""
 
-    dense_maximum_tokens: Tokens
+    dense_max_length: Tokens
     retriever: RetrieverParams
     seed: Seed
 
@@ -27,7 +27,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Build the three, write a model folder each."""
     with open_stage("build_baselines", Params, argv, writes="bm25 dense colbert") as (paths, params, _, _scratch):
         shape, device = params.retriever.model_dump(exclude={"kind"}), device_name()
-        limit: dict[str, Any] = {"maximum_tokens": params.dense_maximum_tokens, "length_key": "dense_maximum_tokens"}
+        limit: dict[str, Any] = {"max_length": params.dense_max_length, "length_key": "dense_max_length"}
         models = {
             "bm25": Lexical(params.bm25, params.language),
             "dense": load_dense(shape["encoder"], prompts=shape["prompts"], **limit, keys="build_baselines.", device=device),

@@ -15,9 +15,9 @@ class Params(Settings):
     """Which pairs."""
 
     pairs_per_document: Count
-    minimum_margin: Coefficient
+    min_margin: Coefficient
     """of difficulty, between two kept queries"""
-    maximum_length_difference: CountOrZero
+    max_length_difference: CountOrZero
     """in words"""
     held_out_share: OpenShare
     """of the documents, to gate the reward model on"""

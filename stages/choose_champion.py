@@ -25,7 +25,7 @@ class Params(Settings):
     """half width of what counts as equal quality, where the cheaper one wins"""
     guard_tolerance: Share
     """the guard's mean may fall by this much, if not significantly"""
-    minimum_distinct: Share
+    min_distinct: Share
     """a generator that repeats itself more is no champion"""
     resamples: Resamples
     rounds: dict[str, dict[str, str]]
@@ -41,7 +41,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         generators = orjson.loads(paths.generators.read_bytes()), orjson.loads(paths.generator_values.read_bytes())
         champions = {
             "retriever": choose_retriever(paths.dev, paths.guard, paths.rounds, measure=params.measure, rounds=params.rounds, **rule),
-            "generator": choose_generator(*generators, minimum_distinct=params.minimum_distinct, **rule),
+            "generator": choose_generator(*generators, min_distinct=params.min_distinct, **rule),
         }
         write_json(paths.champions, champions)
         write_text(paths.text, shown := to_markdown(champions))

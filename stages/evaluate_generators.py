@@ -34,7 +34,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         train, dev = (read_records(path, LabelledPair) for path in (paths.train, paths.dev))
         rounds = {name: read_records(paths.rounds / name / "queries.jsonl", PseudoQuery) for name in params.rounds}
         folders = {name: str(paths.generators / name / "model/weights") for name in ["g1", *params.updates]}
-        sampling = params.model_dump(include={*SamplingParams.model_fields, "number", "seed"}) | {"prompt": params.asked()}
+        sampling = params.model_dump(include={*SamplingParams.model_fields, "sampled_documents", "seed"}) | {"prompt": params.asked()}
         seen = {pair.doc_id for pair in train} | {row.doc_id for rows in rounds.values() for row in rows}
         trials = write_trials({"base": paths.base, **folders}, corpus, seen=seen, device=device, **sampling)
         tested: dict[str, Any] = {"parents": params.parents(), "resamples": params.resamples, "seed": params.seed}

@@ -27,7 +27,7 @@ class Params(Settings):
 
     depth: MeasuredDepth
     """results of the champion, a query"""
-    first: Depth
+    rerank_depth: Depth
     """of them, those that the reranker scores"""
 
     chunk_documents: Count
@@ -40,9 +40,9 @@ class Params(Settings):
     seed: Seed
 
     @model_validator(mode="after")
-    def _first_within_depth(self) -> Self:
-        if self.first > self.depth:
-            raise ValueError(f"first: {self.first} found, at most depth, {self.depth}, is allowed")
+    def _reranked_within_depth(self) -> Self:
+        if self.rerank_depth > self.depth:
+            raise ValueError(f"rerank_depth: {self.rerank_depth} found, at most depth, {self.depth}, is allowed")
         return self
 
 
@@ -57,7 +57,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         collections = read_collections(paths.corpus, paths.test, paths.dev) if judge else {}
         model = load_retriever(Path(retriever["folder"], "weights"), device=device)
         find = partial(search, model, depth=params.depth, chunk_documents=params.chunk_documents)
-        rescore = partial(rerank, judge, depth=params.first) if judge else None
+        rescore = partial(rerank, judge, depth=params.rerank_depth) if judge else None
         rule = params.model_dump(include={"measure", "alpha", "resamples", "seed"})
         systems, gate = measure_reranked(champion, collections, find, rescore, **rule)
         write_json(paths.gate, gate)

@@ -22,8 +22,8 @@ from tandem.settings import Count, CountOrZero, Seed
 class Params(FilterRunParams, LexicalParams):
     """The rules, in order; a row is rejected by the first that it fails, and gets every rank all the same."""
 
-    minimum_words: CountOrZero
-    maximum_words: Count
+    min_words: CountOrZero
+    max_words: Count
     keep_relevant: KeepRelevantParams
     relevance: RelevanceParams
     precision: Precision
@@ -46,7 +46,7 @@ def main(argv: Sequence[str] | None = None) -> None:
             runs.search,
             judge=judge(**dict(params.relevance)) if any(wanted.values()) else None,
             rules=params.rules,
-            **params.model_dump(include={"minimum_words", "maximum_words"}),
+            **params.model_dump(include={"min_words", "max_words"}),
             **wanted,
         )
         write_records(paths.filtered, rows)

@@ -9,7 +9,7 @@ from tandem.settings import (
     Count,
     CountOrZero,
     LearningRate,
-    PositiveCoefficient,
+    PositiveTemperature,
     Resamples,
     Seed,
     Settings,
@@ -30,16 +30,16 @@ class TrainingTrialParams(Settings):
     batch_size: BatchSize
     negatives: CountOrZero
     learning_rate: LearningRate
-    warmup_share: Share
-    scale: PositiveCoefficient
+    warmup_ratio: Share
+    temperature: PositiveTemperature
     training_document_tokens: Tokens | None
 
 
 class TrialParams(SamplingParams, PromptedParams, LexicalParams):
     """How generators are compared."""
 
-    number: Count
-    """of documents, drawn from those that no round wrote queries for"""
+    sampled_documents: Count
+    """drawn from those that no round wrote queries for"""
     examples: CountOrZero
     """of each round's queries, shown in full"""
     resamples: Resamples

@@ -48,7 +48,7 @@ class PPOParams(Settings):
     target_kl: PositiveCoefficient | None
     """steer the KL coefficient towards this KL a response; null keeps it fixed"""
     temperature: PositiveTemperature
-    maximum_new_tokens: Tokens
+    max_new_tokens: Tokens
     missing_end_penalty: Coefficient
     score_clip: PositiveCoefficient
     clip: PositiveShare
@@ -56,7 +56,7 @@ class PPOParams(Settings):
     value_coefficient: Coefficient
     gamma: Share
     lam: Share
-    maximum_gradient_norm: PositiveCoefficient
+    max_grad_norm: PositiveCoefficient
 
 
 class GroupParams(Settings):
@@ -72,9 +72,9 @@ class GroupParams(Settings):
     """RLOO takes the KL off the reward, GRPO adds it to the loss; 0 leaves it out"""
     clip: PositiveShare
     temperature: PositiveTemperature
-    maximum_new_tokens: Tokens
+    max_new_tokens: Tokens
     missing_end_penalty: Coefficient
-    maximum_gradient_norm: PositiveCoefficient
+    max_grad_norm: PositiveCoefficient
 
 
 class DPOParams(Settings):

@@ -39,7 +39,7 @@ def main(argv: Sequence[str] | None = None) -> None:
             pairs += [row for row in read_records(path, PseudoQuery) if row.status == "kept"]
         device, bf16 = device_name(), use_bf16(params.precision)
         initial = partial(build_retriever, **params.retriever.model_dump(), seed=params.seed, device=device)
-        own: dict[str, Any] = {"settings": params.bm25, "language": params.language, "depth": params.last + 50, "seed": params.seed}
+        own: dict[str, Any] = {"settings": params.bm25, "language": params.language, "depth": params.rank_end + 50, "seed": params.seed}
         runs = FilterRuns(corpus, paths.encoder, paths.vectors, device=device, initial=initial, **own)
         rows, counts = mine_rows(
             pairs if params.run != "off" else [],

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from stages.arguments import parse, run
-from tandem.runtime.distributed import is_main_process, wait_for_all
+from tandem.runtime.distributed import barrier, is_main_process
 from tandem.runtime.params import load_params, read_params
 from tandem.runtime.rounds import check_rounds
 from tandem.runtime.scratch import file_identity, open_scratch
@@ -64,4 +64,4 @@ def open_stage(
             for path in filter(Path.is_file, inputs):  # of folders, DVC has digests
                 tracked.log_input(path, file_identity(path))
             yield paths, params, tracked, scratch
-            wait_for_all()
+            barrier()

@@ -20,9 +20,9 @@ from tandem.text import normalize_query
 class Params(LexicalParams):
     """Which queries, and how many documents of each."""
 
-    last: Depth
+    rank_end: Depth
     """candidates are drawn from the first so many of BM25's documents, the query's own aside: as deep as the student will rerank"""
-    number: Count
+    candidates_per_query: Count
     """candidates a query, at most"""
     titles: CountOrZero
     """documents whose titles are queries too"""
@@ -39,8 +39,13 @@ def main(argv: Sequence[str] | None = None) -> None:
         drawn = random.Random(f"titles:{params.seed}").sample(titled, min(params.titles, len(titled)))
         pairs += [LabelledPair(query_id=f"title:{doc_id}", text=title, doc_id=doc_id) for doc_id, title in drawn]
         index = params.index(corpus.texts)
-        found = index.search(queries_of(pairs), depth=params.last + 50)  # its own documents are among them
-        window: dict[str, Any] = {"first": 1, "last": params.last, "number": params.number, "relative_margin": None}
+        found = index.search(queries_of(pairs), depth=params.rank_end + 50)  # its own documents are among them
+        window: dict[str, Any] = {
+            "rank_start": 1,
+            "rank_end": params.rank_end,
+            "negatives_per_query": params.candidates_per_query,
+            "relative_margin": None,
+        }
         candidates, _ = mine_negatives(relevant_of(pairs), found, group_numbers(corpus), **window, seed=params.seed)
         write_records(paths.rows, build_rows(pairs, candidates, corpus.texts))
         tracked.log({"queries": len(candidates), "titles": len(drawn), "pairs": sum(map(len, candidates.values()))})

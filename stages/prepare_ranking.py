@@ -38,8 +38,13 @@ def main(argv: Sequence[str] | None = None) -> None:
         train, dev = read_records(paths.train, LabelledPair), read_records(paths.dev, LabelledPair)
         mine = partial(mine_negatives, groups=groups, seed=params.seed)
         window = params.model_dump(include=set(WindowParams.model_fields))
-        negatives, counts = mine(relevant_of(train), search(queries_of(train), depth=params.last + 50), **window)
-        everything: dict[str, Any] = {"first": 1, "last": params.dev_candidates, "number": params.dev_candidates, "relative_margin": None}
+        negatives, counts = mine(relevant_of(train), search(queries_of(train), depth=params.rank_end + 50), **window)
+        everything: dict[str, Any] = {
+            "rank_start": 1,
+            "rank_end": params.dev_candidates,
+            "negatives_per_query": params.dev_candidates,
+            "relative_margin": None,
+        }
         candidates, _ = mine(relevant_of(dev), search(queries_of(dev), depth=params.dev_candidates), **everything)
         write_records(paths.rows, build_rows(train, negatives, texts))
         write_records(paths.dev_rows, build_rows(dev, candidates, texts))

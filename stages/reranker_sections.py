@@ -19,8 +19,8 @@ class RerankerParams(Settings):
     """keep an encoder's first layers only; null keeps all"""
     rows: str
     """file of grouped rows that it learns from"""
-    minimum_label: Logit
-    maximum_label: Logit
+    min_label: Logit
+    max_label: Logit
     """labels from minimum to maximum become 0 to 1"""
     form: PairFormat
     loss: Loss

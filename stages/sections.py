@@ -16,8 +16,8 @@ from tandem.settings import (
     Depth,
     Layers,
     LearningRate,
-    PositiveCoefficient,
     PositiveShare,
+    PositiveTemperature,
     Settings,
     Share,
     Steps,
@@ -113,25 +113,25 @@ class SamplingParams(Settings):
     top_p: PositiveShare
     top_k: CountOrZero
     """0 is all tokens"""
-    maximum_new_tokens: Tokens
+    max_new_tokens: Tokens
     batch_size: BatchSize
 
 
 class WindowParams(Settings):
     """Which documents of a run may be hard negatives."""
 
-    first: Depth
-    last: Depth
+    rank_start: Depth
+    rank_end: Depth
     """ranks of the window, the query's own documents not counted"""
-    number: CountOrZero
+    negatives_per_query: CountOrZero
     """negatives a query, at most"""
     relative_margin: PositiveShare | None
     """a negative scores at most this share of the query's own document; null asks nothing"""
 
     @model_validator(mode="after")
-    def _first_before_last(self) -> Self:
-        if self.first > self.last:
-            raise ValueError(f"first: {self.first} found, at most last, {self.last}, is allowed")
+    def _start_before_end(self) -> Self:
+        if self.rank_start > self.rank_end:
+            raise ValueError(f"rank_start: {self.rank_start} found, at most rank_end, {self.rank_end}, is allowed")
         return self
 
 
@@ -143,9 +143,9 @@ class ContrastiveParams(Settings):
     negatives: CountOrZero
     """sampled documents a row, beside the in-batch ones"""
     learning_rate: LearningRate
-    warmup_share: Share
-    scale: PositiveCoefficient
-    """one over the temperature"""
+    warmup_ratio: Share
+    temperature: PositiveTemperature
+    """that scores are divided by: 1 for MaxSim, 0.05 for a cosine"""
     evaluations: Steps
     dev_documents: CountOrZero
     precision: Precision

@@ -39,7 +39,7 @@ class Params(LexicalParams):
     epochs: Steps
     batch_size: BatchSize
     learning_rate: LearningRate
-    minimum_spearman: float = Field(ge=-1, le=1, allow_inf_nan=False)
+    min_spearman: float = Field(ge=-1, le=1, allow_inf_nan=False)
     """of LossNet on held-out queries; below it exact losses take its place, with a warning"""
     seed: Seed
 

@@ -22,7 +22,7 @@ class Params(ContrastiveParams):
     encoder: str
     """builtin (all-MiniLM-L6-v2), a Hugging Face id or a folder"""
     layers: Layers | None
-    maximum_tokens: Tokens
+    max_length: Tokens
     prompts: PromptTexts | None
     """before every query and document; null keeps the encoder's own"""
     seed: Seed

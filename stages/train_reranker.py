@@ -19,7 +19,7 @@ from tandem.tracking.model_folder import save_model_folder, serving_code
 class Params(Settings):
     """What all rerankers share, and each by its name."""
 
-    warmup_share: Share
+    warmup_ratio: Share
     evaluations: Steps
     patience: Steps | None
     rerankers: dict[str, RerankerParams]
@@ -36,14 +36,14 @@ def main(argv: Sequence[str] | None = None) -> None:
     ):
         own, device = params.rerankers[paths.name], device_name()
         bf16, keys = use_bf16(params.precision), f"rerankers.{paths.name}."
-        rows, dev, conflicts = read_split(paths.rows, paths.dev_rows, **own.model_dump(include={"minimum_label", "maximum_label"}))
+        rows, dev, conflicts = read_split(paths.rows, paths.dev_rows, **own.model_dump(include={"min_label", "max_label"}))
         reranker = Reranker(own.base, own.form, layers=own.layers, new_head=True, keys=keys, device=device, bf16=bf16, seed=params.seed)
         trained = train_reranker(
             reranker,
             rows,
             **own.model_dump(include={"loss", "steps", "batch_size", "documents_per_query", "learning_rate"}),
             lora=own.lora,
-            **params.model_dump(include={"warmup_share", "evaluations", "patience", "seed"}),
+            **params.model_dump(include={"warmup_ratio", "evaluations", "patience", "seed"}),
             dev_score=lambda model: row_values(dev, model.compute_score)["ndcg_at_10"],
             scratch=scratch,
             bf16=bf16,

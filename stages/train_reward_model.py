@@ -24,8 +24,8 @@ class Params(Settings):
     learning_rate: LearningRate
     center_coefficient: Coefficient
     """keeps scores centred"""
-    minimum_accuracy: Share
-    minimum_pairs: CountOrZero
+    min_accuracy: Share
+    min_pairs: CountOrZero
     """on held-out pairs, and how many training pairs; below either the reward model does not count"""
     lora: Lora
     prompt: PromptParams

@@ -43,7 +43,7 @@ def test_most_of_its_queries_find_the_docstring_that_they_were_written_for(monke
     model, tokenizer = load_generator("builtin")
     assert tokenizer.pad_token_id != tokenizer.eos_token_id
     texts, words = zip(*DOCSTRINGS.values(), strict=True)
-    prompts = render_prompts(texts, words, tokenizer, template=DEFAULT_TEMPLATE, maximum_document_tokens=64)
+    prompts = render_prompts(texts, words, tokenizer, template=DEFAULT_TEMPLATE, max_document_tokens=64)
     batches = sample_queries(
         model,
         tokenizer,
@@ -51,7 +51,7 @@ def test_most_of_its_queries_find_the_docstring_that_they_were_written_for(monke
         batch_size=len(prompts),
         temperature=0.0,
         top_p=1.0,
-        maximum_new_tokens=24,
+        max_new_tokens=24,
         seed=1,
     )
     written = {key: clean_query(answer.text) for batch in batches for key, answer in batch.items()}

@@ -101,13 +101,13 @@ def project(tiny_cross_encoder: Path, tiny_encoder: Path, tiny_generator: Path, 
     (tmp_path / "gate.json").write_text(json.dumps({"passed": False}))
     improvement = {
         "rewards": {"reward_model": 0.0, "round_trip": 1.0},
-        "ppo": {"steps": 3, "batch_size": 2, "minibatch_size": 2, "maximum_new_tokens": 6},
-        "group": {"steps": 3, "prompts_per_step": 1, "responses": 2, "updates": 1, "maximum_new_tokens": 6},
+        "ppo": {"steps": 3, "batch_size": 2, "minibatch_size": 2, "max_new_tokens": 6},
+        "group": {"steps": 3, "prompts_per_step": 1, "responses": 2, "updates": 1, "max_new_tokens": 6},
         "dpo": {"epochs": 2},
     }
     set_values(params, {"improve_generator": improvement})
-    params["generate_queries"].update(sampled_documents=6, queries_per_document=3, batch_size=4, maximum_new_tokens=6)
-    params["train_reward_model"].update(epochs=2, minimum_pairs=2, lora={"rank": 4, "alpha": 8, "dropout": 0.0})
+    params["generate_queries"].update(sampled_documents=6, queries_per_document=3, batch_size=4, max_new_tokens=6)
+    params["train_reward_model"].update(epochs=2, min_pairs=2, lora={"rank": 4, "alpha": 8, "dropout": 0.0})
     return write(tmp_path, params)
 
 
@@ -160,7 +160,7 @@ def preferences(params: dict[str, Any]) -> None:
 
 def single(params: dict[str, Any]) -> None:
     params["retriever"]["kind"] = "dense"
-    params["train_retriever"]["scale"] = 5.0
+    params["train_retriever"]["temperature"] = 0.2
 
 
 @pytest.mark.distributed

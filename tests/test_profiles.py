@@ -34,7 +34,7 @@ rerankers:
 filter_queries:
   rules:
     - {run: bm25, k: 20}
-  minimum_words: 2             # of a query
+  min_words: 2             # of a query
   form: {kind: encoder}
 
 train:
@@ -51,7 +51,7 @@ def folder(tmp_path: Path) -> Path:
     (overlays / "own.yaml").write_text(
         "# Own ones.\nextends: large\nprepare_corpus:\n  source: files   # mine\n  path: here\nrerankers:\n"
         "  relevance: {steps: 24}\n  other: null\n"
-        "filter_queries:\n  rules:\n    - {run: dense, k: 5}\n  form: {maximum_tokens: 9}\n"
+        "filter_queries:\n  rules:\n    - {run: dense, k: 5}\n  form: {max_length: 9}\n"
     )
     return overlays
 
@@ -68,7 +68,7 @@ def test_an_overlay_merges_maps_and_replaces_what_belongs_together(folder: Path)
         "rounds": {"r1": {"prev": "r0", "generator": "g1"}},
         "prepare_corpus": {"source": "files", "path": "here", "pairs": "p.csv"},
         "rerankers": {"relevance": {"layers": 2, "steps": 24}},
-        "filter_queries": {"rules": [{"run": "dense", "k": 5}], "minimum_words": 2, "form": {"kind": "encoder", "maximum_tokens": 9}},
+        "filter_queries": {"rules": [{"run": "dense", "k": 5}], "min_words": 2, "form": {"kind": "encoder", "max_length": 9}},
         "train": {"rate": 1.0e-3, "text": "a\n{b}"},
     }
     assert text.startswith(f"{HEADER}own, over the quickstart's values")

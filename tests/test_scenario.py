@@ -107,12 +107,12 @@ def test_a_working_life(project: Path) -> None:
     assert store(project) == first
 
     # Change a value, and change it back: what it reached ran once, and comes back from the cache.
-    set_value(project, "number: 6", "number: 4")
+    set_value(project, "negatives_per_query: 6", "negatives_per_query: 4")
     assert ran(run(project, "dvc", "repro")) == ["inputs", "prepare_ranking", "train_reranker", "sync_tracking"]
     changed = store(project)
     assert len(changed) == STAGES + 2
     assert sorted(row["stage"] for row in changed if row["state"] == "superseded") == ["prepare_ranking", "train_reranker"]
-    set_value(project, "number: 4", "number: 6")
+    set_value(project, "negatives_per_query: 4", "negatives_per_query: 6")
     assert ran(run(project, "dvc", "repro")) == ["inputs", "sync_tracking"]
     back = store(project)
     assert {row["id"] for row in back} == {row["id"] for row in changed}

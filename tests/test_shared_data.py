@@ -33,5 +33,5 @@ def test_bm25(name: str) -> None:
 @pytest.mark.parametrize("name", FIGURES)
 def test_zero_shot_encoder(name: str) -> None:
     documents, queries, qrels = load(name)
-    run = dense.search(dense.load_dense("builtin", maximum_tokens=256), documents, queries, depth=100)
+    run = dense.search(dense.load_dense("builtin", max_length=256), documents, queries, depth=100)
     assert mean_measures(per_query(qrels, run))["ndcg_at_10"] == pytest.approx(FIGURES[name][1], abs=0.01)  # type: ignore[arg-type]

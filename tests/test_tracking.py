@@ -145,9 +145,8 @@ def test_another_pipeline_stands_by_itself(project: Path) -> None:
 def test_a_no_op_sync_does_not_import_mlflow(project: Path) -> None:
     execute("evaluate_retriever", "r1", 0.5, project)
     tracking.sync(project / "out/records")
-    code = (
-        "import sys; from pathlib import Path; from tandem.tracking.sync import sync; print(sync(Path('out/records')), 'mlflow' in sys.modules)"
-    )
+    imports = "import sys; from pathlib import Path; from tandem.tracking.sync import sync"
+    code = f"{imports}; print(sync(Path('out/records')), 'mlflow' in sys.modules)"
     environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1] / "src")}
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environment)
     assert result.stdout.strip() == "{'created': 0, 'present': 1} False"

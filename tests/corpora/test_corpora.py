@@ -76,7 +76,7 @@ def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_docstrings_are_read_and_never_imported(package: Path) -> None:
-    items = {item.name: item for item in read_docstrings(package_root("toypackage"), minimum_body_words=10)}
+    items = {item.name: item for item in read_docstrings(package_root("toypackage"), min_body_words=10)}
     assert set(items) == {"toypackage.resize", "toypackage.Camera", "package.core.crop"}
     resize = items["toypackage.resize"]
     assert resize.summary == "Resize an image to a given size"

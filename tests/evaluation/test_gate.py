@@ -96,9 +96,9 @@ def test_rounds_at_the_gate(tmp_path: Path) -> None:
 def test_a_generator_that_repeats_itself_is_no_champion() -> None:
     own = {"base": BASE, "g1": BASE, "g2": BETTER}
     rows = {name: {"distinct_share": 1.0} for name in own}
-    assert choose_generator(rows, own, minimum_distinct=0.9, **RULE)["champion"] == "g2"
+    assert choose_generator(rows, own, min_distinct=0.9, **RULE)["champion"] == "g2"
     rows["g2"]["distinct_share"] = 0.5
-    outcome = choose_generator(rows, own, minimum_distinct=0.9, **RULE)
+    outcome = choose_generator(rows, own, min_distinct=0.9, **RULE)
     assert outcome["champion"] == "g1"
     assert "only 50% of its queries are distinct" in outcome["decisions"][0]["reason"]
 

@@ -35,12 +35,12 @@ from tandem.retrievers.retriever import build_retriever, load_retriever, vectors
 ROOT = Path(__file__).parents[2]
 SMALL: dict[str, Any] = {
     "retriever": {"layers": 1, "dimensions": 16, "query_tokens": 16, "document_tokens": 32},
-    "train_filter_encoder": {"layers": 1, "steps": 4, "batch_size": 3, "maximum_tokens": 32, "dev_documents": 4, "learning_rate": 1e-3},
+    "train_filter_encoder": {"layers": 1, "steps": 4, "batch_size": 3, "max_length": 32, "dev_documents": 4, "learning_rate": 1e-3},
     "train_retriever": {"steps": 4, "batch_size": 3, "evaluations": 2, "dev_documents": 6, "training_document_tokens": 32},
-    "build_baselines": {"dense_maximum_tokens": 32},
-    "filter_queries": {"rules": [{"run": "dense", "k": 40}], "minimum_words": 1},
-    "mine_negatives": {"run": "dense", "last": 5, "number": 2, "relative_margin": None, "screen": True, "teach": True},
-    "prepare_ranking": {"number": 3},
+    "build_baselines": {"dense_max_length": 32},
+    "filter_queries": {"rules": [{"run": "dense", "k": 40}], "min_words": 1},
+    "mine_negatives": {"run": "dense", "rank_end": 5, "negatives_per_query": 2, "relative_margin": None, "screen": True, "teach": True},
+    "prepare_ranking": {"negatives_per_query": 3},
 }
 
 

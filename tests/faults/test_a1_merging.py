@@ -107,8 +107,8 @@ def test_reward_model(tiny_generator: Path, tmp_path: Path, adapter_outputs: dic
         tmp_path / "model",
         template=DEFAULT_TEMPLATE,
         document_tokens=16,
-        minimum_accuracy=0.0,
-        minimum_pairs=1,
+        min_accuracy=0.0,
+        min_pairs=1,
         device=device,
         scratch=tmp_path / "scratch",
         bf16=bf16,
@@ -129,7 +129,7 @@ def test_improvements(
     tiny_generator: Path, tmp_path: Path, adapter_outputs: dict[str, Any], algorithm: str, device: str, bf16: bool
 ) -> None:
     (tmp_path / "gate.json").write_text(json.dumps({"passed": False}))
-    shared = {"learning_rate": 1e-2, "kl_coefficient": 0.05, "clip": 0.2, "temperature": 1.0, "maximum_new_tokens": 6}
+    shared = {"learning_rate": 1e-2, "kl_coefficient": 0.05, "clip": 0.2, "temperature": 1.0, "max_new_tokens": 6}
     improve_generator(
         tiny_generator,
         tmp_path / "none",
@@ -152,7 +152,7 @@ def test_improvements(
             "updates": 2,
             **shared,
             "missing_end_penalty": 0.5,
-            "maximum_gradient_norm": 1.0,
+            "max_grad_norm": 1.0,
         },
         dpo={
             "epochs": 2,
@@ -177,7 +177,7 @@ def test_improvements(
 def test_llm_reranker(
     tiny_generator: Path, tiny_tokenizer: Any, tmp_path: Path, adapter_outputs: dict[str, Any], kind: Any, device: str, bf16: bool
 ) -> None:
-    form = PairFormat(kind=kind, maximum_tokens=48, maximum_query_tokens=16, yes="table", no="line")
+    form = PairFormat(kind=kind, max_length=48, max_query_length=16, yes="table", no="line")
     reranker = Reranker(str(tiny_generator), form, new_head=True)
     start = copy.deepcopy(reranker.scorer.auto_model)
     better = itertools.count()  # so that the last checkpoint is chosen
@@ -190,7 +190,7 @@ def test_llm_reranker(
         batch_size=2,
         documents_per_query=3,
         learning_rate=1e-2,
-        warmup_share=0.0,
+        warmup_ratio=0.0,
         evaluations=1,
         lora=Lora(rank=4, alpha=8),
         dev_score=lambda _: [float(next(better))],

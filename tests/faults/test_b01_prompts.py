@@ -20,7 +20,7 @@ from tandem.retrievers.retriever import build_retriever, load_retriever, save_re
 from tandem.retrievers.training import train_retriever
 
 PROMPTS = {"query": "average of: ", "document": "convert strings: "}
-SETTINGS: dict[str, Any] = {"steps": 1, "batch_size": 6, "learning_rate": 1e-4, "warmup_share": 0.0, "scale": 1.0, "negatives": 1}
+SETTINGS: dict[str, Any] = {"steps": 1, "batch_size": 6, "learning_rate": 1e-4, "warmup_ratio": 0.0, "temperature": 1.0, "negatives": 1}
 SHAPE: dict[str, Any] = {"layers": 1, "dimensions": 16, "query_tokens": 8, "document_tokens": 12}
 
 
@@ -139,7 +139,7 @@ def test_the_filter_encoder(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    shape: dict[str, Any] = {"encoder": str(tiny_encoder), "layers": 1, "maximum_tokens": 12, "prompts": PROMPTS}
+    shape: dict[str, Any] = {"encoder": str(tiny_encoder), "layers": 1, "max_length": 12, "prompts": PROMPTS}
     rest: dict[str, Any] = {"evaluations": 1, "scratch": tmp_path, "bf16": False, "seed": 1, "device": "cpu", "dev_documents": 2}
     train_bi_encoder(corpus, pairs, pairs[:2], tmp_path / "model", **shape, **SETTINGS, **rest, measure=lambda *_: [0.0])
     model = load_retriever(tmp_path / "model")

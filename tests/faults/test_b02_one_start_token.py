@@ -25,7 +25,7 @@ CHAT = (
     "{{ bos_token }}{% for m in messages %}[{{ m.role }}] {{ m.content }} {% endfor %}{% if add_generation_prompt %}[assistant] {% endif %}"
 )
 PROMPT: dict[str, Any] = {"template": "about {document} :", "document_tokens": 8, "keywords": 2}
-SHAPE: dict[str, Any] = {"template": PROMPT["template"], "maximum_document_tokens": 8}
+SHAPE: dict[str, Any] = {"template": PROMPT["template"], "max_document_tokens": 8}
 LORA = {"lora_rank": 2, "lora_alpha": 4}
 PAIRS = [PreferencePair(doc_id=n, chosen=QUERIES[n], rejected="plot", kind="valid_over_invalid") for n in list(TEXTS)[:4]]
 
@@ -51,7 +51,7 @@ def test_prompts_of_sampling_and_rollouts(chat_generator: Path) -> None:
     rollouts = [prompt.text for prompt in plan_rollouts(TEXTS, dict.fromkeys(TEXTS, 0.5), tokenizer, prompt=PROMPT, seed=1)]
     for text in [*prompts.values(), *rollouts]:
         assert starts(tokenizer(text)["input_ids"], tokenizer) == 1
-    sampling: dict[str, Any] = {"batch_size": 2, "temperature": 0.0, "top_p": 1.0, "maximum_new_tokens": 2, "seed": 1}
+    sampling: dict[str, Any] = {"batch_size": 2, "temperature": 0.0, "top_p": 1.0, "max_new_tokens": 2, "seed": 1}
     answers = [answer for batch in sample_queries(model, tokenizer, prompts, **sampling) for answer in batch.values()]
     widths = {len(tokenizer(text, add_special_tokens=False)["input_ids"]) + 1 for text in prompts.values()}
     assert {answer.prompt_tokens for answer in answers} <= widths
@@ -97,7 +97,7 @@ def test_every_trainer(chat_generator: Path, tmp_path: Path, monkeypatch: pytest
     dpo = {"beta": 0.1, "loss": "sigmoid", "label_smoothing": 0.0, "fine_tuning_weight": 0.0}
     with pytest.raises(KeyboardInterrupt):
         optimise_preferences(load_generator(str(chat_generator))[0], tokenizer, PAIRS, [], TEXTS, **SHAPE, **dpo, **settings)
-    rest = {"center_coefficient": 0.0, "lora_dropout": 0.0, "minimum_accuracy": 0.0, "minimum_pairs": 1, "device": "cpu"}
+    rest = {"center_coefficient": 0.0, "lora_dropout": 0.0, "min_accuracy": 0.0, "min_pairs": 1, "device": "cpu"}
     with pytest.raises(KeyboardInterrupt):
         fit_reward_model(
             chat_generator, PAIRS, PAIRS, TEXTS, tmp_path / "rm", template=SHAPE["template"], document_tokens=8, **rest, **settings
@@ -124,7 +124,7 @@ def test_group_rollouts(chat_generator: Path, tmp_path: Path, monkeypatch: pytes
     model, tokenizer = load_generator(str(chat_generator))
     prompts = plan_rollouts(TEXTS, dict.fromkeys(TEXTS, 0.5), tokenizer, prompt=PROMPT, seed=1)
     values: dict[str, Any] = {"steps": 1, "prompts_per_step": 2, "responses": 2, "updates": 1, "learning_rate": 1e-3, "clip": 0.2}
-    values |= {"kl_coefficient": 0.0, "temperature": 1.0, "maximum_new_tokens": 3, "missing_end_penalty": 0.0, "maximum_gradient_norm": 1.0}
+    values |= {"kl_coefficient": 0.0, "temperature": 1.0, "max_new_tokens": 3, "missing_end_penalty": 0.0, "max_grad_norm": 1.0}
     values |= {**LORA, "scratch": tmp_path, "bf16": False, "seed": 1, "order": "easy_first"}
     optimise_in_groups(model, tokenizer, prompts, lambda _, queries: [float(len(q)) for q in queries], algorithm=algorithm, **values)
     assert seen

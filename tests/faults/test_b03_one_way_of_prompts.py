@@ -36,7 +36,7 @@ def test_keywords_are_in_random_order_wherever_they_are_offered(tiny_tokenizer: 
     rollouts = [plan_rollouts(TEXTS, {"sort": 1.0}, tiny_tokenizer, prompt=PROMPT, seed=i)[0].text.partition("|")[0] for i in range(60)]
     assert {in_order(text) for text in rollouts if text.count(",") == 2} == {True, False}
     pairs = [(TEXTS["sort"], "sort rows of a table in ascending order")] * 60
-    shape: dict[str, Any] = {"template": PROMPT["template"], "maximum_document_tokens": 16, "maximum_keywords": 3}
+    shape: dict[str, Any] = {"template": PROMPT["template"], "max_document_tokens": 16, "max_keywords": 3}
     rows = supervised_rows(pairs, tiny_tokenizer, frequencies, **shape, seed=1)
     three = [row["prompt"].partition("|")[0] for row in rows if row["prompt"].partition("|")[0].count(",") == 2]
     assert {in_order(text) for text in three} == {True, False}

@@ -36,7 +36,7 @@ def retriever(kind: Any) -> Callable[[str], Any]:
 
 
 def reranker(kind: Any) -> Callable[[str], Any]:
-    form = PairFormat(kind=kind, maximum_tokens=32, maximum_query_tokens=16)
+    form = PairFormat(kind=kind, max_length=32, max_query_length=16)
     return lambda folder: Reranker(folder, form, new_head=True, seed=1).model
 
 

@@ -60,7 +60,7 @@ def test_embeddings(padded: Path, kind: Any, task: Any, tmp_path: Path) -> None:
 @pytest.mark.parametrize(("bf16", "error"), [(False, 1e-4), (True, 0.25)], ids=["fp32", "bf16"])
 def test_pairs(padded: Path, kind: Any, bf16: bool, error: float) -> None:
     """In bfloat16 sums of another length are rounded otherwise, by a part of 256; in float32 nothing may be seen."""
-    form = PairFormat(kind=kind, maximum_tokens=100, maximum_query_tokens=24)
+    form = PairFormat(kind=kind, max_length=100, max_query_length=24)
     reranker = Reranker(str(padded), form, new_head=True, bf16=bf16, seed=1)
     pair, longer = (QUERIES["mean"], TEXTS["mean"]), (QUERIES["sort"], LONG)
     (alone,) = reranker.compute_score([pair])

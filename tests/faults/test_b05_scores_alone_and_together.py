@@ -37,7 +37,7 @@ def test_rewards(generator: Path, side: str) -> None:
     tokenizer.padding_side = side
     torch.manual_seed(1)
     model = load_reward_model(str(generator), tokenizer, new_head=True)
-    reward = reward_function(model, tokenizer, template="{document}:", maximum_document_tokens=40)
+    reward = reward_function(model, tokenizer, template="{document}:", max_document_tokens=40)
     documents, queries = [TEXTS["sort"], "plot", TEXTS["solve"] * 3], ["plot", QUERIES["solve"], "sort a table"]
     together = reward(documents, queries)
     alone = [reward([document], [query])[0] for document, query in zip(documents, queries, strict=True)]
@@ -48,7 +48,7 @@ def test_rewards(generator: Path, side: str) -> None:
 def test_samples(generator: Path) -> None:
     model, tokenizer = load_generator(str(generator))
     prompts = tokenizer(["sort", TEXTS["solve"], TEXTS["join"]])["input_ids"]
-    settings: dict[str, Any] = {"temperature": 0.0, "maximum_new_tokens": 6, "pad_token_id": tokenizer.pad_token_id}
+    settings: dict[str, Any] = {"temperature": 0.0, "max_new_tokens": 6, "pad_token_id": tokenizer.pad_token_id}
     together = decode(model, prompts, **settings)
     for row, prompt in zip(together, prompts, strict=True):
         alone = decode(model, [prompt], **settings)[0]
@@ -62,7 +62,7 @@ def test_llm_rerankers(generator: Path, tmp_path: Path, kind: Any, side: str) ->
     model, tokenizer = load_generator(str(generator))
     tokenizer.padding_side = side
     save_generator(model, tokenizer, tmp_path / side)
-    form = PairFormat(kind=kind, maximum_tokens=64, maximum_query_tokens=16, yes="table", no="line", marker="query")
+    form = PairFormat(kind=kind, max_length=64, max_query_length=16, yes="table", no="line", marker="query")
     reranker = Reranker(str(tmp_path / side), form, new_head=True, seed=1)
     pairs = [(QUERIES["sort"], TEXTS["sort"]), ("plot", "plot"), (QUERIES["join"], TEXTS["solve"] * 2)]
     together = reranker.compute_score(pairs, batch_size=3)

@@ -113,7 +113,7 @@ def test_measures(finders: dict[str, Find]) -> None:
 
 def test_hard_negatives(corpus: list[Document], finders: dict[str, Find]) -> None:
     pairs = [LabelledPair(query_id="sort", text=TEXTS["sort"], doc_id="join"), LabelledPair(query_id="q", text="mean", doc_id="plot")]
-    window: dict[str, Any] = {"first": 1, "last": 9, "number": 9, "relative_margin": None, "seed": 1}
+    window: dict[str, Any] = {"rank_start": 1, "rank_end": 9, "negatives_per_query": 9, "relative_margin": None, "seed": 1}
     seen: list[str] = []
 
     def run(queries: Mapping[str, tuple[str, str]]) -> list[ScoredDoc]:
@@ -143,7 +143,7 @@ def test_the_keep_rate_of_real_pairs(corpus: list[Document]) -> None:
     def run(name: str, queries: Mapping[str, tuple[str, str]]) -> list[ScoredDoc]:
         return [ScoredDoc(query_id, i, -float(i)) for query_id in queries for i in map(str, range(6))]
 
-    shape: dict[str, Any] = {"rules": [Rule(run="bm25", k=1)], "minimum_words": 1, "maximum_words": 99}
+    shape: dict[str, Any] = {"rules": [Rule(run="bm25", k=1)], "min_words": 1, "max_words": 99}
     first = LabelledPair(query_id="q", text="sort", doc_id="0")
     assert keep_rate([first], numbered, run, **shape)["real_keep_rate"] == 1.0
     itself = LabelledPair(query_id="0", text=TEXTS["sort"], doc_id="1")

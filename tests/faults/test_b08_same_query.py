@@ -25,7 +25,7 @@ def test_signs_make_queries_differ(tmp_path: Path) -> None:
     pairs, _ = load_pairs(path, {"d"})
     assert len({pair.query_id for pair in pairs}) == len(pairs) == 5
     rows = [PseudoQuery(query_id=f"{i}", text=text, doc_id="d") for i, text in enumerate([*SIGNS, "c++  SORT"])]
-    assert [row.reason for row in apply_shape_rule(rows, minimum_words=1, maximum_words=9)] == [""] * 5 + ["duplicate"]
+    assert [row.reason for row in apply_shape_rule(rows, min_words=1, max_words=9)] == [""] * 5 + ["duplicate"]
     written = mark_unusable([(row.query_id, "d", "") for row in rows], {row.query_id: row.text for row in rows})
     assert [row.reason for row in written] == [""] * 5 + ["duplicate"]
 

@@ -27,9 +27,24 @@ CASES: list[tuple[str, str, dict[str, Any], str]] = [
     ),
     ("params.yaml", "evaluate_baselines", {"depth": 99}, r"evaluate_baselines\.depth: .* 100, found 99"),
     ("params.yaml", "evaluate_reranked", {"depth": 50}, r"evaluate_reranked\.depth: .* 100, found 50"),
-    ("params.yaml", "evaluate_reranked", {"first": 101}, r"evaluate_reranked\.first: 101 found, at most depth, 100, is allowed"),
-    ("params.yaml", "mine_negatives", {"first": 60, "last": 5}, r"mine_negatives\.first: 60 found, at most last, 5, is allowed"),
-    ("params.yaml", "prepare_ranking", {"first": 60, "last": 5}, r"prepare_ranking\.first: 60 found, at most last, 5, is allowed"),
+    (
+        "params.yaml",
+        "evaluate_reranked",
+        {"rerank_depth": 101},
+        r"rerank_depth: 101 found, at most depth, 100, is allowed",
+    ),
+    (
+        "params.yaml",
+        "mine_negatives",
+        {"rank_start": 60, "rank_end": 5},
+        r"mine_negatives\.rank_start: 60 found, at most rank_end, 5, is allowed",
+    ),
+    (
+        "params.yaml",
+        "prepare_ranking",
+        {"rank_start": 60, "rank_end": 5},
+        r"prepare_ranking\.rank_start: 60 found, at most rank_end, 5, is allowed",
+    ),
     ("recipes/reranker/params.yaml", "evaluate_reranker", {"depth": 20}, r"evaluate_reranker\.depth: .* 100, found 20"),
     (
         "params.yaml",

@@ -24,9 +24,9 @@ from tandem.retrievers.dense import load_dense
 from tandem.retrievers.retriever import build_retriever, load_retriever, save_retriever
 
 FORMS = {
-    "encoder": PairFormat(kind="encoder", maximum_tokens=32, maximum_query_tokens=16),
-    "similarity": PairFormat(kind="similarity", maximum_tokens=32, maximum_query_tokens=16),
-    "head": PairFormat(kind="head", maximum_tokens=32, maximum_query_tokens=16, marker="."),
+    "encoder": PairFormat(kind="encoder", max_length=32, max_query_length=16),
+    "similarity": PairFormat(kind="similarity", max_length=32, max_query_length=16),
+    "head": PairFormat(kind="head", max_length=32, max_query_length=16, marker="."),
 }
 SHAPE: dict[str, Any] = {"layers": None, "dimensions": 16, "query_tokens": 8, "document_tokens": 12, "query_expansion": False}
 
@@ -129,7 +129,7 @@ def test_reward_models(tiny_generator: Path, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"no weights in it for score\.weight.*stage train_reward_model"):
         load_reward_model(str(tiny_generator), tokenizer)
     pair = PreferencePair(doc_id="sort", chosen=QUERIES["sort"], rejected=QUERIES["mean"], kind="valid_over_invalid")
-    settings = {"template": "Document: {document}\nKeywords: {keywords}\nQuery:", "document_tokens": 16, "minimum_accuracy": 0.0}
-    _, gate = fit_reward_model(tiny_generator, [pair], [pair], TEXTS, tmp_path, **settings, minimum_pairs=2, device="cpu", seed=1)  # type: ignore[arg-type]
+    settings = {"template": "Document: {document}\nKeywords: {keywords}\nQuery:", "document_tokens": 16, "min_accuracy": 0.0}
+    _, gate = fit_reward_model(tiny_generator, [pair], [pair], TEXTS, tmp_path, **settings, min_pairs=2, device="cpu", seed=1)  # type: ignore[arg-type]
     assert not gate["passed"]
     load_reward_model(str(tmp_path), tokenizer)

@@ -48,7 +48,7 @@ def test_chinese() -> None:
     assert count_words(CHINESE) == 5
     assert count_words("solve 线性方程组") == 4
     rows = [PseudoQuery(query_id="q", text=CHINESE, doc_id="d")]
-    assert apply_shape_rule(rows, minimum_words=2, maximum_words=20)[0].status == "generated"
+    assert apply_shape_rule(rows, min_words=2, max_words=20)[0].status == "generated"
     documents = {"a": f"本文介绍{CHINESE}。", "b": "今天天气很好, 我们去公园散步。", "c": "狗在花园里睡觉。"}
     for language in ("chinese", "english", "none"):
         found = Index(documents, language=language).search({"q": "怎么求解方程"})  # type: ignore[arg-type]

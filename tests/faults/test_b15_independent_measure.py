@@ -42,7 +42,7 @@ def test_a_generator_that_only_pleases_its_reward_gains_nothing() -> None:
     assert second["copied_share"] == 1.0 > first["copied_share"]
     rule = {"alpha": 0.05, "equal_within": 0.005, "guard_tolerance": 0.02, "resamples": 500, "seed": 1}
     shares = {row["generator"]: row for row in table}
-    assert choose_generator(shares, values, minimum_distinct=0.1, **rule)["champion"] == "g1"
+    assert choose_generator(shares, values, min_distinct=0.1, **rule)["champion"] == "g1"
     assert "which no reward reads" in to_markdown(table)
 
 
@@ -67,10 +67,10 @@ def test_no_reward_and_no_filter_reads_the_untouched_encoder() -> None:
 
 def test_every_generator_writes_for_the_documents_that_none_was_trained_on(tiny_generator: Path) -> None:
     documents = [Document(doc_id=name, text=text) for name, text in TEXTS.items()]
-    sampling: dict[str, Any] = {"batch_size": 4, "temperature": 1.0, "top_p": 1.0, "top_k": 0, "maximum_new_tokens": 4}
+    sampling: dict[str, Any] = {"batch_size": 4, "temperature": 1.0, "top_p": 1.0, "top_k": 0, "max_new_tokens": 4}
     prompt = {"template": "{document}:", "document_tokens": 8, "keywords": 0}
     models = {name: str(tiny_generator) for name in ("base", "g1", "g2")}
-    sampling |= {"number": 4, "queries_per_document": 2, "prompt": prompt, "device": "cpu", "seed": 1}
+    sampling |= {"sampled_documents": 4, "queries_per_document": 2, "prompt": prompt, "device": "cpu", "seed": 1}
     trials = write_trials(models, documents, seen={"sort"}, **sampling)
     assert len({tuple(row.doc_id for row in rows) for rows in trials.values()}) == 1
     assert len(trials["g2"]) == 8
@@ -112,8 +112,8 @@ def test_what_is_learnt_from_equal_numbers_of_queries(tiny_encoder: Path, tmp_pa
         batch_size=6,
         negatives=0,
         learning_rate=2e-3,
-        warmup_share=0.0,
-        scale=20.0,
+        warmup_ratio=0.0,
+        temperature=0.05,
         scratch=tmp_path,
         device="cpu",
         bf16=False,

@@ -45,10 +45,10 @@ def folder(tiny_generator: Path, tmp_path: Path) -> Path:
 
 def expected(folder: Path, documents: list[str], keywords: list[str]) -> list[str]:
     model, tokenizer = load_generator(str(folder / "weights"))
-    prompts = render_prompts(documents, keywords, tokenizer, template=PROMPT["template"], maximum_document_tokens=6)  # type: ignore[arg-type]
+    prompts = render_prompts(documents, keywords, tokenizer, template=PROMPT["template"], max_document_tokens=6)  # type: ignore[arg-type]
     written = []
     for prompt in prompts:
-        sampling: dict[str, Any] = {"batch_size": 1, "temperature": 0.0, "top_p": 1.0, "maximum_new_tokens": 8, "seed": 0}
+        sampling: dict[str, Any] = {"batch_size": 1, "temperature": 0.0, "top_p": 1.0, "max_new_tokens": 8, "seed": 0}
         written += [
             clean_query(answer.text) for batch in sample_queries(model, tokenizer, {"q": prompt}, **sampling) for answer in batch.values()
         ]
@@ -61,12 +61,12 @@ def test_documents_to_queries(folder: Path) -> None:
     model = mlflow.pyfunc.load_model(str(folder))
     documents = list(TEXTS.values())
     frame = pd.DataFrame({"document": documents, "keywords": ["table", "", "", "", "", ""]})
-    queries = model.predict(frame, params={"maximum_new_tokens": 8, "batch_size": 2})
+    queries = model.predict(frame, params={"max_new_tokens": 8, "batch_size": 2})
     assert queries == expected(folder, documents, list(frame["keywords"]))
-    assert model.predict(frame[["document"]], params={"maximum_new_tokens": 8}) == expected(folder, documents, [""] * 6)
+    assert model.predict(frame[["document"]], params={"max_new_tokens": 8}) == expected(folder, documents, [""] * 6)
     with pytest.raises(ValueError, match="column 'document' is expected, found: prompt"):
         model.unwrap_python_model().predict(None, pd.DataFrame({"prompt": ["x"]}))
-    with pytest.raises(ValueError, match="params: heat found, allowed: maximum_new_tokens, temperature"):
+    with pytest.raises(ValueError, match="params: heat found, allowed: max_new_tokens, temperature"):
         model.unwrap_python_model().predict(None, frame, {"heat": 1})
 
 
@@ -76,7 +76,7 @@ def test_cells_without_text(folder: Path) -> None:
 
     model = mlflow.pyfunc.load_model(str(folder))
     frame = pd.DataFrame({"document": [TEXTS["sort"], TEXTS["plot"], " "], "keywords": ["table", None, float("nan")]})
-    queries = model.predict(frame, params={"maximum_new_tokens": 8})
+    queries = model.predict(frame, params={"max_new_tokens": 8})
     assert queries == [*expected(folder, list(frame["document"])[:2], ["table", ""]), ""]
     assert model.predict(frame[:0]) == []
     with pytest.raises(ValueError, match="column 'document': row 2 is empty; a text is expected"):
@@ -87,7 +87,7 @@ def test_cells_without_text(folder: Path) -> None:
     ("params", "message"),
     [
         ({"batch_size": 0}, "params.batch_size: .*greater than or equal to 1, found 0"),
-        ({"maximum_new_tokens": 0}, "params.maximum_new_tokens: .*found 0"),
+        ({"max_new_tokens": 0}, "params.max_new_tokens: .*found 0"),
         ({"temperature": -1.0}, "params.temperature: .*greater than or equal to 0, found -1.0"),
         ({"top_p": 5.0}, "params.top_p: .*less than or equal to 1, found 5.0"),
         ({"top_k": -3}, "params.top_k: .*found -3"),
@@ -114,9 +114,9 @@ def test_memory_is_bounded_by_the_batch(folder: Path, monkeypatch: pytest.Monkey
 
     monkeypatch.setattr(sampling, "decode", spy)
     model = mlflow.pyfunc.load_model(str(folder))
-    model.predict(pd.DataFrame({"document": list(TEXTS.values()) * 6}), params={"maximum_new_tokens": 2})
+    model.predict(pd.DataFrame({"document": list(TEXTS.values()) * 6}), params={"max_new_tokens": 2})
     assert sizes == [16, 16, 4]
-    model.predict(pd.DataFrame({"document": list(TEXTS.values())}), params={"maximum_new_tokens": 2, "batch_size": 4})
+    model.predict(pd.DataFrame({"document": list(TEXTS.values())}), params={"max_new_tokens": 2, "batch_size": 4})
     assert sizes[3:] == [4, 2]
 
 
@@ -138,7 +138,7 @@ def test_columns_of_scorers(kind: str, tiny_encoder: Path, tiny_cross_encoder: P
             more: dict[str, Any] = {"query_expansion": False, "markers": False, "seed": 1, "device": "cpu"}
             save_retriever(build_retriever("colbert", encoder=str(tiny_encoder), **shape, **more), weights)
         else:
-            form = PairFormat(kind="encoder", maximum_tokens=48, maximum_query_tokens=16)
+            form = PairFormat(kind="encoder", max_length=48, max_query_length=16)
             Reranker(str(tiny_cross_encoder), form, new_head=True, seed=1).save(weights)
     model = mlflow.pyfunc.load_model(str(tmp_path / "model"))
     scores = model.predict(pd.DataFrame({"query": ["sort", "plot"], "document": [TEXTS["sort"], TEXTS["plot"]]}))
@@ -164,7 +164,7 @@ def test_mlflow_models_serve(folder: Path, tmp_path: Path) -> None:
     with (tmp_path / "log").open("wb") as log:
         server = subprocess.Popen([*command, "--workers", "1"], env=environment, start_new_session=True, stdout=log, stderr=log)
     try:
-        body = json.dumps({"dataframe_records": [{"document": TEXTS["sort"]}], "params": {"maximum_new_tokens": 8}}).encode()
+        body = json.dumps({"dataframe_records": [{"document": TEXTS["sort"]}], "params": {"max_new_tokens": 8}}).encode()
         request = urllib.request.Request(f"http://127.0.0.1:{port}/invocations", body, {"Content-Type": "application/json"})
         for _ in range(200):
             assert server.poll() is None, (tmp_path / "log").read_text()[-2000:]

@@ -96,7 +96,7 @@ def test_the_walk_finds_numbers_wherever_they_are() -> None:
         ("generate_queries", "top_p", 5.0, "less than or equal to 1"),
         ("train_retriever", "evaluations", 0, "greater than or equal to 1"),
         ("train_retriever", "learning_rate", math.nan, "finite number"),
-        ("train_retriever", "scale", math.inf, "finite number"),
+        ("train_retriever", "temperature", math.inf, "finite number"),
         ("choose_champion", "alpha", 1.5, "less than"),
         ("improve_generator", "lora_rank", 0, "greater than or equal to 1"),
         ("sample_pairs", "dev_share", 2.0, "less than or equal to 1"),

@@ -29,7 +29,7 @@ def test_retrievers(tiny_encoder: Path, kind: Any, key: str) -> None:
 
 
 def test_the_filter_and_the_baseline(tiny_encoder: Path, corpus: list[Document], tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match=r"^train_filter_encoder\.maximum_tokens: 300 found, at most 256 allowed"):
+    with pytest.raises(ValueError, match=r"^train_filter_encoder\.max_length: 300 found, at most 256 allowed"):
         train_bi_encoder(
             corpus,
             [],
@@ -37,14 +37,14 @@ def test_the_filter_and_the_baseline(tiny_encoder: Path, corpus: list[Document],
             tmp_path / "model",
             encoder=str(tiny_encoder),
             layers=None,
-            maximum_tokens=300,
+            max_length=300,
             measure=lambda *_: [],
             dev_documents=2,
             device="cpu",
             seed=1,
         )
-    with pytest.raises(ValueError, match=r"^build_baselines\.dense_maximum_tokens: 300 found"):
-        load_dense(str(tiny_encoder), maximum_tokens=300, keys="build_baselines.", length_key="dense_maximum_tokens")
+    with pytest.raises(ValueError, match=r"^build_baselines\.dense_max_length: 300 found"):
+        load_dense(str(tiny_encoder), max_length=300, keys="build_baselines.", length_key="dense_max_length")
 
 
 def test_the_training_length(tiny_encoder: Path, corpus: list[Document], pairs: list[LabelledPair], tmp_path: Path) -> None:
@@ -57,8 +57,8 @@ def test_the_training_length(tiny_encoder: Path, corpus: list[Document], pairs: 
             steps=1,
             batch_size=2,
             learning_rate=1e-4,
-            warmup_share=0.0,
-            scale=1.0,
+            warmup_ratio=0.0,
+            temperature=1.0,
             negatives=0,
             evaluations=1,
             training_document_tokens=400,
@@ -71,8 +71,8 @@ def test_the_training_length(tiny_encoder: Path, corpus: list[Document], pairs: 
 
 def test_rerankers(tiny_cross_encoder: Path, tiny_generator: Path) -> None:
     for folder, kind, limit in ((tiny_cross_encoder, "encoder", 512), (tiny_generator, "head", 256)):
-        form = PairFormat(kind=kind, maximum_tokens=limit + 1, marker=".")  # type: ignore[arg-type]
-        with pytest.raises(ValueError, match=rf"^rerankers\.x\.form\.maximum_tokens: {limit + 1} found, at most {limit} allowed"):
+        form = PairFormat(kind=kind, max_length=limit + 1, marker=".")  # type: ignore[arg-type]
+        with pytest.raises(ValueError, match=rf"^rerankers\.x\.form\.max_length: {limit + 1} found, at most {limit} allowed"):
             Reranker(str(folder), form, new_head=True, keys="rerankers.x.")
 
 
@@ -90,5 +90,5 @@ def test_positions_that_are_never_used_do_not_count(tiny_tokenizer: Any, tmp_pat
     model.save_pretrained(tmp_path)
     tiny_tokenizer.save_pretrained(tmp_path)
     assert load_dense(str(tmp_path)).max_seq_length == 64  # where nobody asks for a length, texts are cut to what it reads
-    with pytest.raises(ValueError, match="maximum_tokens: 65 found, at most 64 allowed"):
-        load_dense(str(tmp_path), maximum_tokens=65)
+    with pytest.raises(ValueError, match="max_length: 65 found, at most 64 allowed"):
+        load_dense(str(tmp_path), max_length=65)

@@ -119,7 +119,7 @@ def test_the_test_finds_what_it_looks_for() -> None:
     names = {name for path in SOURCES for _, name in named_keys(path)}
     assert {"relevance.model", "prompt.template", "mine_negatives.teach", "improve_generator.ppo.learning_rate"} <= names
     assert not has(schema_of("prompt"), ["tmplate"])
-    assert has(schema_of("rerankers"), ["teacher", "form", "maximum_tokens"])
+    assert has(schema_of("rerankers"), ["teacher", "form", "max_length"])
 
 
 def test_every_output_that_is_named_exists() -> None:

@@ -50,7 +50,7 @@ def query(number: int, status: str, words: int = 4, doc_id: str = "d", reason: s
     return PseudoQuery.model_validate({"query_id": f"{doc_id}{number}", "text": text, "doc_id": doc_id, "status": status, "reason": reason})
 
 
-SETTINGS = {"pairs_per_document": 4, "minimum_margin": 0.2, "maximum_length_difference": 2, "seed": 1}
+SETTINGS = {"pairs_per_document": 4, "min_margin": 0.2, "max_length_difference": 2, "seed": 1}
 
 
 def test_invalid_queries_always_lose() -> None:

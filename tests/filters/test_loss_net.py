@@ -90,7 +90,7 @@ def test_selection_by_hand() -> None:
 
 QUERIES, DOCUMENTS, LOSSES = data(240)
 ROWS = [PseudoQuery(query_id=f"q{i:03}", text="t", doc_id=f"d{i // 3}", status="kept" if i % 4 else "rejected") for i in range(240)]
-SETTINGS = {"sample": 170, "top_share": 0.4, "drop_share": 0.0, "queries_per_document": 2, "minimum_spearman": 0.2, "seed": 5, **FITTING}
+SETTINGS = {"sample": 170, "top_share": 0.4, "drop_share": 0.0, "queries_per_document": 2, "min_spearman": 0.2, "seed": 5, **FITTING}
 
 
 def losses_of(rows: Sequence[PseudoQuery]) -> list[float]:
@@ -127,7 +127,7 @@ def test_modes() -> None:
 
 def test_a_net_that_cannot_rank_gives_way_to_exact_losses() -> None:
     with pytest.warns(UserWarning, match="exact losses are used"):
-        fallback, measures = chosen("predicted", minimum_spearman=1.1)
+        fallback, measures = chosen("predicted", min_spearman=1.1)
     assert fallback == chosen("exact")[0]
     assert measures["fallback"] == 1
     with pytest.warns(UserWarning, match="exact losses are used"):

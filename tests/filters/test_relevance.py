@@ -55,7 +55,7 @@ def test_real_pairs_meet_the_threshold_that_a_share_of_the_generated_ones_was() 
         raise AssertionError(f"no rule asks for {name} and {queries}")
 
     marked, steps, rates = filter_and_rate(
-        generated, real, corpus, search, judge=judge, threshold=None, top_share=0.5, rules=[], minimum_words=1, maximum_words=9
+        generated, real, corpus, search, judge=judge, threshold=None, top_share=0.5, rules=[], min_words=1, max_words=9
     )
     assert [row.status for row in marked] == ["kept", "kept", "rejected", "rejected"]
     assert steps[-1] == {"filter": "relevance", "left": 2}

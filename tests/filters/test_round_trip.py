@@ -57,12 +57,12 @@ def test_a_rule_keeps_rejects_and_never_deletes() -> None:
 
 
 def test_shape() -> None:
-    marked = apply_shape_rule(rows("a b", "A  B", "a", "a b c d"), minimum_words=2, maximum_words=3)
+    marked = apply_shape_rule(rows("a b", "A  B", "a", "a b c d"), min_words=2, max_words=3)
     assert [r.reason for r in marked] == ["", "duplicate", "length", "length"]
 
 
 def test_funnel_counts_every_row_once() -> None:
-    marked = apply_rule(apply_shape_rule(rows("a b", "a b", "c d"), minimum_words=2, maximum_words=3), {"0": (1, 1.0)}, name="bm25", k=1)
+    marked = apply_rule(apply_shape_rule(rows("a b", "a b", "c d"), min_words=2, max_words=3), {"0": (1, 1.0)}, name="bm25", k=1)
     steps = funnel(marked, ["duplicate", "length", "bm25"])
     assert [step["left"] for step in steps] == [3, 2, 2, 1]
 
@@ -75,18 +75,18 @@ def search(name: str, queries: dict[str, tuple[str, str]]) -> list[ScoredDoc]:
 def test_chain_and_the_keep_rate_of_real_pairs() -> None:
     corpus = [Document(doc_id=i, text=i) for i in ("a", "b", "c")]
     rules = [Rule(run="bm25", k=1)]
-    marked, steps, _ = filter_rows(rows("find me", "lost here"), corpus, search, rules=rules, minimum_words=1, maximum_words=9)
+    marked, steps, _ = filter_rows(rows("find me", "lost here"), corpus, search, rules=rules, min_words=1, max_words=9)
     assert [r.status for r in marked] == ["kept", "rejected"]
     assert steps[0] == {"filter": "generated", "left": 2}
     assert steps[-1] == {"filter": "bm25", "left": 1}
     real = [LabelledPair(query_id="1", text="find", doc_id="b"), LabelledPair(query_id="2", text="lost", doc_id="a")]
-    rates = keep_rate(real, corpus, search, rules=rules, minimum_words=1, maximum_words=9)
+    rates = keep_rate(real, corpus, search, rules=rules, min_words=1, max_words=9)
     assert rates == {"real_keep_rate": 0.5, "real_kept_after_bm25": 0.5}
-    assert keep_rate([], corpus, search, rules=rules, minimum_words=1, maximum_words=9) == {}
+    assert keep_rate([], corpus, search, rules=rules, min_words=1, max_words=9) == {}
 
 
 def test_without_rules_every_usable_row_stays() -> None:
-    marked, *_ = filter_rows(rows("one two", ""), [Document(doc_id="a", text="a")], search, rules=[], minimum_words=1, maximum_words=9)
+    marked, *_ = filter_rows(rows("one two", ""), [Document(doc_id="a", text="a")], search, rules=[], min_words=1, max_words=9)
     assert [r.status for r in marked] == ["kept", "rejected"]
 
 

@@ -21,7 +21,7 @@ def generator(tiny_generator: Path) -> tuple[Any, Any]:
 
 
 def greedy(model: Any, tokenizer: Any, prompts: list[list[int]], tokens: int) -> list[list[int]]:
-    output = decode(model, prompts, temperature=0, maximum_new_tokens=tokens, pad_token_id=tokenizer.pad_token_id)
+    output = decode(model, prompts, temperature=0, max_new_tokens=tokens, pad_token_id=tokenizer.pad_token_id)
     return [strip(row, tokenizer.pad_token_id) for row in output.tolist()]
 
 
@@ -100,7 +100,7 @@ def test_a_row_s_draws_are_its_own(generator: tuple[Any, Any]) -> None:
         "temperature": 1.0,
         "top_k": 20,
         "top_p": 0.9,
-        "maximum_new_tokens": 8,
+        "max_new_tokens": 8,
         "pad_token_id": tokenizer.pad_token_id,
     }
     together = [strip(row, tokenizer.pad_token_id) for row in decode(model, prompts, seeds=[5, 6, 7], **settings).tolist()]

@@ -38,7 +38,7 @@ def optimise(folder: Path, scratch: Path, **changes: Any) -> tuple[Any, list[dic
         "bf16": False,
         "seed": 3,
     }
-    prompt = {"template": DEFAULT_TEMPLATE, "maximum_document_tokens": 32}
+    prompt = {"template": DEFAULT_TEMPLATE, "max_document_tokens": 32}
     held_out = [pair for pair in PAIRS if pair.doc_id == "plot"]
     train = [pair for pair in PAIRS if pair.doc_id != "plot"]
     return optimise_preferences(model, tokenizer, train, held_out, TEXTS, scratch=scratch, **prompt, **{**settings, **changes})

@@ -30,19 +30,19 @@ LORA = {"lora_rank": 4, "lora_alpha": 8, "lora_dropout": 0.0}
 def test_the_document_is_cut_and_nothing_else(tiny_tokenizer: Any) -> None:
     text = "sort the rows of a table in ascending order"
     assert truncate_documents([text, "sort"], tiny_tokenizer, 3) == ["sort the rows", "sort"]
-    (prompt,) = render_prompts([text], ["table"], tiny_tokenizer, template=DEFAULT_TEMPLATE, maximum_document_tokens=2)
+    (prompt,) = render_prompts([text], ["table"], tiny_tokenizer, template=DEFAULT_TEMPLATE, max_document_tokens=2)
     assert prompt == "Document: sort the\nKeywords: table\nQuery:"
 
 
 def test_a_template_without_document_is_refused(tiny_tokenizer: Any) -> None:
     with pytest.raises(ValueError, match=r"prompt.template: 'Query:'"):
-        render_prompts(["a"], [""], tiny_tokenizer, template="Query:", maximum_document_tokens=2)
+        render_prompts(["a"], [""], tiny_tokenizer, template="Query:", max_document_tokens=2)
 
 
 def test_a_chat_template_is_used_where_there_is_one(tiny_tokenizer: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     chat = "{% for m in messages %}[{{ m.role }}]{{ m.content }}{% endfor %}{% if add_generation_prompt %}[assistant]{% endif %}"
     monkeypatch.setattr(tiny_tokenizer, "chat_template", chat, raising=False)
-    (prompt,) = render_prompts(["sort"], [""], tiny_tokenizer, template="About {document}:", maximum_document_tokens=2)
+    (prompt,) = render_prompts(["sort"], [""], tiny_tokenizer, template="About {document}:", max_document_tokens=2)
     assert prompt == "[user]About sort:[assistant]"
 
 
@@ -58,7 +58,7 @@ def test_a_chat_template_is_used_where_there_is_one(tiny_tokenizer: Any, monkeyp
     ],
 )
 def test_clean_query(text: str, query: str) -> None:
-    assert clean_query(text, maximum_words=2) == query
+    assert clean_query(text, max_words=2) == query
 
 
 def test_keywords_prefer_rare_words() -> None:
@@ -84,7 +84,7 @@ PLAN: dict[str, Any] = {
     "keywords": 2,
     "seed": 1,
 }
-SAMPLING: dict[str, Any] = {"batch_size": 4, "temperature": 1.0, "top_p": 0.9, "top_k": 0, "maximum_new_tokens": 5, "seed": 7}
+SAMPLING: dict[str, Any] = {"batch_size": 4, "temperature": 1.0, "top_p": 0.9, "top_k": 0, "max_new_tokens": 5, "seed": 7}
 
 
 def test_sampling_is_seeded_and_complete(tiny_generator: Path, corpus: list[Document]) -> None:
@@ -129,7 +129,7 @@ def test_a_grown_corpus_pays_for_what_is_new(tiny_generator: Path, corpus: list[
 
 
 def test_documents_are_drawn_by_their_own_ids(corpus: list[Document]) -> None:
-    plan: dict[str, Any] = {"prefix": "r1", "sampled_documents": 3, "queries_per_document": 1, "maximum_keywords": 2, "seed": 1}
+    plan: dict[str, Any] = {"prefix": "r1", "sampled_documents": 3, "queries_per_document": 1, "max_keywords": 2, "seed": 1}
     frequencies = document_frequencies(document_text(document) for document in corpus)
     chosen = {doc_id: words for _, doc_id, words in plan_requests(texts_of(corpus), frequencies, **plan)}
     backwards = {doc_id: words for _, doc_id, words in plan_requests(texts_of(corpus[::-1]), frequencies, **plan)}
@@ -194,8 +194,8 @@ def test_supervised_rows_offer_words_that_both_have(tiny_tokenizer: Any) -> None
         tiny_tokenizer,
         {"": 2},
         template="{keywords}|{document}",
-        maximum_document_tokens=9,
-        maximum_keywords=2,
+        max_document_tokens=9,
+        max_keywords=2,
         seed=1,
     )
     assert {row["prompt"] for row in rows} == {"|sort the rows of a table", "table|sort the rows of a table"}
@@ -299,8 +299,8 @@ def test_reward_model_learns_gates_and_reloads(tiny_generator: Path, corpus: lis
         held_out,
         texts,
         folder,
-        minimum_accuracy=0.9,
-        minimum_pairs=5,
+        min_accuracy=0.9,
+        min_pairs=5,
         scratch=scratch,
         **settings,
     )
@@ -308,7 +308,7 @@ def test_reward_model_learns_gates_and_reloads(tiny_generator: Path, corpus: lis
     assert gate["passed"]
     assert gate["accuracy_hard_over_easy"] == 1.0
     _, tokenizer = load_generator(str(tiny_generator))
-    reward = reward_function(load_reward_model(str(folder), tokenizer), tokenizer, template=DEFAULT_TEMPLATE, maximum_document_tokens=16)
+    reward = reward_function(load_reward_model(str(folder), tokenizer), tokenizer, template=DEFAULT_TEMPLATE, max_document_tokens=16)
     together = reward([texts["sort"]] * 2, ["order a table", "a line chart"])
     alone = [reward([texts["sort"]], [query])[0] for query in ("order a table", "a line chart")]
     assert together == pytest.approx(alone, abs=1e-5)
@@ -339,8 +339,8 @@ def test_the_gate_stays_shut(tiny_generator: Path, corpus: list[Document], tmp_p
             PREFERENCES[:2],
             texts,
             tmp_path / f"{number}",
-            minimum_accuracy=minimum,
-            minimum_pairs=5,
+            min_accuracy=minimum,
+            min_pairs=5,
             **settings,
         )
         assert not gate["passed"]
@@ -350,11 +350,11 @@ def test_the_same_seed_gives_the_same_reward_model(tiny_generator: Path, corpus:
     """Its head is new and random: drawn before the seed was set, it once differed from run to run."""
     texts = {document.doc_id: document.text for document in corpus}
     settings: dict[str, Any] = {"template": DEFAULT_TEMPLATE, "document_tokens": 16, "device": "cpu", **LORA, "bf16": False, "seed": 1}
-    settings |= {"epochs": 1, "batch_size": 8, "learning_rate": 1e-3, "center_coefficient": 0.0, "minimum_accuracy": 0.0}
+    settings |= {"epochs": 1, "batch_size": 8, "learning_rate": 1e-3, "center_coefficient": 0.0, "min_accuracy": 0.0}
     for name in ("first", "second"):
         torch.rand(7)  # whatever was drawn before
         scratch, folder = tmp_path / f"scratch-{name}", tmp_path / name
-        fit_reward_model(tiny_generator, PREFERENCES, PREFERENCES[:2], texts, folder, minimum_pairs=5, scratch=scratch, **settings)
+        fit_reward_model(tiny_generator, PREFERENCES, PREFERENCES[:2], texts, folder, min_pairs=5, scratch=scratch, **settings)
     first, second = ((tmp_path / name / "model.safetensors").read_bytes() for name in ("first", "second"))
     assert first == second
 

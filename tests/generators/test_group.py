@@ -36,9 +36,9 @@ def optimise(folder: Path, scratch: Path, algorithm: str, **changes: Any) -> tup
         "kl_coefficient": 0.0,
         "clip": 0.2,
         "temperature": 1.0,
-        "maximum_new_tokens": 6,
+        "max_new_tokens": 6,
         "missing_end_penalty": 0.0,
-        "maximum_gradient_norm": 1.0,
+        "max_grad_norm": 1.0,
         "lora_rank": 8,
         "lora_alpha": 16,
         "bf16": False,
@@ -68,8 +68,8 @@ def test_documents_are_visited_in_order(tiny_generator: Path, tmp_path: Path, or
 
 def test_a_response_that_does_not_end_earns_less(tiny_generator: Path, tmp_path: Path) -> None:
     """The penalty outweighs the reward, so what is learnt is to end."""
-    _, free = optimise(tiny_generator, tmp_path / "a", "rloo", steps=20, missing_end_penalty=0.0, maximum_new_tokens=4)
-    _, told = optimise(tiny_generator, tmp_path / "b", "rloo", steps=20, missing_end_penalty=5.0, maximum_new_tokens=4)
+    _, free = optimise(tiny_generator, tmp_path / "a", "rloo", steps=20, missing_end_penalty=0.0, max_new_tokens=4)
+    _, told = optimise(tiny_generator, tmp_path / "b", "rloo", steps=20, missing_end_penalty=5.0, max_new_tokens=4)
     ended = [sum(row["ended"] for row in history[-5:]) / 5 for history in (free, told)]
     assert ended[1] > max(0.8, ended[0] + 0.1)
     assert told[0]["reward"] >= 0  # logged without the penalty

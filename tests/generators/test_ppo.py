@@ -34,7 +34,7 @@ def build(folder: Path, **changes: Any) -> PPO:
         "lora_rank": 8,
         "lora_alpha": 16,
         "kl_coefficient": 0.0,
-        "maximum_new_tokens": 6,
+        "max_new_tokens": 6,
         "missing_end_penalty": 0.0,
         "seed": 3,
     }
@@ -88,8 +88,8 @@ def test_an_unknown_order_is_refused() -> None:
 
 
 def test_a_response_that_does_not_end_is_penalised(tiny_generator: Path) -> None:
-    plain = build(tiny_generator, maximum_new_tokens=2)
-    penal = build(tiny_generator, maximum_new_tokens=2, missing_end_penalty=1.0)
+    plain = build(tiny_generator, max_new_tokens=2)
+    penal = build(tiny_generator, max_new_tokens=2, missing_end_penalty=1.0)
     scores = []
     for ppo in (plain, penal):
         torch.manual_seed(5)

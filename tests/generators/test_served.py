@@ -25,7 +25,7 @@ PLAN: dict[str, Any] = {
     "keywords": 0,
     "seed": 13,
 }
-SAMPLING: dict[str, Any] = {"temperature": 0.7, "top_p": 0.9, "top_k": 20, "maximum_new_tokens": 8, "batch_size": 1}
+SAMPLING: dict[str, Any] = {"temperature": 0.7, "top_p": 0.9, "top_k": 20, "max_new_tokens": 8, "batch_size": 1}
 CORPUS = [Document(doc_id=f"d{i}", text=f"text number {i} goes on and on") for i in range(3)]
 
 

@@ -48,14 +48,14 @@ def monot5(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_the_input_ends_in_its_suffix_whatever_the_length(monot5: Path) -> None:
-    judge = MonoT5(str(monot5), maximum_tokens=24)
+    judge = MonoT5(str(monot5), max_length=24)
     texts = [judge.tokenizer.decode(judge.tokens(*pair)).replace(" </s>", "</s>") for pair in PAIRS]
     assert texts[0] == "Query: sort the rows Document: the rows of a table Relevant:</s>"
     assert texts[3] == "Query: a Document: Relevant:</s>"
     assert texts[2].endswith("Relevant:</s>")
     assert len(judge.tokens(*PAIRS[2])) == 24
-    with pytest.raises(ValueError, match="maximum_tokens: 10 found"):
-        MonoT5(str(monot5), maximum_tokens=10).tokens("sort the rows of a table", "a")
+    with pytest.raises(ValueError, match="max_length: 10 found"):
+        MonoT5(str(monot5), max_length=10).tokens("sort the rows of a table", "a")
 
 
 def test_the_score_is_the_logit_of_true_less_that_of_false(monot5: Path) -> None:
@@ -77,7 +77,7 @@ def test_scores_do_not_depend_on_batch_or_order(monot5: Path) -> None:
 
 
 def test_judges_by_name(monot5: Path, tiny_cross_encoder: Path, tmp_path: Path) -> None:
-    reranker = Reranker(str(tiny_cross_encoder), PairFormat(kind="encoder", maximum_tokens=32), new_head=True, seed=1)
+    reranker = Reranker(str(tiny_cross_encoder), PairFormat(kind="encoder", max_length=32), new_head=True, seed=1)
     (tmp_path / "weights").mkdir()
     reranker.save(tmp_path / "weights")
     pairs = [("sort the rows", "sort"), ("draw", "a line")]

@@ -27,10 +27,10 @@ from tandem.runtime.lora import Lora
 PAIRS = [(query, text) for query, text in itertools.product(QUERIES.values(), TEXTS.values())]
 DECODER = {"query_format": "query : {}", "document_format": "document : {}", "separator": " , ", "marker": " ."}
 FORMATS = {
-    "encoder": PairFormat(kind="encoder", maximum_tokens=64),
-    "similarity": PairFormat(kind="similarity", maximum_tokens=64),
-    "head": PairFormat(kind="head", maximum_tokens=64, **DECODER),
-    "yes_no": PairFormat(kind="yes_no", maximum_tokens=64, yes="sort", no="table", **DECODER),
+    "encoder": PairFormat(kind="encoder", max_length=64),
+    "similarity": PairFormat(kind="similarity", max_length=64),
+    "head": PairFormat(kind="head", max_length=64, **DECODER),
+    "yes_no": PairFormat(kind="yes_no", max_length=64, yes="sort", no="table", **DECODER),
 }
 
 
@@ -78,7 +78,7 @@ def test_encoder_pairs_are_the_tokenizer_s_own() -> None:
     """all-MiniLM-L6-v2's tokenizer, documents cut, token types included: what ``tokenizer(query, document)`` gives."""
     tokenizer = load_scorer(resolve_encoder("builtin"), PairFormat(kind="encoder"), new_head=True).tokenizer
     pairs = [("a short query", "word " * 100), ("another one, a little longer", "a short document")]
-    ours = encode_pairs(tokenizer, pairs, PairFormat(kind="encoder", maximum_tokens=32))
+    ours = encode_pairs(tokenizer, pairs, PairFormat(kind="encoder", max_length=32))
     queries, documents = zip(*pairs, strict=True)
     theirs = tokenizer(
         list(queries),
@@ -95,14 +95,14 @@ def test_encoder_pairs_are_the_tokenizer_s_own() -> None:
 
 
 def test_the_document_is_cut_and_the_format_is_not(tiny_tokenizer: Any) -> None:
-    form = PairFormat(kind="head", maximum_tokens=24, maximum_query_tokens=6, **DECODER)
+    form = PairFormat(kind="head", max_length=24, max_query_length=6, **DECODER)
     batch = encode_pairs(tiny_tokenizer, [("order a table by a column of the table", "sort " * 50)], form)
     ids = batch["input_ids"][0].tolist()
     assert len(ids) == 24
     expected = ["<s>", *"query : order a table by , document :".split(), *["sort"] * 13, "."]  # noqa: SIM905
     assert tiny_tokenizer.decode(ids).split() == expected
-    with pytest.raises(ValueError, match="maximum_query_tokens"):
-        encode_pairs(tiny_tokenizer, [("a " * 20, "b")], PairFormat(kind="head", maximum_tokens=16, **DECODER))
+    with pytest.raises(ValueError, match="max_query_length"):
+        encode_pairs(tiny_tokenizer, [("a " * 20, "b")], PairFormat(kind="head", max_length=16, **DECODER))
 
 
 def test_answers_must_differ(tiny_generator: Path) -> None:
@@ -142,7 +142,7 @@ def test_a_run_is_rescored_to_its_depth(reranker: Reranker) -> None:
 def test_labels_of_three_kinds() -> None:
     binary = label_documents(RankingRow(query="q", pos=["a"], neg=["b"]))
     assert binary == ("q", [("a", 1.0), ("b", 0.0)])
-    levels = label_documents(RankingRow(query="q", pos=["a", "b", "c"], pos_scores=[0, 1, 2]), maximum_label=2)
+    levels = label_documents(RankingRow(query="q", pos=["a", "b", "c"], pos_scores=[0, 1, 2]), max_label=2)
     assert levels == ("q", [("c", 1.0), ("b", 0.5), ("a", 0.0)])
     taught = label_documents(RankingRow(query="q", pos=["a", "b"], pos_scores=[0.2, 0.9]))
     assert taught == ("q", [("b", 0.9), ("a", 0.2)])
@@ -212,7 +212,7 @@ def test_every_loss_learns_and_the_best_checkpoint_stays(loss: Loss, tiny_cross_
         batch_size=3,
         documents_per_query=2 if loss.startswith("point") else 6,  # one in six, pointwise, and saying no is the first thing learnt
         learning_rate=3e-3,
-        warmup_share=0.1,
+        warmup_ratio=0.1,
         evaluations=3,
         dev_score=hits,
         scratch=tmp_path,
@@ -231,7 +231,7 @@ def test_a_decoder_learns_too(reranker: Reranker, tmp_path: Path) -> None:
         scores = [model.compute_score([(query, text) for text, _ in documents]) for query, documents in rows]
         return sum(good > bad for good, bad in scores) / len(scores)
 
-    settings: dict[str, Any] = {"steps": 40, "batch_size": 3, "documents_per_query": 2, "learning_rate": 3e-3, "warmup_share": 0.1}
+    settings: dict[str, Any] = {"steps": 40, "batch_size": 3, "documents_per_query": 2, "learning_rate": 3e-3, "warmup_ratio": 0.1}
     train_reranker(
         reranker,
         rows,
@@ -249,7 +249,7 @@ def test_a_decoder_learns_too(reranker: Reranker, tmp_path: Path) -> None:
 def test_early_stop(tiny_cross_encoder: Path, tmp_path: Path) -> None:
     reranker = Reranker(str(tiny_cross_encoder), FORMATS["encoder"], new_head=True)
     rows = [(QUERIES["sort"], [(TEXTS["sort"], 1.0), (TEXTS["plot"], 0.0)])]
-    settings: dict[str, Any] = {"steps": 40, "batch_size": 1, "documents_per_query": 2, "learning_rate": 1e-3, "warmup_share": 0.0}
+    settings: dict[str, Any] = {"steps": 40, "batch_size": 1, "documents_per_query": 2, "learning_rate": 1e-3, "warmup_ratio": 0.0}
     trained = train_reranker(
         reranker,
         rows,
@@ -326,7 +326,7 @@ def test_an_adapter_learns_resumes_and_is_merged(reranker: Reranker, tmp_path: P
         scores = [model.compute_score([(query, text) for text, _ in documents]) for query, documents in rows]
         return sum(torch.sigmoid(torch.tensor(good - bad)).item() for good, bad in scores) / len(scores)
 
-    settings: dict[str, Any] = {"batch_size": 3, "documents_per_query": 2, "learning_rate": 1e-2, "warmup_share": 0.0, "evaluations": 2}
+    settings: dict[str, Any] = {"batch_size": 3, "documents_per_query": 2, "learning_rate": 1e-2, "warmup_ratio": 0.0, "evaluations": 2}
     before = gap(reranker)
     everything = {
         "loss": "point_ce",

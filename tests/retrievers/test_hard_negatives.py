@@ -15,7 +15,7 @@ GROUPS = {"a": 0, "p": 1, "b": 2, "twin": 1, "c": 3, "d": 4, "e": 5}
 
 
 def mine(**changes: Any) -> tuple[list[str], dict[str, int]]:
-    settings: dict[str, Any] = {"first": 1, "last": 10, "number": 10, "relative_margin": None, "seed": 1}
+    settings: dict[str, Any] = {"rank_start": 1, "rank_end": 10, "negatives_per_query": 10, "relative_margin": None, "seed": 1}
     chosen, counts = mine_negatives({"q": {"p"}}, RUN, GROUPS, **{**settings, **changes})
     return chosen["q"], counts
 
@@ -27,7 +27,7 @@ def test_neither_the_relevant_document_nor_its_twin() -> None:
 
 
 def test_the_window_counts_ranks_without_the_relevant() -> None:
-    assert mine(first=2, last=4)[0] == ["b", "c"]
+    assert mine(rank_start=2, rank_end=4)[0] == ["b", "c"]
 
 
 def test_the_margin_is_relative_to_the_relevant_score() -> None:
@@ -44,11 +44,11 @@ def test_a_scorer_s_veto() -> None:
 
 
 def test_the_draw_is_seeded_and_counted() -> None:
-    assert mine(number=2) == mine(number=2)
-    assert len({tuple(mine(number=2, seed=seed)[0]) for seed in range(20)}) > 5
-    assert mine(first=9)[1]["queries_without"] == 1
+    assert mine(negatives_per_query=2) == mine(negatives_per_query=2)
+    assert len({tuple(mine(negatives_per_query=2, seed=seed)[0]) for seed in range(20)}) > 5
+    assert mine(rank_start=9)[1]["queries_without"] == 1
 
 
 def test_a_window_must_be_one() -> None:
     with pytest.raises(ValueError, match="rank 3 to 2"):
-        mine(first=3, last=2)
+        mine(rank_start=3, rank_end=2)

@@ -98,7 +98,7 @@ def test_mined_rows_are_screened_taught_and_merged_by_text(corpus: list[Document
     def judge(wanted: Sequence[tuple[str, str]]) -> list[float]:
         return [5.0 if document.startswith(("Find", "Draw")) else 0.0 for _, document in wanted]
 
-    window = {"first": 1, "last": 9, "number": 9, "relative_margin": None, "seed": 1}
+    window = {"rank_start": 1, "rank_end": 9, "negatives_per_query": 9, "relative_margin": None, "seed": 1}
     mined, counts = mine_rows(pairs, corpus, run, judge=lambda: judge, screen=True, teach=True, **window)  # type: ignore[arg-type]
     first, second = mined
     assert (first.query, first.pos, first.pos_scores) == ("Sort  rows", ["join", "sort"], [0.0, 0.0])
@@ -144,8 +144,8 @@ def test_a_teacher_is_followed(corpus: list[Document], tiny_encoder: Path, tmp_p
             steps=30,
             batch_size=1,
             learning_rate=2e-3,
-            warmup_share=0.0,
-            scale=1.0,
+            warmup_ratio=0.0,
+            temperature=1.0,
             negatives=1,
             evaluations=1,
             mined=mined,

@@ -172,13 +172,13 @@ class _Rows(torch.nn.Module):
 
 
 def test_loss_by_hand() -> None:
-    """Two queries e1, e2 with positives e1, e2, scale 1: each row is (1, 0), loss log(1 + e^-1). With the other document masked it is 0."""
+    """Two queries e1, e2 with positives e1, e2, temperature 1: each row is (1, 0), loss log(1 + e^-1). With the other masked it is 0."""
     eye = torch.eye(2)
     columns = [{"vectors": eye}, {"vectors": eye}]
-    plain = MaskedContrastiveLoss(_Rows(), score=dense_scores, scale=1.0, relevant={0: {0}, 1: {1}})
+    plain = MaskedContrastiveLoss(_Rows(), score=dense_scores, temperature=1.0, relevant={0: {0}, 1: {1}})
     labels = torch.tensor([[0, 0], [1, 1]])
     assert plain(columns, labels).item() == pytest.approx(np.log1p(np.exp(-1)), abs=1e-6)
-    masked = MaskedContrastiveLoss(_Rows(), score=dense_scores, scale=1.0, relevant={0: {0, 1}, 1: {0, 1}})
+    masked = MaskedContrastiveLoss(_Rows(), score=dense_scores, temperature=1.0, relevant={0: {0, 1}, 1: {0, 1}})
     assert masked(columns, labels).item() == pytest.approx(0.0, abs=1e-6)
 
 
@@ -230,8 +230,8 @@ def fit(model: Any, corpus: list[Document], pairs: list[LabelledPair], scratch: 
         "batch_size": 4,
         "negatives": 1,
         "learning_rate": 5e-3,
-        "warmup_share": 0.1,
-        "scale": 1.0,
+        "warmup_ratio": 0.1,
+        "temperature": 1.0,
         "evaluations": 2,
         "bf16": False,
         "seed": 1,
@@ -245,7 +245,7 @@ def test_training_learns(
     kind: str, late: Any, tiny_encoder: Path, corpus: list[Document], pairs: list[LabelledPair], tmp_path: Path
 ) -> None:
     model = late if kind == "late" else dense.load_dense(str(tiny_encoder))
-    trained = fit(model, corpus, pairs, tmp_path, scale=1.0 if kind == "late" else 20.0, dev_score=rising())
+    trained = fit(model, corpus, pairs, tmp_path, temperature=1.0 if kind == "late" else 0.05, dev_score=rising())
     assert trained.loss[-1][1] < trained.loss[0][1] * 0.7
     assert [step for step, _ in trained.dev] == [0, 15, 30]
     assert trained.best_step == 30

@@ -36,13 +36,13 @@ def project(collection: Path, tiny_cross_encoder: Path, tiny_generator: Path, tm
     yaml = YAML()
     params = yaml.load((RECIPE / "params.yaml").read_text())
     params["prepare_corpus"] = {"source": "beir", "path": str(collection), "near_duplicate_threshold": 0.99}
-    params["prepare_ranking"].update({"last": 10, "number": 4, "dev_candidates": 6})
-    params["prepare_candidates"].update({"last": 12, "number": 4, "titles": 3})
-    small = {"steps": 6, "batch_size": 2, "documents_per_query": 3, "form": {"kind": "encoder", "maximum_tokens": 64}}
+    params["prepare_ranking"].update({"rank_end": 10, "negatives_per_query": 4, "dev_candidates": 6})
+    params["prepare_candidates"].update({"rank_end": 12, "candidates_per_query": 4, "titles": 3})
+    small = {"steps": 6, "batch_size": 2, "documents_per_query": 3, "form": {"kind": "encoder", "max_length": 64}}
     for own in params["rerankers"].values():
         own.update({"base": str(tiny_cross_encoder), **small})
         own["layers"] = 1 if own["layers"] else None
-    head = {"kind": "head", "maximum_tokens": 64, "query_format": "query : {}", "document_format": "document : {}", "marker": " ."}
+    head = {"kind": "head", "max_length": 64, "query_format": "query : {}", "document_format": "document : {}", "marker": " ."}
     params["rerankers"]["teacher"].update(
         {"base": str(tiny_generator), "form": head, "lora": {"rank": 2, "alpha": 4}, "learning_rate": 1e-3}
     )

@@ -45,29 +45,29 @@ SMALL: dict[str, Any] = {
     "sample_pairs": {"pairs": 12},
     "retriever": {"layers": 1, "dimensions": 16, "query_tokens": 16, "document_tokens": 32},
     "train_generator": {"epochs": 1},
-    "train_filter_encoder": {"layers": 1, "steps": 2, "batch_size": 4, "maximum_tokens": 32, "dev_documents": 4},
-    "build_baselines": {"dense_maximum_tokens": 32},
-    "generate_queries": {"sampled_documents": 12, "queries_per_document": 2, "maximum_new_tokens": 8, "batch_size": 8, "temperature": 1.0},
-    "filter_queries": {"rules": [{"run": "dense", "k": 40}], "minimum_words": 1},
+    "train_filter_encoder": {"layers": 1, "steps": 2, "batch_size": 4, "max_length": 32, "dev_documents": 4},
+    "build_baselines": {"dense_max_length": 32},
+    "generate_queries": {"sampled_documents": 12, "queries_per_document": 2, "max_new_tokens": 8, "batch_size": 8, "temperature": 1.0},
+    "filter_queries": {"rules": [{"run": "dense", "k": 40}], "min_words": 1},
     "train_retriever": {"steps": 4, "batch_size": 4, "evaluations": 2, "dev_documents": 6, "training_document_tokens": 32},
-    "select_queries": {"epochs": 2, "negatives": 4, "minimum_spearman": -1.0},
-    "build_preferences": {"minimum_margin": 0.0},
-    "train_reward_model": {"epochs": 1, "minimum_accuracy": 0.0, "minimum_pairs": 1},
+    "select_queries": {"epochs": 2, "negatives": 4, "min_spearman": -1.0},
+    "build_preferences": {"min_margin": 0.0},
+    "train_reward_model": {"epochs": 1, "min_accuracy": 0.0, "min_pairs": 1},
     "improve_generator": {
-        "ppo": {"steps": 2, "batch_size": 4, "minibatch_size": 4, "epochs": 1, "maximum_new_tokens": 8},
-        "group": {"steps": 2, "prompts_per_step": 2, "responses": 2, "updates": 2, "maximum_new_tokens": 8},
+        "ppo": {"steps": 2, "batch_size": 4, "minibatch_size": 4, "epochs": 1, "max_new_tokens": 8},
+        "group": {"steps": 2, "prompts_per_step": 2, "responses": 2, "updates": 2, "max_new_tokens": 8},
         "dpo": {"batch_size": 4},
     },
     "evaluate_generators": {
-        "number": 6,
-        "maximum_new_tokens": 8,
+        "sampled_documents": 6,
+        "max_new_tokens": 8,
         "examples": 3,
         "resamples": 100,
         "training": {"queries": 4, "steps": 2, "batch_size": 2},
     },
     "check_leaks": {"allowed_share": 1.0},
     "choose_champion": {"resamples": 100},
-    "evaluate_reranked": {"first": 5, "resamples": 100},
+    "evaluate_reranked": {"rerank_depth": 5, "resamples": 100},
     "compare_rounds": {"resamples": 100},
 }
 
@@ -166,7 +166,7 @@ def test_every_switch_of_a_round(loop: Callable[..., dict[str, dict[str, Any]]],
         retriever={"kind": kind},
         filter_queries={"keep_relevant": {"threshold": None, "top_share": 0.7}},
         select_queries={"mode": mode, "top_share": 0.5},
-        mine_negatives={"run": run, "last": 8, "number": 4, "relative_margin": None, "screen": True, "teach": True},
+        mine_negatives={"run": run, "rank_end": 8, "negatives_per_query": 4, "relative_margin": None, "screen": True, "teach": True},
         train_retriever={"distillation": distillation},
         evaluate_retriever={"index": {"kind": "shards" if kind == "colbert" else "hnsw", "shard_documents": 4}},
     )
@@ -206,7 +206,7 @@ def test_one_round_of_queries_from_a_file_that_no_filter_lets_pass(
         rounds={"r1": {"prev": "r0", "generator": "g1"}},
         updates={},
         generate_queries={"backend": "file", "file": str(queries), "sampled_documents": 5},
-        filter_queries={"minimum_words": 39},
+        filter_queries={"min_words": 39},
     )
     assert [name for name in table if "+" not in name] == ["bm25", "dense", "colbert", "r0", "r1"]
     assert "No generator was updated." in Path("out/report/report.html").read_text()
@@ -254,6 +254,6 @@ def test_a_shut_gate_stops_the_reward_model_alone(
 ) -> None:
     ppo = {"rewards": {"reward_model": 1.0, "round_trip": round_trip}, "ppo": {"learning_rate": 1e-2}}
     with pytest.warns(UserWarning, match="did not pass its gate"):
-        loop(train_reward_model={"minimum_pairs": 1000}, improve_generator=ppo)
+        loop(train_reward_model={"min_pairs": 1000}, improve_generator=ppo)
     first, second = (Path(f"out/generators/{name}/model/weights/model.safetensors").read_bytes() for name in ("g1", "g2"))
     assert (first != second) is improves

@@ -65,12 +65,12 @@ def package_versions(packages: Sequence[str]) -> dict[str, str]:
     return {name: importlib.metadata.version(DISTRIBUTIONS.get(name, name)) for name in packages}
 
 
-def read_docstrings(root: Path, *, minimum_body_words: int = 20) -> Iterator[Docstring]:
+def read_docstrings(root: Path, *, min_body_words: int = 20) -> Iterator[Docstring]:
     """Every documented function, class and method below ``root``, in the order of file path and line.
 
     Args:
         root: a package's folder; its name is the first part of each dotted name.
-        minimum_body_words: a shorter body is left out, for it describes nothing.
+        min_body_words: a shorter body is left out, for it describes nothing.
     """
     for path in sorted(root.rglob("*.py")):
         relative = path.relative_to(root)
@@ -79,7 +79,7 @@ def read_docstrings(root: Path, *, minimum_body_words: int = 20) -> Iterator[Doc
         module = ".".join((root.name, *relative.with_suffix("").parts)).removesuffix(".__init__")
         for name, docstring in _documented(_parse(path), module):
             parts = split_docstring(docstring)
-            if parts and len(WORD.findall(parts[1])) >= minimum_body_words:
+            if parts and len(WORD.findall(parts[1])) >= min_body_words:
                 yield Docstring(name, *parts)
 
 

@@ -74,20 +74,20 @@ def _mean(values: Mapping[str, float]) -> float:
 
 
 def choose_generator(
-    rows: Mapping[str, Mapping[str, float]], values: Mapping[str, Mapping[str, float]], *, minimum_distinct: float, **rule: Any
+    rows: Mapping[str, Mapping[str, float]], values: Mapping[str, Mapping[str, float]], *, min_distinct: float, **rule: Any
 ) -> dict[str, Any]:
     """The gate over generators in their order: share of a document's queries that come back, over documents no generator learnt from.
 
     Args:
         rows: measures by generator, ``distinct_share`` among them.
         values: by generator and doc_id; the base model takes no part, for it is no model of the pipeline.
-        minimum_distinct: of the texts; a generator below it repeats itself and may not be champion.
+        min_distinct: of the texts; a generator below it repeats itself and may not be champion.
         rule: of :func:`tandem.evaluation.gate.run_gate`.
     """
     candidates = []
     for name, own in values.items():
         share = rows[name]["distinct_share"]
-        fault = f"only {share:.0%} of its queries are distinct, {minimum_distinct:.0%} are needed" if share < minimum_distinct else ""
+        fault = f"only {share:.0%} of its queries are distinct, {min_distinct:.0%} are needed" if share < min_distinct else ""
         if name != "base":
             candidates.append(Candidate(name, own, fault=fault))
     return _outcome(candidates, rule)

@@ -20,8 +20,8 @@ def build_preferences(
     difficulty: Mapping[str, float],
     *,
     pairs_per_document: int,
-    minimum_margin: float,
-    maximum_length_difference: int,
+    min_margin: float,
+    max_length_difference: int,
     seed: int,
 ) -> list[PreferencePair]:
     """Pairs of each document's queries, balanced in length over the whole set.
@@ -30,8 +30,8 @@ def build_preferences(
         rows: a round's queries with their status.
         difficulty: of the kept ones, by query_id.
         pairs_per_document: at most; at least half of them, where there are so many, hard over easy.
-        minimum_margin: of difficulty between two kept queries.
-        maximum_length_difference: in words, between the two of a pair.
+        min_margin: of difficulty between two kept queries.
+        max_length_difference: in words, between the two of a pair.
         seed: of the draws.
     """
     rng = random.Random(f"preferences:{seed}")
@@ -42,11 +42,11 @@ def build_preferences(
     for doc_id in sorted(by_document):
         own = by_document[doc_id]
         kept = [row for row in own if row.status == "kept"]
-        hard = _hard_over_easy(kept, difficulty, minimum_margin)
+        hard = _hard_over_easy(kept, difficulty, min_margin)
         invalid = [row for row in own if row.status == "rejected" and row.reason not in ("duplicate", "empty")]
         valid = [_pair(a, b, "valid_over_invalid", 1.0) for a in kept for b in invalid]
         hard, valid = (
-            [p for p in part if _length_gap(p) <= maximum_length_difference and normalize_query(p.chosen) != normalize_query(p.rejected)]
+            [p for p in part if _length_gap(p) <= max_length_difference and normalize_query(p.chosen) != normalize_query(p.rejected)]
             for part in (hard, valid)
         )
         rng.shuffle(valid)
@@ -67,12 +67,12 @@ def split_by_document(
     return [p for p in pairs if p.doc_id not in held_out], [p for p in pairs if p.doc_id in held_out]
 
 
-def _hard_over_easy(kept: Sequence[PseudoQuery], difficulty: Mapping[str, float], minimum_margin: float) -> list[PreferencePair]:
+def _hard_over_easy(kept: Sequence[PseudoQuery], difficulty: Mapping[str, float], min_margin: float) -> list[PreferencePair]:
     pairs = []
     for a in kept:
         for b in kept:
             margin = difficulty.get(a.query_id, 0.0) - difficulty.get(b.query_id, 0.0)
-            if margin >= minimum_margin and margin > 0:
+            if margin >= min_margin and margin > 0:
                 pairs.append(_pair(a, b, "hard_over_easy", margin))
     return pairs
 

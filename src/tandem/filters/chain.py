@@ -33,8 +33,8 @@ def filter_rows(
     search: Search,
     *,
     rules: Sequence[Rule],
-    minimum_words: int,
-    maximum_words: int,
+    min_words: int,
+    max_words: int,
     judge: Judge | None = None,
     threshold: float | None = None,
     top_share: float | None = None,
@@ -46,8 +46,8 @@ def filter_rows(
         corpus: the documents.
         search: a run by name for (text, own doc_id) by query_id.
         rules: in order.
-        minimum_words: of a query.
-        maximum_words: of a query.
+        min_words: of a query.
+        max_words: of a query.
         judge: (query, document) pairs to logits; it sees the rows that the rules keep. None leaves relevance out.
         threshold: of relevance; see :func:`tandem.filters.relevance.relevance_cut`.
         top_share: of relevance; see there.
@@ -56,7 +56,7 @@ def filter_rows(
         All rows with scores, ranks, status and reason, the funnel, and the relevance that a row had to reach.
     """
     groups = group_numbers(corpus)
-    rows = apply_shape_rule(rows, minimum_words=minimum_words, maximum_words=maximum_words)
+    rows = apply_shape_rule(rows, min_words=min_words, max_words=max_words)
     usable = {row.query_id: (row.text, row.doc_id) for row in rows if row.reason not in ("empty", "no_query", "copy", "duplicate")}
     targets = {query_id: doc_id for query_id, (_, doc_id) in usable.items()}
     for rule in rules:
@@ -98,8 +98,8 @@ def keep_rate(
     search: Search,
     *,
     rules: Sequence[Rule],
-    minimum_words: int,
-    maximum_words: int,
+    min_words: int,
+    max_words: int,
     judge: Judge | None = None,
     cut: float = 0.0,
 ) -> dict[str, float]:
@@ -116,7 +116,7 @@ def keep_rate(
         """Without the document of a query's own id, which its row does not have."""
         return [item for item in search(run, queries) if item.doc_id != asked[item.query_id]]
 
-    words = {"minimum_words": minimum_words, "maximum_words": maximum_words}
+    words = {"min_words": min_words, "max_words": max_words}
     marked, steps, _ = filter_rows(rows, corpus, search_others, rules=rules, **words, judge=judge, threshold=cut)
     rates = {f"real_kept_after_{step['filter']}": int(step["left"]) / len(rows) for step in steps[1 + len(SHAPE_REASONS) :]}
     return {"real_keep_rate": sum(row.status == "kept" for row in marked) / len(rows), **rates}

@@ -30,7 +30,7 @@ def informative_queries(
     top_share: float,
     drop_share: float,
     queries_per_document: int | None,
-    minimum_spearman: float,
+    min_spearman: float,
     seed: int,
     **fitting: Any,
 ) -> tuple[list[PseudoQuery], dict[str, float]]:
@@ -46,7 +46,7 @@ def informative_queries(
         top_share: of the kept rows, those with the highest loss.
         drop_share: of the kept rows, those with the very highest loss, which is mostly noise, are left out before.
         queries_per_document: kept at most; None keeps any number.
-        minimum_spearman: of held-out predictions; below it LossNet cannot rank.
+        min_spearman: of held-out predictions; below it LossNet cannot rank.
         seed: of everything random.
         fitting: of :func:`tandem.filters.loss_net.cross_fit`.
 
@@ -61,9 +61,9 @@ def informative_queries(
     if mode == "predicted":
         values, quality = _predict(kept, losses, vectors, sample=sample, seed=seed, **fitting)
         measures = {"spearman": quality.spearman, "pair_accuracy": quality.pair_accuracy}
-        if quality.spearman < minimum_spearman:
+        if quality.spearman < min_spearman:
             warnings.warn(
-                f"select_queries: LossNet's held-out Spearman is {quality.spearman:.2f}, below {minimum_spearman}: exact losses are used",
+                f"select_queries: LossNet's held-out Spearman is {quality.spearman:.2f}, below {min_spearman}: exact losses are used",
                 stacklevel=2,
             )
             measures["fallback"] = 1.0

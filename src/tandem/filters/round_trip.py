@@ -85,13 +85,13 @@ def apply_rule(rows: Sequence[PseudoQuery], ranks: Mapping[str, tuple[int, float
     return marked
 
 
-def apply_shape_rule(rows: Sequence[PseudoQuery], *, minimum_words: int, maximum_words: int) -> list[PseudoQuery]:
+def apply_shape_rule(rows: Sequence[PseudoQuery], *, min_words: int, max_words: int) -> list[PseudoQuery]:
     """Reject queries with fewer or more words than allowed, and repetitions of a query of the same document."""
     seen: set[tuple[str, str]] = set()
     marked = []
     for row in rows:
         key = (row.doc_id, normalize_query(row.text))
-        reason = "length" if not minimum_words <= count_words(row.text) <= maximum_words else "duplicate" if key in seen else ""
+        reason = "length" if not min_words <= count_words(row.text) <= max_words else "duplicate" if key in seen else ""
         seen.add(key)
         if reason and row.status != "rejected":
             row = row.model_copy(update={"status": "rejected", "reason": reason})

@@ -89,7 +89,7 @@ def decode(
     temperature: float,
     top_k: int = 0,
     top_p: float = 1.0,
-    maximum_new_tokens: int,
+    max_new_tokens: int,
     pad_token_id: int,
     seeds: Sequence[int] | None = None,
 ) -> Tensor:
@@ -103,7 +103,7 @@ def decode(
         temperature: see :func:`draw`.
         top_k: see :func:`draw`.
         top_p: see :func:`draw`.
-        maximum_new_tokens: of a response.
+        max_new_tokens: of a response.
         pad_token_id: fills responses up.
         seeds: of each prompt's draws, which then depend on nothing else in the batch; None takes torch's own random state.
 
@@ -112,13 +112,13 @@ def decode(
     """
     rows, device = len(prompts), model.device
     ends = end_tokens(model)
-    responses = torch.full((rows, maximum_new_tokens), pad_token_id, device=device)
-    cache, ids, mask = _prefill(model, prompts, maximum_new_tokens, pad_token_id)
+    responses = torch.full((rows, max_new_tokens), pad_token_id, device=device)
+    cache, ids, mask = _prefill(model, prompts, max_new_tokens, pad_token_id)
     positions = (mask.cumsum(1) - 1).clamp(min=0)[:, -ids.shape[1] :]
     active = torch.arange(rows, device=device)
     finished = torch.zeros_like(active, dtype=torch.bool)
-    uniforms = None if seeds is None else uniform_numbers(seeds, maximum_new_tokens).to(device)
-    for step in range(maximum_new_tokens):
+    uniforms = None if seeds is None else uniform_numbers(seeds, max_new_tokens).to(device)
+    for step in range(max_new_tokens):
         output = model(input_ids=ids, attention_mask=mask, position_ids=positions, past_key_values=cache, use_cache=True, logits_to_keep=1)
         uniform = None if uniforms is None else uniforms[active, step]
         token = draw(output.logits[:, -1], temperature=temperature, top_k=top_k, top_p=top_p, uniform=uniform)

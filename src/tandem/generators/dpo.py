@@ -30,7 +30,7 @@ def optimise_preferences(
     documents: Mapping[str, str],
     *,
     template: str,
-    maximum_document_tokens: int,
+    max_document_tokens: int,
     epochs: float,
     batch_size: int,
     learning_rate: float,
@@ -53,7 +53,7 @@ def optimise_preferences(
         held_out: pairs of other documents, measured after each epoch; may be empty.
         documents: text by doc_id.
         template: of the prompt; keywords stay empty, for a pair's two queries may have been written with different ones.
-        maximum_document_tokens: the document is cut, the query never.
+        max_document_tokens: the document is cut, the query never.
         epochs: passes over the pairs.
         batch_size: pairs a step and process.
         learning_rate: peak; cosine decay after a tenth of warm-up.
@@ -74,7 +74,7 @@ def optimise_preferences(
     from datasets import Dataset
     from trl import DPOConfig, DPOTrainer
 
-    prompt: dict[str, Any] = {"template": template, "maximum_document_tokens": maximum_document_tokens}
+    prompt: dict[str, Any] = {"template": template, "max_document_tokens": max_document_tokens}
     rows, dev_rows = (preference_rows(part, documents, tokenizer, **prompt) for part in (pairs, held_out))
     settings = DPOConfig(
         **epoch_settings(

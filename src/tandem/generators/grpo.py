@@ -19,7 +19,7 @@ from tandem.generators.parsing import clean_query
 from tandem.generators.reward_model import Reward
 from tandem.generators.rollouts import Prompt, curriculum
 from tandem.generators.trainers import common_settings, train_whole
-from tandem.runtime.distributed import process_count
+from tandem.runtime.distributed import world_size
 from tandem.runtime.lora import adapter_config
 
 __all__ = ["optimise_in_groups"]
@@ -52,9 +52,9 @@ def optimise_in_groups(
     kl_coefficient: float,
     clip: float,
     temperature: float,
-    maximum_new_tokens: int,
+    max_new_tokens: int,
     missing_end_penalty: float,
-    maximum_gradient_norm: float,
+    max_grad_norm: float,
     lora_rank: int,
     lora_alpha: int,
     scratch: Path,
@@ -78,9 +78,9 @@ def optimise_in_groups(
         kl_coefficient: of the KL to the reference; 0 leaves it out.
         clip: of the probability ratio.
         temperature: of sampling and of the log-probabilities.
-        maximum_new_tokens: of a response.
+        max_new_tokens: of a response.
         missing_end_penalty: taken off the reward of a response that does not end.
-        maximum_gradient_norm: gradients are cut to it.
+        max_grad_norm: gradients are cut to it.
         lora_rank: of the adapter.
         lora_alpha: its scale is alpha over rank.
         scratch: checkpoints live here; a run that finds one goes on from it.
@@ -110,8 +110,8 @@ def optimise_in_groups(
         "beta": kl_coefficient,
         "epsilon": clip,
         "temperature": temperature,
-        "max_completion_length": maximum_new_tokens,
-        "max_grad_norm": maximum_gradient_norm,
+        "max_completion_length": max_new_tokens,
+        "max_grad_norm": max_grad_norm,
         "disable_dropout": True,
         "logging_steps": updates,
         "save_strategy": "steps",
@@ -121,7 +121,7 @@ def optimise_in_groups(
     parts: dict[str, Any] = {
         "model": model,
         "reward_funcs": _penalised(reward, set(end_tokens(model).tolist()), missing_end_penalty),
-        "train_dataset": _rows(prompts, batches=steps, batch_size=prompts_per_step * process_count(), order=order, seed=seed),
+        "train_dataset": _rows(prompts, batches=steps, batch_size=prompts_per_step * world_size(), order=order, seed=seed),
         "processing_class": tokenizer,
         "peft_config": adapter_config(rank=lora_rank, alpha=lora_alpha, dropout=0.0),
     }

@@ -79,7 +79,7 @@ def improve_generator(
         One row of metrics a step.
     """
     model, tokenizer = load_generator(str(generator), device=device)
-    asked: dict[str, Any] = {"template": prompt["template"], "maximum_document_tokens": prompt["document_tokens"]}
+    asked: dict[str, Any] = {"template": prompt["template"], "max_document_tokens": prompt["document_tokens"]}
     adapter: dict[str, Any] = {"lora_rank": lora_rank, "lora_alpha": lora_alpha, "seed": seed}
     trainer: dict[str, Any] = {**adapter, "scratch": scratch, "bf16": bf16}
     history: list[dict[str, float]] = []

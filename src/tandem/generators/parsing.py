@@ -64,12 +64,12 @@ class Parsed:
     stripped: frozenset[str]
 
 
-def parse_query(completion: str, *, maximum_words: int = 64) -> Parsed:
+def parse_query(completion: str, *, max_words: int = 64) -> Parsed:
     """The query in a completion.
 
     Args:
         completion: as the model wrote it, of one line or of many.
-        maximum_words: where a query is cut.
+        max_words: where a query is cut.
     """
     stripped: set[str] = set()
     text = THINKING.sub(" \n", completion)
@@ -93,7 +93,7 @@ def parse_query(completion: str, *, maximum_words: int = 64) -> Parsed:
         if query and not NO_QUERY.match(query):
             if i + 1 < len(lines):
                 stripped.add("rest")
-            return Parsed(" ".join(query.split(" ")[:maximum_words]), frozenset(stripped))
+            return Parsed(" ".join(query.split(" ")[:max_words]), frozenset(stripped))
         stripped.add("introduction")
     return Parsed("", frozenset(stripped))
 
@@ -126,9 +126,9 @@ def _sentences_before_label(lines: list[str]) -> int:
     return 0
 
 
-def clean_query(completion: str, *, maximum_words: int = 64) -> str:
+def clean_query(completion: str, *, max_words: int = 64) -> str:
     """The query in a completion, or nothing: the text of :func:`parse_query`."""
-    return parse_query(completion, maximum_words=maximum_words).text
+    return parse_query(completion, max_words=max_words).text
 
 
 def _strip_line(line: str, stripped: set[str]) -> str:

@@ -24,7 +24,7 @@ from tandem.generators.decoding import decode, end_tokens
 from tandem.generators.parsing import clean_query
 from tandem.generators.reward_model import Reward
 from tandem.generators.rollouts import Prompt, curriculum
-from tandem.runtime.distributed import average_gradients, gather, mean_of_all, meet, process_count, process_number, sum_of_all
+from tandem.runtime.distributed import all_reduce_mean, all_reduce_sum, average_gradients, gather, init_processes, process_rank, world_size
 from tandem.runtime.lora import adapter_config
 
 __all__ = ["PPO", "Rollout"]
@@ -60,7 +60,7 @@ class PPO:
         kl_coefficient: of the per-token KL penalty, at the start.
         target_kl: steer the coefficient towards this KL a response; None keeps it fixed.
         temperature: of sampling and of the log-probabilities.
-        maximum_new_tokens: of a response.
+        max_new_tokens: of a response.
         missing_end_penalty: taken off the standardised score of a response that does not end.
         score_clip: standardised scores are clipped to this.
     """
@@ -77,7 +77,7 @@ class PPO:
     kl_coefficient: float = 0.1
     target_kl: float | None = None
     temperature: float = 1.0
-    maximum_new_tokens: int = 32
+    max_new_tokens: int = 32
     missing_end_penalty: float = 1.0
     score_clip: float = 4.0
     clip: float = 0.2
@@ -85,14 +85,14 @@ class PPO:
     value_coefficient: float = 0.1
     gamma: float = 1.0
     lam: float = 0.95
-    maximum_gradient_norm: float = 1.0
+    max_grad_norm: float = 1.0
     seed: int = 0
 
     def __post_init__(self) -> None:
         """Add the adapter and the value head, and check that the policy can learn to stop."""
         from peft import get_peft_model
 
-        meet()
+        init_processes()
         torch.manual_seed(self.seed)
         if self.tokenizer.pad_token_id == self.tokenizer.eos_token_id:
             raise ValueError("the tokenizer's pad token is its end token: the policy could not learn to stop")
@@ -119,7 +119,7 @@ class PPO:
             RuntimeError: the policy differs from its reference before the first update, or a loss is not finite.
         """
         history: list[dict[str, float]] = self._restore(scratch)
-        number, processes = process_number(), process_count()
+        number, processes = process_rank(), world_size()
         batches = curriculum(prompts, batch_size=self.batch_size * processes, order=order, seed=self.seed)
         for step, batch in zip(tqdm(range(steps), desc="PPO", unit="step"), batches, strict=False):
             if step < len(history):
@@ -144,7 +144,7 @@ class PPO:
             self.policy,
             self.tokenizer([p.text for p in prompts])["input_ids"],
             temperature=self.temperature,
-            maximum_new_tokens=self.maximum_new_tokens,
+            max_new_tokens=self.max_new_tokens,
             pad_token_id=self.tokenizer.pad_token_id,
         ).clone()  # made in inference mode; a clone may take part in autograd
         ids = torch.cat([batch["input_ids"], responses], dim=1)
@@ -172,11 +172,11 @@ class PPO:
             "length": float(mask.sum(1).mean()),
             "ended": float(ended.any(1).float().mean()),
         }
-        return Rollout(ids, attention, width, mask, log_probs, values * mask, advantages, returns, mean_of_all(own))
+        return Rollout(ids, attention, width, mask, log_probs, values * mask, advantages, returns, all_reduce_mean(own))
 
     def update(self, rollout: Rollout) -> dict[str, float]:
         """Several passes of clipped gradient steps over a rollout; the mean of each loss."""
-        advantages = ppo_math.whiten(rollout.advantages, rollout.mask, sum_of_all)
+        advantages = ppo_math.whiten(rollout.advantages, rollout.mask, all_reduce_sum)
         sums: dict[str, float] = {}
         gradient_steps = 0
         for _ in range(self.epochs):
@@ -191,7 +191,7 @@ class PPO:
                 self.optimizer.zero_grad(set_to_none=True)
                 (loss * _share_of_tokens(mask)).backward()
                 average_gradients(self.trained)
-                norm = nn.utils.clip_grad_norm_(self.trained, self.maximum_gradient_norm)
+                norm = nn.utils.clip_grad_norm_(self.trained, self.max_grad_norm)
                 self.optimizer.step()
                 gradient_steps += 1
                 for name, value in (
@@ -201,7 +201,7 @@ class PPO:
                     ("gradient_norm", norm),
                 ):
                     sums[name] = sums.get(name, 0.0) + value.item()
-        return mean_of_all({name: value / gradient_steps for name, value in sums.items()})
+        return all_reduce_mean({name: value / gradient_steps for name, value in sums.items()})
 
     def _evaluate(self, ids: Tensor, attention: Tensor, width: int) -> tuple[Tensor, Tensor, Tensor]:
         """Log-probabilities of the response tokens, values before each of them, and the policy's entropy there."""
@@ -249,7 +249,7 @@ class PPO:
 
 def _share_of_tokens(mask: Tensor) -> Tensor | float:
     """What makes the mean of the processes' losses, each a mean over its own tokens, the mean over all tokens."""
-    if process_count() == 1:
+    if world_size() == 1:
         return 1.0
     own = mask.sum()
-    return own * process_count() / sum_of_all(own)
+    return own * world_size() / all_reduce_sum(own)

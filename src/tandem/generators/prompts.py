@@ -20,15 +20,15 @@ DEFAULT_TEMPLATE = "Document: {document}\nKeywords: {keywords}\nQuery:"
 SPACES = re.compile(r"\s+")
 
 
-def truncate_documents(texts: Sequence[str], tokenizer: PreTrainedTokenizerBase, maximum_tokens: int) -> list[str]:
-    """Each text on one line, cut after ``maximum_tokens`` of the tokenizer's tokens (special ones not counted)."""
+def truncate_documents(texts: Sequence[str], tokenizer: PreTrainedTokenizerBase, max_length: int) -> list[str]:
+    """Each text on one line, cut after ``max_length`` of the tokenizer's tokens (special ones not counted)."""
     flat = [SPACES.sub(" ", text).strip() for text in texts]
     if not flat:
         return []
     encoded = tokenizer(flat, add_special_tokens=False, return_offsets_mapping=True, verbose=False)
     cut = []
     for text, offsets in zip(flat, encoded["offset_mapping"], strict=True):
-        cut.append(text if len(offsets) <= maximum_tokens else text[: offsets[maximum_tokens - 1][1]])
+        cut.append(text if len(offsets) <= max_length else text[: offsets[max_length - 1][1]])
     return cut
 
 
@@ -38,7 +38,7 @@ def render_prompts(
     tokenizer: PreTrainedTokenizerBase,
     *,
     template: str = DEFAULT_TEMPLATE,
-    maximum_document_tokens: int,
+    max_document_tokens: int,
 ) -> list[str]:
     """The prompt of each document.
 
@@ -47,11 +47,11 @@ def render_prompts(
         keywords: one string a document (it may be empty); used where the template has ``{keywords}``.
         tokenizer: cuts the documents and, where it has a chat template, wraps the prompt into a user turn.
         template: holds ``{document}`` and may hold ``{keywords}``.
-        maximum_document_tokens: the document is cut to this many tokens, nothing else ever is.
+        max_document_tokens: the document is cut to this many tokens, nothing else ever is.
     """
     if "{document}" not in template:
         raise ValueError(f"prompt.template: {template!r} found; it must hold {{document}}, where the document goes")
-    cut = truncate_documents(documents, tokenizer, maximum_document_tokens)
+    cut = truncate_documents(documents, tokenizer, max_document_tokens)
     prompts = [template.replace("{keywords}", words).replace("{document}", text) for text, words in zip(cut, keywords, strict=True)]
     if not getattr(tokenizer, "chat_template", None):
         return prompts

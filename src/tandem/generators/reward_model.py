@@ -17,7 +17,7 @@ from tandem.generators.base import load_generator, resolve_generator, save_gener
 from tandem.generators.prompts import completion_text, render_prompts
 from tandem.generators.trainers import epoch_settings, preference_rows, train_whole
 from tandem.records import PreferencePair
-from tandem.runtime.distributed import process_count
+from tandem.runtime.distributed import world_size
 from tandem.runtime.lora import adapter_config, merge_adapter
 from tandem.runtime.weights import refuse_new_weights
 from tandem.text import count_words
@@ -69,7 +69,7 @@ def train_reward_model(
     documents: Mapping[str, str],
     *,
     template: str,
-    maximum_document_tokens: int,
+    max_document_tokens: int,
     epochs: float,
     batch_size: int,
     learning_rate: float,
@@ -89,7 +89,7 @@ def train_reward_model(
         pairs: training pairs.
         documents: text by doc_id.
         template: of the prompt; keywords stay empty, for a reward is of document and query alone.
-        maximum_document_tokens: the document is cut, the query never.
+        max_document_tokens: the document is cut, the query never.
         epochs: passes over the pairs.
         batch_size: pairs a step and device.
         learning_rate: peak; cosine decay.
@@ -104,7 +104,7 @@ def train_reward_model(
     from datasets import Dataset
     from trl import RewardConfig, RewardTrainer
 
-    rows = preference_rows(pairs, documents, tokenizer, template=template, maximum_document_tokens=maximum_document_tokens)
+    rows = preference_rows(pairs, documents, tokenizer, template=template, max_document_tokens=max_document_tokens)
     settings = RewardConfig(
         **epoch_settings(
             rows=len(rows),
@@ -117,7 +117,7 @@ def train_reward_model(
             seed=seed,
         ),
         center_rewards_coefficient=center_coefficient or None,
-        logging_steps=max(round(epochs * len(rows) / (batch_size * process_count()) / 30), 1),
+        logging_steps=max(round(epochs * len(rows) / (batch_size * world_size()) / 30), 1),
     )
     torch.manual_seed(seed)
     trainer = RewardTrainer(
@@ -134,7 +134,7 @@ def train_reward_model(
     return RewardFit(merged, [(row["step"], row["loss"]) for row in history if "loss" in row], difference)
 
 
-def reward_function(model: Any, tokenizer: Any, *, template: str, maximum_document_tokens: int, batch_size: int = 64) -> Reward:
+def reward_function(model: Any, tokenizer: Any, *, template: str, max_document_tokens: int, batch_size: int = 64) -> Reward:
     """A trained reward model as a function of documents and queries, in the order given."""
     model.eval()
     takes_positions = "position_ids" in inspect.signature(model.forward).parameters
@@ -145,7 +145,7 @@ def reward_function(model: Any, tokenizer: Any, *, template: str, maximum_docume
             [""] * len(documents),
             tokenizer,
             template=template,
-            maximum_document_tokens=maximum_document_tokens,
+            max_document_tokens=max_document_tokens,
         )
         ended = [completion_text(query, tokenizer) + tokenizer.eos_token for query in queries]
         texts = [prompt + query for prompt, query in zip(prompts, ended, strict=True)]
@@ -198,8 +198,8 @@ def fit_reward_model(
     *,
     template: str,
     document_tokens: int,
-    minimum_accuracy: float,
-    minimum_pairs: int,
+    min_accuracy: float,
+    min_pairs: int,
     device: str,
     **settings: Any,
 ) -> tuple[list[tuple[int, float]], dict[str, Any]]:
@@ -207,14 +207,14 @@ def fit_reward_model(
 
     Args:
         generator: folder of the merged policy.
-        pairs: to train on; with fewer than ``minimum_pairs`` the model is written untrained and the gate stays shut.
+        pairs: to train on; with fewer than ``min_pairs`` the model is written untrained and the gate stays shut.
         held_out: pairs of other documents.
         documents: text by doc_id.
         folder: to write the model and its tokenizer into.
         template: of the prompt.
         document_tokens: of a document in the prompt.
-        minimum_accuracy: on the held-out pairs, for the gate to open.
-        minimum_pairs: see ``pairs``.
+        min_accuracy: on the held-out pairs, for the gate to open.
+        min_pairs: see ``pairs``.
         device: to train on.
         settings: of :func:`train_reward_model`.
 
@@ -224,12 +224,12 @@ def fit_reward_model(
     _, tokenizer = load_generator(str(generator))
     torch.manual_seed(settings["seed"])  # the score head is new, and drawn when the model is loaded
     model = load_reward_model(str(generator), tokenizer, device=device, new_head=True)
-    shape: dict[str, Any] = {"template": template, "maximum_document_tokens": document_tokens}
+    shape: dict[str, Any] = {"template": template, "max_document_tokens": document_tokens}
     loss: list[tuple[int, float]] = []
-    if len(pairs) >= minimum_pairs:
+    if len(pairs) >= min_pairs:
         fitted = train_reward_model(model, tokenizer, pairs, documents, **shape, **settings)
         model, loss = fitted.model, fitted.loss
     accuracy = pair_accuracy(held_out, documents, reward_function(model, tokenizer, **shape))
-    passed = bool(loss) and accuracy.get("accuracy", 0.0) >= minimum_accuracy
+    passed = bool(loss) and accuracy.get("accuracy", 0.0) >= min_accuracy
     save_generator(model, tokenizer, folder)
     return loss, {"passed": passed, "pairs": len(pairs), "held_out_pairs": len(held_out), **accuracy}

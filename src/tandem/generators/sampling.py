@@ -20,7 +20,7 @@ from tandem.generators.keywords import content_words, document_frequencies, offe
 from tandem.generators.parsing import parse_query
 from tandem.generators.prompts import render_prompts
 from tandem.records import Document, PseudoQuery
-from tandem.runtime.distributed import gather, meet, process_count, process_number, wait_for_all
+from tandem.runtime.distributed import barrier, gather, init_processes, process_rank, world_size
 from tandem.text import Language, count_words, normalize_query
 
 __all__ = [
@@ -46,7 +46,7 @@ def plan_requests(
     prefix: str,
     sampled_documents: int,
     queries_per_document: int,
-    maximum_keywords: int,
+    max_keywords: int,
     language: Language = "english",
     ignored_words: Sequence[str] = (),
     seed: int,
@@ -63,7 +63,7 @@ def plan_requests(
         prefix: of the query ids, which are ``prefix-number``.
         sampled_documents: drawn by seed; all where there are fewer.
         queries_per_document: each with keywords of its own.
-        maximum_keywords: each query gets 1 to this many, or none where it is 0.
+        max_keywords: each query gets 1 to this many, or none where it is 0.
         language: of the words.
         ignored_words: see :func:`tandem.generators.keywords.content_words`.
         seed: of the draws.
@@ -76,7 +76,7 @@ def plan_requests(
         rng = random.Random(f"keywords:{seed}:{prefix}:{doc_id}")
         words = content_words(texts[doc_id], language, ignored_words)
         for _ in range(queries_per_document):
-            keywords = offer_keywords(words, frequencies, least=1, most=maximum_keywords, rng=rng)
+            keywords = offer_keywords(words, frequencies, least=1, most=max_keywords, rng=rng)
             requests.append((f"{prefix}-{len(requests)}", doc_id, keywords))
     return requests
 
@@ -98,7 +98,7 @@ def draw_requests(
         plan: other arguments of :func:`plan_requests`.
     """
     frequencies = document_frequencies(texts.values(), language, ignored_words)
-    return plan_requests(texts, frequencies, maximum_keywords=keywords, language=language, ignored_words=ignored_words, **plan)
+    return plan_requests(texts, frequencies, max_keywords=keywords, language=language, ignored_words=ignored_words, **plan)
 
 
 def render_requests(
@@ -118,7 +118,7 @@ def render_requests(
         [keywords for _, _, keywords in requests],
         tokenizer,
         template=template,
-        maximum_document_tokens=document_tokens,
+        max_document_tokens=document_tokens,
     )
     return {query_id: prompt for (query_id, _, _), prompt in zip(requests, prompts, strict=True)}
 
@@ -149,7 +149,7 @@ def sample_queries(
     temperature: float,
     top_p: float,
     top_k: int = 0,
-    maximum_new_tokens: int,
+    max_new_tokens: int,
     seed: int | str,
     numbers: Mapping[str, int] | None = None,
     part: tuple[int, int] = (0, 1),
@@ -168,7 +168,7 @@ def sample_queries(
         temperature: 0 decodes greedily.
         top_p: nucleus size; 1 keeps the whole distribution.
         top_k: the likeliest tokens to sample from; 0 is all of them.
-        maximum_new_tokens: of a completion.
+        max_new_tokens: of a completion.
         seed: see above.
         numbers: how often each query's prompt was asked before; None counts within ``prompts``.
         part: (i, n) samples every n-th batch from the i-th on: one of n processes.
@@ -194,7 +194,7 @@ def sample_queries(
             temperature=temperature,
             top_k=top_k,
             top_p=top_p,
-            maximum_new_tokens=maximum_new_tokens,
+            max_new_tokens=max_new_tokens,
             pad_token_id=tokenizer.pad_token_id,
             seeds=[seed_of(f"{seed}:{numbers[i]}:{prompts[i]}") for i in ids],
         )
@@ -229,15 +229,15 @@ def sample_rows(
     Returns:
         The rows, and what they cost: ``requests`` made, ``cached``, ``prompt_tokens``, ``completion_tokens``, ``tokens_per_second``.
     """
-    meet()
+    init_processes()
     model, tokenizer = load_generator(str(weights), device=device)
     requests, prompts = plan_prompts(texts_of(documents), tokenizer, **plan)
-    settings = {key: sampling[key] for key in ("temperature", "top_p", "top_k", "maximum_new_tokens")}
+    settings = {key: sampling[key] for key in ("temperature", "top_p", "top_k", "max_new_tokens")}
     keys, answers = request_keys(prompts, [identity], settings=settings, seed=sampling["seed"]), AnswerCache(cache)
     missing = {query_id: prompt for query_id, prompt in prompts.items() if keys[query_id] not in answers.answers}
-    wait_for_all()  # nobody writes before all have read
+    barrier()  # nobody writes before all have read
     own = {query_id: doc_id for query_id, doc_id, _ in requests}
-    started, part = time.perf_counter(), (process_number(), process_count())
+    started, part = time.perf_counter(), (process_rank(), world_size())
     for batch in sample_queries(model, tokenizer, missing, own, **sampling, numbers=number_requests(prompts), part=part):
         answers.keep({keys[query_id]: answer for query_id, answer in batch.items()})
     answers.answers.update(gather([(key, answers.answers[key]) for key in map(keys.get, missing) if key in answers.answers]))

@@ -80,7 +80,7 @@ def served_rows(
         generator: whose queries are wanted; its own model, if the server has one for it.
         server: where.
         plan: of :func:`tandem.generators.sampling.plan_prompts`; ``document_tokens`` counts words here.
-        sampling: ``temperature``, ``top_p``, ``top_k`` and ``maximum_new_tokens``, as the local model has them.
+        sampling: ``temperature``, ``top_p``, ``top_k`` and ``max_new_tokens``, as the local model has them.
         cache: file of answers, shared by all rounds and runs.
 
     Returns:
@@ -92,7 +92,7 @@ def served_rows(
     """
     client = _Client(server, generator)
     requests, prompts = plan_prompts(texts_of(documents), Words(), **plan)
-    settings = {key: sampling[key] for key in ("temperature", "top_p", "top_k", "maximum_new_tokens")}
+    settings = {key: sampling[key] for key in ("temperature", "top_p", "top_k", "max_new_tokens")}
     wanted = request_keys(prompts, [client.model, server.chat], settings=settings, seed=plan["seed"])
     answers = AnswerCache(cache)
     missing = {key: query_id for query_id, key in wanted.items() if key not in answers.answers}
@@ -212,7 +212,7 @@ def _arguments(settings: Mapping[str, Any], seed: int, refused: frozenset[str]) 
     """Of a request, without what the server has refused."""
     wanted = {"temperature": settings["temperature"], "top_p": settings["top_p"], "seed": seed}
     arguments: dict[str, Any] = {name: value for name, value in wanted.items() if name not in refused}
-    arguments["max_completion_tokens" if "max_tokens" in refused else "max_tokens"] = settings["maximum_new_tokens"]
+    arguments["max_completion_tokens" if "max_tokens" in refused else "max_tokens"] = settings["max_new_tokens"]
     if settings["top_k"] and "top_k" not in refused:
         arguments["extra_body"] = {"top_k": settings["top_k"]}
     return arguments

@@ -38,8 +38,8 @@ def supervised_rows(
     frequencies: Mapping[str, int],
     *,
     template: str,
-    maximum_document_tokens: int,
-    maximum_keywords: int,
+    max_document_tokens: int,
+    max_keywords: int,
     language: Language = "english",
     ignored_words: Sequence[str] = (),
     seed: int,
@@ -53,13 +53,13 @@ def supervised_rows(
     for document, query in pairs:
         inside = set(content_words(document, language, ignored_words))
         shared = [word for word in content_words(query, language, ignored_words) if word in inside]
-        keywords.append(offer_keywords(shared, frequencies, least=0, most=maximum_keywords, rng=rng))
+        keywords.append(offer_keywords(shared, frequencies, least=0, most=max_keywords, rng=rng))
     prompts = render_prompts(
         [document for document, _ in pairs],
         keywords,
         tokenizer,
         template=template,
-        maximum_document_tokens=maximum_document_tokens,
+        max_document_tokens=max_document_tokens,
     )
     queries = (completion_text(query, tokenizer) for _, query in pairs)
     return [{"prompt": prompt, "completion": query} for prompt, query in zip(prompts, queries, strict=True)]
@@ -180,8 +180,8 @@ def fine_tune_on_pairs(
             tokenizer,
             frequencies,
             template=template,
-            maximum_document_tokens=document_tokens,
-            maximum_keywords=keywords,
+            max_document_tokens=document_tokens,
+            max_keywords=keywords,
             language=language,
             ignored_words=ignored_words,
             seed=seed,

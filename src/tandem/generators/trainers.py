@@ -9,13 +9,13 @@ from typing import Any
 from tandem.generators.prompts import completion_text, render_prompts
 from tandem.records import PreferencePair
 from tandem.runtime.checkpoints import latest_checkpoint
-from tandem.runtime.distributed import gather_weights, process_count
+from tandem.runtime.distributed import gather_weights, world_size
 
 __all__ = ["common_settings", "epoch_settings", "preference_rows", "train_whole"]
 
 
 def preference_rows(
-    pairs: Sequence[PreferencePair], documents: Mapping[str, str], tokenizer: Any, *, template: str, maximum_document_tokens: int
+    pairs: Sequence[PreferencePair], documents: Mapping[str, str], tokenizer: Any, *, template: str, max_document_tokens: int
 ) -> list[dict[str, str]]:
     """Prompt, chosen and rejected completion of each pair, as TRL takes them; the prompt's keywords stay empty."""
     prompts = render_prompts(
@@ -23,7 +23,7 @@ def preference_rows(
         [""] * len(pairs),
         tokenizer,
         template=template,
-        maximum_document_tokens=maximum_document_tokens,
+        max_document_tokens=max_document_tokens,
     )
     return [
         {"prompt": prompt, "chosen": completion_text(pair.chosen, tokenizer), "rejected": completion_text(pair.rejected, tokenizer)}
@@ -69,7 +69,7 @@ def epoch_settings(*, rows: int, epochs: float, batch_size: int, **settings: Any
         **common_settings(batch_size=batch_size, **settings),
         "num_train_epochs": epochs,
         "lr_scheduler_type": "cosine",
-        "warmup_steps": round(epochs * rows / (batch_size * process_count()) / 10),
+        "warmup_steps": round(epochs * rows / (batch_size * world_size()) / 10),
         "max_length": None,
         "save_strategy": "epoch",
     }

@@ -19,7 +19,7 @@ def write_trials(
     documents: Sequence[Document],
     *,
     seen: set[str],
-    number: int,
+    sampled_documents: int,
     queries_per_document: int,
     prompt: Mapping[str, Any],
     device: str,
@@ -32,7 +32,7 @@ def write_trials(
         generators: folder or Hugging Face id by name.
         documents: the corpus; prompts take their words' frequencies from all of it.
         seen: doc_ids to leave out.
-        number: of documents, drawn by seed from those that are left.
+        sampled_documents: drawn by seed from those that are left.
         queries_per_document: each.
         prompt: ``template``, ``document_tokens``, ``keywords``, ``ignored_words`` and ``language`` of
             :func:`tandem.generators.sampling.plan_prompts`.
@@ -46,7 +46,12 @@ def write_trials(
     chosen = {document.doc_id for document in documents if document.doc_id not in seen}
     texts = texts_of(documents)
     shape = {key: prompt[key] for key in ("template", "document_tokens")}
-    plan: dict[str, Any] = {"sampled_documents": number, "queries_per_document": queries_per_document, "among": chosen, "seed": seed}
+    plan: dict[str, Any] = {
+        "sampled_documents": sampled_documents,
+        "queries_per_document": queries_per_document,
+        "among": chosen,
+        "seed": seed,
+    }
     # The same for all of them, so the corpus's words are counted once; how a prompt is cut and put into turns is each tokenizer's own.
     requests = draw_requests(texts, prefix="trial", **plan, **{key: value for key, value in prompt.items() if key not in shape})
     doc_ids = {query_id: doc_id for query_id, doc_id, _ in requests}

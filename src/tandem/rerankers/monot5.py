@@ -21,7 +21,7 @@ class MonoT5:
 
     Args:
         name: folder or Hugging Face id, such as ``castorini/monot5-base-msmarco``.
-        maximum_tokens: of a pair; the document is cut to fit, the query to a half of it, the suffix never.
+        max_length: of a pair; the document is cut to fit, the query to a half of it, the suffix never.
         device: to run on.
         bf16: score under bfloat16 autocast.
 
@@ -29,15 +29,15 @@ class MonoT5:
         ValueError: weights are missing, or positions for so many tokens.
     """
 
-    def __init__(self, name: str, *, maximum_tokens: int = 512, device: str = "cpu", bf16: bool = False) -> None:
+    def __init__(self, name: str, *, max_length: int = 512, device: str = "cpu", bf16: bool = False) -> None:
         from transformers import AutoModelForSeq2SeqLM, AutoTokenizer
 
         self.tokenizer: Any = AutoTokenizer.from_pretrained(name)
         pad_right(self.tokenizer)
         with refuse_new_weights(name, instead="take a MonoT5 that was trained, such as castorini/monot5-base-msmarco"):
             self.model: Any = AutoModelForSeq2SeqLM.from_pretrained(name, dtype=torch.float32).to(device).eval()
-        check_length(self.model, maximum_tokens, key="maximum_tokens")
-        self.maximum_tokens, self.device, self.bf16 = maximum_tokens, device, bf16
+        check_length(self.model, max_length, key="max_length")
+        self.max_length, self.device, self.bf16 = max_length, device, bf16
         self.words = [self._ids(word)[0] for word in ("true", "false")]
 
     def _ids(self, text: str) -> list[int]:
@@ -50,11 +50,11 @@ class MonoT5:
         Raises:
             ValueError: next to nothing of the document would fit.
         """
-        start = [*self._ids("Query:"), *self._ids(query)[: self.maximum_tokens // 2], *self._ids("Document:")]
+        start = [*self._ids("Query:"), *self._ids(query)[: self.max_length // 2], *self._ids("Document:")]
         end = [*self._ids("Relevant:"), self.tokenizer.eos_token_id]
-        room = self.maximum_tokens - len(start) - len(end)
+        room = self.max_length - len(start) - len(end)
         if room < MINIMUM_DOCUMENT_TOKENS:
-            raise ValueError(f"maximum_tokens: {self.maximum_tokens} found, which leaves {room} for the document; raise it")
+            raise ValueError(f"max_length: {self.max_length} found, which leaves {room} for the document; raise it")
         return [*start, *self._ids(document)[:room], *end]
 
     def compute_score(self, pairs: Sequence[tuple[str, str]], *, batch_size: int = 32) -> list[float]:

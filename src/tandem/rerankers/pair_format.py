@@ -25,8 +25,8 @@ class PairFormat(Settings):
     """
 
     kind: Literal["encoder", "similarity", "head", "yes_no"]
-    maximum_tokens: int = Field(default=256, ge=16, le=1_000_000)
-    maximum_query_tokens: Tokens = 64
+    max_length: int = Field(default=256, ge=16, le=1_000_000)
+    max_query_length: Tokens = 64
     query_format: str = "{}"
     document_format: str = "{}"
     separator: str = ""
@@ -40,11 +40,11 @@ class PairFormat(Settings):
         Raises:
             ValueError: next to none.
         """
-        room = self.maximum_tokens - len(query) - special_tokens
+        room = self.max_length - len(query) - special_tokens
         if room < MINIMUM_DOCUMENT_TOKENS:
             raise ValueError(
-                f"maximum_tokens: {self.maximum_tokens} found; {len(query)} tokens of query, {special_tokens} of format leave {room} for "
-                f"the document, {MINIMUM_DOCUMENT_TOKENS} are the least: raise it or lower maximum_query_tokens"
+                f"max_length: {self.max_length} found; {len(query)} tokens of query, {special_tokens} of format leave {room} for "
+                f"the document, {MINIMUM_DOCUMENT_TOKENS} are the least: raise it or lower max_query_length"
             )
         return room
 
@@ -52,12 +52,12 @@ class PairFormat(Settings):
 def encode_pairs(tokenizer: Any, pairs: Sequence[tuple[str, str]], form: PairFormat) -> dict[str, torch.Tensor]:
     """Token ids and attention mask of (query, document) pairs, (pairs, longest), padded on the right; ``similarity``: the tokens' sides.
 
-    The query is cut to ``maximum_query_tokens``, then the document to what is left; the format's own tokens are never cut.
+    The query is cut to ``max_query_length``, then the document to what is left; the format's own tokens are never cut.
     """
     plain: dict[str, Any] = {"add_special_tokens": False, "verbose": False}  # it would warn of long texts, which are cut below
     queries = tokenizer([form.query_format.format(query) for query, _ in pairs], **plain)["input_ids"]
     documents = tokenizer([form.document_format.format(document) for _, document in pairs], **plain)["input_ids"]
-    queries = [ids[: form.maximum_query_tokens] for ids in queries]
+    queries = [ids[: form.max_query_length] for ids in queries]
     if form.kind in ("encoder", "similarity"):
         return _encoder_batch(tokenizer, queries, documents, form)
     start = [tokenizer.bos_token_id] if tokenizer("")["input_ids"][:1] == [tokenizer.bos_token_id] else []

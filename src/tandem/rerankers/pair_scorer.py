@@ -60,7 +60,7 @@ class PairScorer(InputModule):
     @property
     def max_seq_length(self) -> int:
         """Tokens of a pair at most."""
-        return self.form.maximum_tokens
+        return self.form.max_length
 
     def preprocess(self, inputs: Any, prompt: str | None = None, **_: Any) -> dict[str, Any]:  # noqa: ARG002 - the format is the prompt
         """Token ids of pairs; nothing for single texts, of which sentence-transformers' model card asks the length."""
@@ -175,7 +175,7 @@ def load_scorer(
         else:
             model = AutoModelForSequenceClassification.from_pretrained(name, num_labels=1, dtype=torch.float32)
     keep_layers(model, layers, key=f"{keys}layers")
-    check_length(model, form.maximum_tokens, key=f"{keys}form.maximum_tokens")
+    check_length(model, form.max_length, key=f"{keys}form.max_length")
     if tokenizer.pad_token_id is None or tokenizer.pad_token_id == tokenizer.eos_token_id:
         # A head is read at the last token that is no pad: with pad = end it would miss a marker that is the end token.
         tokenizer.add_special_tokens({"pad_token": "<|pad|>"})

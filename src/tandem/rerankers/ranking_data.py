@@ -29,13 +29,13 @@ Labelled = tuple[str, list[tuple[str, float]]]
 """A query and its documents, each with a label from 0 to 1, the highest first."""
 
 
-def read_ranking(path: Path, *, minimum_label: float = 0.0, maximum_label: float = 1.0) -> tuple[list[Labelled], int]:
+def read_ranking(path: Path, *, min_label: float = 0.0, max_label: float = 1.0) -> tuple[list[Labelled], int]:
     """Read rows of ``{query, pos, neg, pos_scores, neg_scores}``, validated line by line.
 
     Args:
         path: JSONL.
-        minimum_label: becomes 0.
-        maximum_label: becomes 1.
+        min_label: becomes 0.
+        max_label: becomes 1.
 
     Returns:
         The rows, and how many documents stood in both ``pos`` and ``neg`` of a row (they count as positive).
@@ -48,7 +48,7 @@ def read_ranking(path: Path, *, minimum_label: float = 0.0, maximum_label: float
         try:
             row = RankingRow.model_validate(raw)
             conflicts += len(set(row.pos) & set(row.neg))
-            rows.append(label_documents(row, minimum_label=minimum_label, maximum_label=maximum_label))
+            rows.append(label_documents(row, min_label=min_label, max_label=max_label))
         except ValidationError as error:
             raise InputError(f"{path}:{number}: {explain(error)}") from None
         except ValueError as error:
@@ -71,21 +71,21 @@ def read_split(train: Path, dev: Path, **labels: float) -> tuple[list[Labelled],
     return rows, dev_rows, conflicts
 
 
-def label_documents(row: RankingRow, *, minimum_label: float = 0.0, maximum_label: float = 1.0) -> Labelled:
+def label_documents(row: RankingRow, *, min_label: float = 0.0, max_label: float = 1.0) -> Labelled:
     """A row's documents with labels ``(score - minimum) / (maximum - minimum)``; without scores a positive is 1, a negative 0.
 
     Raises:
         ValueError: the range is empty, or a score is outside it.
     """
-    if not maximum_label > minimum_label:
-        raise ValueError(f"maximum_label: {maximum_label} found, more than minimum_label {minimum_label} is needed")
+    if not max_label > min_label:
+        raise ValueError(f"max_label: {max_label} found, more than min_label {min_label} is needed")
     labels: dict[str, float] = {}
     for documents, scores, default in ((row.neg, row.neg_scores, 0.0), (row.pos, row.pos_scores, 1.0)):
         for i, document in enumerate(documents):
             score = None if scores is None else scores[i]
-            if score is not None and not minimum_label <= score <= maximum_label:
-                raise ValueError(f"label {score} found, {minimum_label} to {maximum_label} allowed (minimum_label, maximum_label)")
-            labels[document] = default if score is None else (score - minimum_label) / (maximum_label - minimum_label)
+            if score is not None and not min_label <= score <= max_label:
+                raise ValueError(f"label {score} found, {min_label} to {max_label} allowed (min_label, max_label)")
+            labels[document] = default if score is None else (score - min_label) / (max_label - min_label)
     return row.query, sorted(labels.items(), key=lambda item: -item[1])
 
 

@@ -13,7 +13,7 @@ from transformers import EarlyStoppingCallback
 from tandem.rerankers.losses import Loss, build_columns, make_loss
 from tandem.rerankers.ranking_data import Labelled, sample_groups
 from tandem.rerankers.reranker import Reranker
-from tandem.runtime.distributed import process_count
+from tandem.runtime.distributed import world_size
 from tandem.runtime.lora import Lora
 from tandem.runtime.training import DevEvaluator, Trained, train_and_select, trainer_settings
 
@@ -29,7 +29,7 @@ def train_reranker(
     batch_size: int,
     documents_per_query: int,
     learning_rate: float,
-    warmup_share: float,
+    warmup_ratio: float,
     evaluations: int,
     patience: int | None = None,
     lora: Lora | None = None,
@@ -51,7 +51,7 @@ def train_reranker(
         batch_size: queries a step and device.
         documents_per_query: of a query in a step, one of the highest label among them.
         learning_rate: peak; linear decay after the warm-up.
-        warmup_share: of the steps.
+        warmup_ratio: of the steps.
         evaluations: how often, evenly spaced, the dev score is taken.
         patience: stop after so many evaluations without a better score; None never stops.
         lora: train an adapter only, and merge it in the end; None trains everything.
@@ -62,7 +62,7 @@ def train_reranker(
     """
     if not rows:
         return Trained([], [], 0)
-    groups = sample_groups(rows, groups=steps * batch_size * process_count(), documents=documents_per_query, seed=seed)
+    groups = sample_groups(rows, groups=steps * batch_size * world_size(), documents=documents_per_query, seed=seed)
     columns, width = build_columns(groups, loss)
     model = reranker.model
     if lora is not None:
@@ -70,7 +70,7 @@ def train_reranker(
     arguments = CrossEncoderTrainingArguments(
         **trainer_settings(steps=steps, batch_size=batch_size * width, evaluations=evaluations, scratch=scratch),
         learning_rate=learning_rate,
-        warmup_steps=round(steps * warmup_share),
+        warmup_steps=round(steps * warmup_ratio),
         use_cpu=str(model.device) == "cpu",
         bf16=bf16,
         seed=seed,

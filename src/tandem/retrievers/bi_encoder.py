@@ -24,7 +24,7 @@ def train_bi_encoder(
     *,
     encoder: str,
     layers: int | None,
-    maximum_tokens: int,
+    max_length: int,
     prompts: Mapping[str, str] | None = None,
     measure: Callable[[Sequence[tuple[str, str]], Any], Sequence[float]],
     dev_documents: int,
@@ -39,9 +39,9 @@ def train_bi_encoder(
         labelled: training pairs.
         labelled_dev: they choose the checkpoint.
         folder: to write the model into.
-        encoder: see :func:`tandem.retrievers.dense.load_dense`, as for ``layers`` and ``maximum_tokens``.
+        encoder: see :func:`tandem.retrievers.dense.load_dense`, as for ``layers`` and ``max_length``.
         layers: kept of the encoder; None keeps all.
-        maximum_tokens: of a text.
+        max_length: of a text.
         prompts: of ``query`` and ``document``; None keeps the model's own.
         measure: relevant (query_id, doc_id) pairs and a run to a value for each query.
         dev_documents: see :func:`choose_dev`.
@@ -54,7 +54,7 @@ def train_bi_encoder(
     """
     texts = texts_of(documents)
     dev = choose_dev(labelled_dev, [], texts, dev_documents=dev_documents, seed=seed)
-    shape: dict[str, Any] = {"layers": layers, "maximum_tokens": maximum_tokens, "prompts": prompts}
+    shape: dict[str, Any] = {"layers": layers, "max_length": max_length, "prompts": prompts}
     model = load_dense(encoder, **shape, keys="train_filter_encoder.", device=device)
     trained = train_retriever(
         model,

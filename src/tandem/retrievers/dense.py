@@ -24,10 +24,10 @@ def load_dense(
     encoder: str,
     *,
     layers: int | None = None,
-    maximum_tokens: int | None = None,
+    max_length: int | None = None,
     prompts: Mapping[str, str] | None = None,
     keys: str = "",
-    length_key: str = "maximum_tokens",
+    length_key: str = "max_length",
     device: str = "cpu",
 ) -> SentenceTransformer:
     """A dense encoder with float32 weights, pooled as its own files say, padded on the right.
@@ -35,10 +35,10 @@ def load_dense(
     Args:
         encoder: a name for :func:`resolve_encoder`.
         layers: of the encoder to keep; None keeps all.
-        maximum_tokens: texts are cut to this many tokens; None cuts them where the encoder's files say.
+        max_length: texts are cut to this many tokens; None cuts them where the encoder's files say.
         prompts: of ``query`` and ``document``, put before every text; None keeps the model's own.
         keys: what stands before the name of a setting in an error, as ``retriever.``.
-        length_key: the name of ``maximum_tokens`` in an error.
+        length_key: the name of ``max_length`` in an error.
         device: to put the model on.
 
     Raises:
@@ -48,9 +48,9 @@ def load_dense(
         model = SentenceTransformer(resolve_encoder(encoder), device=device, model_kwargs={"dtype": torch.float32})
     transformer = model[0].auto_model
     keep_layers(transformer, layers, key=f"{keys}layers")
-    check_length(transformer, maximum_tokens, key=f"{keys}{length_key}")
+    check_length(transformer, max_length, key=f"{keys}{length_key}")
     pad_right(model.tokenizer)
-    limits = [limit for limit in (maximum_tokens or model.max_seq_length, longest_text(transformer)) if limit is not None]
+    limits = [limit for limit in (max_length or model.max_seq_length, longest_text(transformer)) if limit is not None]
     model.max_seq_length = min(limits, default=None)
     model.prompts = choose_prompts(model.prompts, prompts)  # no other name, which would be read again where one of these is empty
     return model

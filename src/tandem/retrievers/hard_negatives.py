@@ -41,7 +41,7 @@ def mine_rows(
         screen: leave out documents that the judge puts above the query's own.
         teach: keep the judge's logits of positives and negatives.
         seed: of the draws.
-        window: ``first``, ``last``, ``number`` and ``relative_margin`` of :func:`mine_negatives`.
+        window: ``rank_start``, ``rank_end``, ``negatives_per_query`` and ``relative_margin`` of :func:`mine_negatives`.
 
     Returns:
         One row a query text, and the counts of :func:`mine_negatives`.
@@ -89,9 +89,9 @@ def mine_negatives(
     run: Sequence[ScoredDoc],
     groups: Mapping[str, int],
     *,
-    first: int,
-    last: int,
-    number: int,
+    rank_start: int,
+    rank_end: int,
+    negatives_per_query: int,
     relative_margin: float | None,
     scorer: Scorer | None = None,
     seed: int,
@@ -100,11 +100,11 @@ def mine_negatives(
 
     Args:
         relevant: doc_ids judged relevant, by query_id.
-        run: BM25, dense or ColBERT, to at least ``last`` results a query.
+        run: BM25, dense or ColBERT, to at least ``rank_end`` results a query.
         groups: from :func:`tandem.records.group_numbers`; near duplicates of a relevant document are never negatives.
-        first: rank from 1 where the window begins; what stands above is suspected to be relevant.
-        last: rank where it ends.
-        number: drawn a query, at most.
+        rank_start: rank from 1 where the window begins; what stands above is suspected to be relevant.
+        rank_end: rank where it ends.
+        negatives_per_query: drawn a query, at most.
         relative_margin: a negative scores at most this share of the lowest relevant document of the run (NV-Retriever's rule, .95, Moreira
             et al. 2024), where the run holds one and its score is positive; None asks nothing.
         scorer: of a cross-encoder: documents that it scores above the query's lowest relevant document are screened out; None asks nobody.
@@ -114,18 +114,18 @@ def mine_negatives(
         doc_ids by query_id in the order of the run, and counts: ``negatives``, ``queries_without``, and what each screen
         took for a false negative (``duplicates``, ``margin``, ``scorer``).
     """
-    if not 1 <= first <= last:
-        raise ValueError(f"the window of hard negatives runs from rank {first} to {last}; 1 <= first <= last is allowed")
+    if not 1 <= rank_start <= rank_end:
+        raise ValueError(f"the window of hard negatives runs from rank {rank_start} to {rank_end}; 1 <= rank_start <= rank_end is allowed")
     results = rank_results(run)
     counts = {"negatives": 0, "queries_without": 0, "duplicates": 0, "margin": 0, "scorer": 0}
     windows: dict[str, list[str]] = {}
     for query_id in relevant:
-        windows[query_id] = _screen(results.get(query_id, []), relevant[query_id], groups, first, last, relative_margin, counts)
+        windows[query_id] = _screen(results.get(query_id, []), relevant[query_id], groups, rank_start, rank_end, relative_margin, counts)
     if scorer is not None:
         windows = _screen_by_scorer(windows, relevant, scorer, counts)
     chosen = {}
     for query_id, window in windows.items():
-        drawn = set(random.Random(f"negatives:{seed}:{query_id}").sample(window, min(number, len(window))))
+        drawn = set(random.Random(f"negatives:{seed}:{query_id}").sample(window, min(negatives_per_query, len(window))))
         chosen[query_id] = [doc_id for doc_id in window if doc_id in drawn]
         counts["negatives"] += len(drawn)
         counts["queries_without"] += not drawn
@@ -136,8 +136,8 @@ def _screen(
     ranked: Sequence[ScoredDoc],
     relevant: set[str],
     groups: Mapping[str, int],
-    first: int,
-    last: int,
+    rank_start: int,
+    rank_end: int,
     relative_margin: float | None,
     counts: dict[str, int],
 ) -> list[str]:
@@ -146,7 +146,7 @@ def _screen(
     limit = relative_margin * min(own) if relative_margin is not None and own and min(own) > 0 else float("inf")
     kept = []
     others = [item for item in ranked if item.doc_id not in relevant]
-    for item in others[first - 1 : last]:
+    for item in others[rank_start - 1 : rank_end]:
         if groups[item.doc_id] in known:
             counts["duplicates"] += 1
         elif item.score > limit:

@@ -28,7 +28,7 @@ class MaskedContrastiveLoss(nn.Module):
         model: the retriever that is trained.
         score: gives ``(batch, batch * columns)`` scores for a batch's features, row-major: query i's own documents stand at
             ``i * columns``.
-        scale: one over the temperature.
+        temperature: that scores are divided by.
         relevant: for each query number the groups of documents known to be relevant.
         distillation: see :func:`distillation_loss`; ``off`` learns from no teacher.
         distillation_weight: of that loss.
@@ -44,7 +44,7 @@ class MaskedContrastiveLoss(nn.Module):
         model: nn.Module,
         *,
         score: Scorer,
-        scale: float,
+        temperature: float,
         relevant: Mapping[int, set[int]],
         distillation: Distillation = "off",
         distillation_weight: float = 1.0,
@@ -56,12 +56,12 @@ class MaskedContrastiveLoss(nn.Module):
         self.distillation_weight, self.contrastive_weight = distillation_weight, contrastive_weight
         self.model = model
         self.score = score
-        self.scale = scale
+        self.temperature = temperature
         self.relevant = relevant
 
     def forward(self, features: Sequence[dict[str, Any]], labels: Tensor) -> Tensor:
         """The mean loss of a batch, a scalar."""
-        scores = self.score(self.model, [dict(column) for column in features]) * self.scale
+        scores = self.score(self.model, [dict(column) for column in features]) * (1 / self.temperature)
         columns = (labels.shape[1] - 1) // (1 if self.distillation == "off" else 2)
         numbers = labels[:, : 1 + columns].long().tolist()
         mask = false_negative_mask([row[0] for row in numbers], [row[1:] for row in numbers], self.relevant)

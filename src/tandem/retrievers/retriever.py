@@ -61,7 +61,7 @@ def build_retriever(
     """
     shared: dict[str, Any] = {"layers": layers, "prompts": prompts, "keys": "retriever.", "device": device}
     if kind == "dense":
-        return dense.load_dense(encoder, maximum_tokens=document_tokens, length_key="document_tokens", **shared)
+        return dense.load_dense(encoder, max_length=document_tokens, length_key="document_tokens", **shared)
     return colbert.build_colbert(
         encoder,
         dimensions=dimensions,

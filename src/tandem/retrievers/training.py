@@ -20,7 +20,7 @@ from tandem.records import Document, RankingRow, group_numbers
 from tandem.retrievers.examples import build_training_set
 from tandem.retrievers.losses import MaskedContrastiveLoss, colbert_scores, dense_scores
 from tandem.retrievers.prompts import column_roles
-from tandem.runtime.distributed import process_count
+from tandem.runtime.distributed import world_size
 from tandem.runtime.encoders import check_length
 from tandem.runtime.training import DevEvaluator, DevScore, Trained, summarise, train_and_select, trainer_settings
 
@@ -35,8 +35,8 @@ def train_retriever(
     steps: int,
     batch_size: int,
     learning_rate: float,
-    warmup_share: float,
-    scale: float,
+    warmup_ratio: float,
+    temperature: float,
     negatives: int,
     evaluations: int,
     training_document_tokens: int | None = None,
@@ -61,8 +61,8 @@ def train_retriever(
         steps: optimiser steps.
         batch_size: rows a step and device.
         learning_rate: peak; linear decay after the warm-up.
-        warmup_share: of the steps.
-        scale: one over the temperature: about 1 for MaxSim, 20 for cosine.
+        warmup_ratio: of the steps.
+        temperature: that scores are divided by: about 1 for MaxSim, .05 for cosine.
         negatives: sampled documents a row, beside the in-batch ones.
         training_document_tokens: cut documents here while training a ColBERT; the model keeps its own length for search.
         mined: see :func:`tandem.retrievers.examples.build_training_set`.
@@ -80,7 +80,7 @@ def train_retriever(
         pairs,
         texts_of(documents),
         group_numbers(documents),
-        rows=steps * batch_size * process_count(),
+        rows=steps * batch_size * world_size(),
         negatives=negatives,
         mined=mined,
         taught=(distillation or {}).get("distillation", "off") != "off",
@@ -93,7 +93,7 @@ def train_retriever(
         **_text_settings(model, training_set.columns, training_document_tokens if late else None),
         **trainer_settings(steps=steps, batch_size=batch_size, evaluations=evaluations, scratch=scratch),
         learning_rate=learning_rate,
-        warmup_steps=round(steps * warmup_share),
+        warmup_steps=round(steps * warmup_ratio),
         use_cpu=str(model.device) == "cpu",
         bf16=bf16,
         seed=seed,
@@ -101,7 +101,7 @@ def train_retriever(
     loss = MaskedContrastiveLoss(
         model,
         score=colbert_scores if late else dense_scores,
-        scale=scale,
+        temperature=temperature,
         relevant=training_set.relevant,
         **(distillation or {}),
     )

@@ -11,49 +11,49 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 __all__ = [
+    "all_reduce_mean",
+    "all_reduce_sum",
     "average_gradients",
+    "barrier",
     "gather",
     "gather_weights",
+    "init_processes",
     "is_main_process",
-    "mean_of_all",
-    "meet",
-    "process_count",
-    "process_number",
-    "sum_of_all",
-    "wait_for_all",
+    "process_rank",
+    "world_size",
 ]
 
 
-def process_count() -> int:
+def world_size() -> int:
     """How many processes train together."""
     return int(os.environ.get("WORLD_SIZE", "1"))
 
 
 def is_main_process() -> bool:
     """Whether this is the one that writes and is tracked."""
-    return process_number() == 0
+    return process_rank() == 0
 
 
-def process_number() -> int:
+def process_rank() -> int:
     """Which of the processes this is, from 0."""
     return int(os.environ.get("RANK", "0"))
 
 
-def meet() -> None:
+def init_processes() -> None:
     """Let all processes find each other, for stages without the Hugging Face trainer, which does it by itself; nothing to do for one."""
     import torch
 
-    if process_count() > 1 and not torch.distributed.is_initialized():
+    if world_size() > 1 and not torch.distributed.is_initialized():
         if torch.cuda.is_available():
             torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", "0")))
         torch.distributed.init_process_group("nccl" if torch.cuda.is_available() else "gloo")
 
 
-def sum_of_all(value: Tensor) -> Tensor:
+def all_reduce_sum(value: Tensor) -> Tensor:
     """The sum of a tensor over all processes; itself for one."""
     import torch
 
-    if process_count() > 1:
+    if world_size() > 1:
         value = value.clone()
         torch.distributed.all_reduce(value)
     return value
@@ -63,32 +63,32 @@ def gather(values: Sequence[Any]) -> list[Any]:
     """The values of all processes, process by process."""
     import torch
 
-    if process_count() == 1:
+    if world_size() == 1:
         return list(values)
-    parts: list[Any] = [None] * process_count()
+    parts: list[Any] = [None] * world_size()
     torch.distributed.all_gather_object(parts, list(values))
     return [value for part in parts for value in part]
 
 
-def mean_of_all(metrics: Mapping[str, float]) -> dict[str, float]:
+def all_reduce_mean(metrics: Mapping[str, float]) -> dict[str, float]:
     """Each metric's mean over the processes."""
-    if process_count() == 1:
+    if world_size() == 1:
         return dict(metrics)
     import torch
 
-    values = sum_of_all(torch.tensor(list(metrics.values()), dtype=torch.float64)) / process_count()
+    values = all_reduce_sum(torch.tensor(list(metrics.values()), dtype=torch.float64)) / world_size()
     return dict(zip(metrics, values.tolist(), strict=True))
 
 
 def average_gradients(parameters: Sequence[Tensor]) -> None:
     """Put the mean over all processes in place of each gradient; nothing to do for one."""
-    if process_count() == 1:
+    if world_size() == 1:
         return
     import torch
 
     gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
     flat = torch.cat([gradient.flatten() for gradient in gradients])
-    flat = sum_of_all(flat) / process_count()
+    flat = all_reduce_sum(flat) / world_size()
     for gradient, mean in zip(gradients, torch.split(flat, [gradient.numel() for gradient in gradients]), strict=True):
         gradient.copy_(mean.view_as(gradient))
 
@@ -114,8 +114,8 @@ def gather_weights(trainer: Any) -> None:
                 setattr(module, name, whole[id(parameter)])
 
 
-def wait_for_all() -> None:
+def barrier() -> None:
     """Wait until every process has come here, where they have met at all."""
     torch = sys.modules.get("torch")
-    if process_count() > 1 and torch is not None and torch.distributed.is_available() and torch.distributed.is_initialized():
+    if world_size() > 1 and torch is not None and torch.distributed.is_available() and torch.distributed.is_initialized():
         torch.distributed.barrier()

@@ -2,11 +2,27 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
-__all__ = ["Precision", "device_name", "use_bf16"]
+__all__ = ["Compute", "Precision", "device_name", "use_bf16"]
 
 Precision = Literal["auto", "fp32", "bf16"]
+
+
+@dataclass(frozen=True, slots=True)
+class Compute:
+    """Where and how something is trained or scored: what every computation needs and none decides."""
+
+    device: str
+    """of torch: cpu, cuda"""
+    bf16: bool
+    """train under bfloat16 autocast; see :func:`use_bf16`"""
+    seed: int
+    """of everything random"""
+    scratch: Path
+    """folder of unfinished work, from which a run that was killed goes on"""
 
 
 def device_name() -> str:

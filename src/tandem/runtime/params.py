@@ -19,6 +19,21 @@ from tandem.settings import Settings
 __all__ = ["ParamsError", "load_params", "read_params"]
 
 ENDS = {"ge": "from", "gt": "above", "le": "to", "lt": "below"}
+# Keys of older files; of some, the value's meaning is another, which docs/glossary.md says.
+RENAMED = {
+    "scale": "temperature, which is one over it,",
+    "first": "rank_start (of a window) or rerank_depth",
+    "last": "rank_end",
+    "number": "negatives_per_query, candidates_per_query or sampled_documents",
+    "maximum_tokens": "max_length",
+    "maximum_query_tokens": "max_query_length",
+    "dense_maximum_tokens": "dense_max_length",
+    "maximum_gradient_norm": "max_grad_norm",
+    "warmup_share": "warmup_ratio",
+    **{f"maximum_{key}": f"max_{key}" for key in ("new_tokens", "words", "label")},
+    **{f"minimum_{key}": f"min_{key}" for key in ("words", "label", "margin", "accuracy", "pairs", "distinct", "spearman")},
+    "maximum_length_difference": "max_length_difference",
+}
 BOUNDS = {"greater_than", "greater_than_equal", "less_than", "less_than_equal", "finite_number"}
 
 
@@ -52,7 +67,10 @@ def load_params(path: Path, section: str, schema: type[S]) -> S:
         place = [] if first["loc"] and first["loc"][0] in shared else [section]  # a shared value stands at the top level
         key = ".".join([*place, *(str(part) for part in first["loc"])])
         found = "" if first["type"] in ("missing", "value_error") else f", found {first['input']!r:.80}"
-        hint = f"; keys allowed: {', '.join(schema.model_fields)}" if first["type"] == "extra_forbidden" else _explain_bounds(schema, first)
+        hint = _explain_bounds(schema, first)
+        if first["type"] == "extra_forbidden":
+            renamed = RENAMED.get(str(first["loc"][-1]))
+            hint = f"; it is called {renamed} now" if renamed else f"; keys allowed: {', '.join(schema.model_fields)}"
         message = first["msg"].removeprefix("Value error, ")  # which names a key of the section
         raise ParamsError(f"{path}: {key}{'.' if first['type'] == 'value_error' else ': '}{message}{found}{hint}") from None
 

@@ -13,7 +13,7 @@ __all__ = ["save_model_folder", "serving_code"]
 
 # MLflow hands a model the parameters that its signature names, and no others.
 PARAMETERS = {
-    "maximum_new_tokens": ("long", 32),
+    "max_new_tokens": ("long", 32),
     "temperature": ("double", 0.0),
     "top_p": ("double", 1.0),
     "top_k": ("long", 0),

@@ -39,7 +39,7 @@ class QueryGenerator(PythonModel):
 
         documents, keywords = text_column(model_input, "document"), text_column(model_input, "keywords", optional=True)
         sampling = read_sampling(params).model_dump()
-        shape = {"template": self.prompt["template"], "maximum_document_tokens": self.prompt["document_tokens"]}
+        shape = {"template": self.prompt["template"], "max_document_tokens": self.prompt["document_tokens"]}
         rendered = render_prompts(documents, keywords, self.tokenizer, **shape)
         prompts = {str(row): prompt for row, prompt in enumerate(rendered) if documents[row].strip()}
         queries = {

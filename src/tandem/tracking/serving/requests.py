@@ -17,7 +17,7 @@ class Sampling(BaseModel):
     """How queries are sampled, where a request does not say otherwise: greedily. The defaults are those of the model's MLmodel file."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
-    maximum_new_tokens: Tokens = 32
+    max_new_tokens: Tokens = 32
     temperature: Temperature = 0.0
     top_p: PositiveShare = 1.0
     top_k: CountOrZero = 0
