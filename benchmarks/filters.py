@@ -37,7 +37,7 @@ from tandem.rerankers.ranking_data import build_rows, label_documents, queries_o
 from tandem.rerankers.reranker import Reranker
 from tandem.rerankers.training import train_reranker
 from tandem.retrievers.bi_encoder import train_bi_encoder
-from tandem.retrievers.bm25 import Index
+from tandem.retrievers.bm25 import BM25Index
 from tandem.retrievers.filter_runs import FilterRuns
 from tandem.retrievers.hard_negatives import mine_negatives
 from tandem.retrievers.query_loss import QueryLoss
@@ -81,7 +81,7 @@ class Study:
         """The cross-encoder of the relevance filter."""
         folder = self.output / "relevance"
         if not (folder / "pair_format.json").exists():
-            index, groups = Index(self.texts).search, group_numbers(self.corpus)
+            index, groups = BM25Index(self.texts).search, group_numbers(self.corpus)
             window: dict[str, Any] = {"first": 1, "last": 30, "number": 6, "relative_margin": None, "seed": 1}
             mined = [
                 mine_negatives(relevant_of(pairs), index(queries_of(pairs), depth=80), groups, **window) for pairs in (self.train, self.dev)

@@ -69,11 +69,11 @@ def queries(output: Path) -> dict[str, str]:
 
 def filter_by_bm25(output: Path, _: int) -> dict[str, float]:
     """The filter's search: how many queries bring their document back within 20."""
-    from tandem.retrievers.bm25 import Index
+    from tandem.retrievers.bm25 import BM25Index
 
     texts = documents(output)
     started = time.perf_counter()
-    index = Index(texts)
+    index = BM25Index(texts)
     built, started = time.perf_counter() - started, time.perf_counter()
     run = index.search(queries(output), depth=20)
     seconds = time.perf_counter() - started
@@ -85,7 +85,7 @@ def indexed(kind: str, index: str, **own: float) -> Callable[[Path, int], dict[s
     """A step that searches an index with a retriever of a kind; vectors and index are made where they are not there yet."""
 
     def step(output: Path, _: int) -> dict[str, float]:
-        from tandem.retrievers.indexes import IndexSettings, search_indexed
+        from tandem.retrievers.index.building import IndexSettings, search_indexed
         from tandem.retrievers.retriever import build_retriever
 
         model = build_retriever(kind, encoder="builtin", markers=False, seed=SEED, device="cpu", **SHAPE)  # type: ignore[arg-type]

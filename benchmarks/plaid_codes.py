@@ -14,7 +14,7 @@ import torch
 from colbert.indexing.codecs.residual import ResidualCodec
 from torch import Tensor
 
-from tandem.retrievers.plaid_indexer import nearest_centroids
+from tandem.retrievers.index.plaid_indexer import nearest_centroids
 
 VECTORS, DIMENSIONS, REPEATS = 16_384, 32, 3
 

@@ -19,7 +19,7 @@ from tandem.generators.base import load_generator
 from tandem.generators.prompts import DEFAULT_TEMPLATE
 from tandem.generators.sampling import mark_unusable, plan_prompts, sample_queries, summarise
 from tandem.records import Document, LabelledPair, PseudoQuery, document_text
-from tandem.retrievers.bm25 import Index
+from tandem.retrievers.bm25 import BM25Index
 from tandem.tracking.record import record
 
 
@@ -48,7 +48,7 @@ def measure(folder: Path, packages: list[str], document_tokens: int, options: di
         seed=options["seed"],
         duplicate_groups=duplicate_groups,
     )
-    search = Index({document.doc_id: document_text(document) for document in collection.documents}).search
+    search = BM25Index({document.doc_id: document_text(document) for document in collection.documents}).search
     result = {"real_queries": round_trip([*collection.train, *collection.test], collection.documents, search)}
     model, tokenizer = load_generator(str(folder))
     for name, keywords, temperature in (("greedy", 3, 0.0), ("greedy_without_keywords", 0, 0.0), ("sampled", 3, 0.8)):

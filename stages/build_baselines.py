@@ -27,10 +27,17 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Build the three, write a model folder each."""
     with open_stage("build_baselines", Params, argv, writes="bm25 dense colbert") as (paths, params, _, _scratch):
         shape, device = params.retriever.model_dump(exclude={"kind"}), device_name()
-        limit: dict[str, Any] = {"max_length": params.dense_max_length, "length_key": "dense_max_length"}
+        limit: dict[str, Any] = {"max_length": params.dense_max_length, "length_key": "dense_max_length", "keys": "build_baselines."}
+        if params.retriever.kind == "dense":  # what every round starts from, cut as they cut it
+            limit = {
+                "max_length": shape["document_tokens"],
+                "length_key": "document_tokens",
+                "layers": shape["layers"],
+                "keys": "retriever.",
+            }
         models = {
             "bm25": Lexical(params.bm25, params.language),
-            "dense": load_dense(shape["encoder"], prompts=shape["prompts"], **limit, keys="build_baselines.", device=device),
+            "dense": load_dense(shape["encoder"], prompts=shape["prompts"], **limit, device=device),
             "colbert": build_colbert(**shape, keys="retriever.", seed=params.seed, device=device),
         }
         for name, model in models.items():

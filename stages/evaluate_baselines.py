@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import partial
 
 from stages.opening import open_stage, run
-from tandem.evaluation.collections import measure_collections, read_collections
+from tandem.evaluation.collections import measure_collections, read_collections, write_runs
 from tandem.evaluation.measures import MeasuredDepth, mean_measures
 from tandem.formats.jsonl import write_json
-from tandem.retrievers.retriever import load_retriever, search
+from tandem.retrievers.index.building import open_index
+from tandem.retrievers.retriever import load_retriever, searcher
 from tandem.runtime.hardware import device_name
 from tandem.settings import Settings
 
@@ -24,17 +24,22 @@ class Params(Settings):
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Search each corpus three ways, write mean and per-query measures."""
-    reads, writes = "corpus test dev guard baselines", "metrics per_query dev_values guard_values"
+    """Search each corpus three ways; write mean and per-query measures, and the runs."""
+    reads, writes = "corpus test dev guard baselines indexes", "metrics per_query dev_values guard_values runs"
     with open_stage("evaluate_baselines", Params, argv, reads=reads, writes=writes) as (paths, params, tracked, _):
-        collections, device = read_collections(paths.corpus, paths.test, paths.dev, paths.guard), device_name()
-        models = {name: load_retriever(paths.baselines / name / "weights", device=device) for name in SYSTEMS}
-        values = {name: measure_collections(collections, partial(search, model, depth=params.depth))[0] for name, model in models.items()}
-        means = {name: mean_measures(own["test"]) for name, own in values.items()}
+        collections = read_collections(paths.corpus, paths.test, paths.dev, paths.guard)
+        values = {}
+        for name in SYSTEMS:
+            weights, device = paths.baselines / name / "weights", device_name()
+            index = open_index(paths.indexes / name, weights, device=device)
+            guard = searcher(load_retriever(weights, device=device), collections["guard"].documents)
+            values[name], runs = measure_collections(collections, index, guard, depth=params.depth)
+            write_runs(paths.runs / name, runs)
+        means = {name: mean_measures(measures["test"]) for name, measures in values.items()}
         write_json(paths.metrics, means)
         for path, collection in ((paths.per_query, "test"), (paths.dev_values, "dev"), (paths.guard_values, "guard")):
-            write_json(path, {name: own[collection] for name, own in values.items()})
-        tracked.log({f"{name}/{key}": value for name, own in means.items() for key, value in own.items()})
+            write_json(path, {name: measures[collection] for name, measures in values.items()})
+        tracked.log({f"{name}/{key}": value for name, measures in means.items() for key, value in measures.items()})
 
 
 if __name__ == "__main__":

@@ -18,7 +18,7 @@ from tandem.formats.texts import CorpusFile
 from tandem.generators.trial import write_trials
 from tandem.records import LabelledPair, PseudoQuery
 from tandem.retrievers.generated_training import train_on_generated
-from tandem.retrievers.retriever import load_retriever, search
+from tandem.retrievers.index.building import open_index
 from tandem.runtime.hardware import device_name, use_bf16
 
 
@@ -28,7 +28,7 @@ class Params(TrialParams):
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Read corpus, labelled pairs, filtered queries, generators and the untouched encoder; write the tables and the report."""
-    reads, writes = "corpus train dev rounds generators unseen", "metrics table text values"
+    reads, writes = "corpus train dev rounds generators unseen indexes", "metrics table text values"
     with open_stage("evaluate_generators", Params, argv, reads=reads, writes=writes, words="base") as (paths, params, tracked, scratch):
         corpus, device = CorpusFile(paths.corpus), device_name()
         train, dev = (read_records(path, LabelledPair) for path in (paths.train, paths.dev))
@@ -38,8 +38,11 @@ def main(argv: Sequence[str] | None = None) -> None:
         seen = {pair.doc_id for pair in train} | {row.doc_id for rows in rounds.values() for row in rows}
         trials = write_trials({"base": paths.base, **folders}, corpus, seen=seen, device=device, **sampling)
         tested: dict[str, Any] = {"parents": params.parents(), "resamples": params.resamples, "seed": params.seed}
-        unseen = partial(search, load_retriever(paths.unseen, device=device), corpus.texts, depth=100)
-        searches: dict[str, Search] = {"unseen": unseen, "rewarded": params.index(corpus.texts).search}
+        indexes = {
+            "unseen": open_index(paths.indexes / "dense", paths.unseen, device=device),
+            "rewarded": open_index(paths.indexes / "bm25"),
+        }
+        searches: dict[str, Search] = {name: partial(index.search, depth=100) for name, index in indexes.items()}
         ranks = {name: partial(ranks_of_pairs, corpus, search=find) for name, find in searches.items()}
         rows, values = compare_generators(trials, dev, ranks, corpus.texts, **tested)
         learnt = train_on_generated(

@@ -8,7 +8,6 @@ from typing import Annotated
 from pydantic import Field
 
 from stages.opening import open_stage, run
-from stages.sections import LexicalParams
 from tandem.evaluation.fusion import choose_weight, interpolate
 from tandem.evaluation.measures import MeasuredDepth, measure_runs
 from tandem.formats.beir import read_qrels
@@ -16,11 +15,12 @@ from tandem.formats.jsonl import read_records, write_json
 from tandem.formats.texts import TextFile
 from tandem.records import LabelledPair, Query
 from tandem.rerankers.reranker import Reranker
+from tandem.retrievers.bm25 import BM25Index
 from tandem.runtime.hardware import Precision, device_name, use_bf16
-from tandem.settings import BatchSize
+from tandem.settings import BatchSize, Settings
 
 
-class Params(LexicalParams):
+class Params(Settings):
     """What is rescored."""
 
     depth: MeasuredDepth
@@ -33,13 +33,13 @@ class Params(LexicalParams):
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Read corpus, test set and model; write mean and per-query measures of BM25 and of the reranker over it."""
-    reads, writes = "corpus dev test weights", "metrics per_query"
+    reads, writes = "corpus index dev test weights", "metrics per_query"
     with open_stage("evaluate_reranker", Params, argv, reads=reads, writes=writes, words="name") as (paths, params, tracked, _):
         documents = TextFile(paths.corpus)
         queries = {query.query_id: query.text for query in read_records(paths.test / "queries.jsonl", Query)}
         dev = read_records(paths.dev, LabelledPair)
         own = {pair.query_id: pair.text for pair in dev}
-        index = params.index(documents)
+        index = BM25Index.load(paths.index)
         found, dev_found = index.search(queries, depth=params.depth), index.search(own, depth=params.dev_depth)
         reranker = Reranker(str(paths.weights), device=device_name(), bf16=use_bf16(params.precision))
         rescored = reranker.rerank_run(found, queries, documents, depth=params.depth, batch_size=params.batch_size)

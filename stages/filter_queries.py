@@ -15,6 +15,7 @@ from tandem.formats.texts import CorpusFile
 from tandem.records import LabelledPair, PseudoQuery
 from tandem.rerankers.judge import load_judge
 from tandem.retrievers.filter_runs import FilterRuns
+from tandem.retrievers.index.building import open_index
 from tandem.runtime.hardware import Precision, device_name, use_bf16
 from tandem.settings import Count, CountOrZero, Seed
 
@@ -32,12 +33,19 @@ class Params(FilterRunParams, LexicalParams):
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Read queries, corpus, dev pairs and the dense filter; write all rows with status, the funnel and the keep rates."""
-    reads, writes = "corpus dev queries encoder vectors reranker", "filtered funnel metrics"
+    reads, writes = "corpus dev queries encoder indexes reranker", "filtered funnel metrics"
     with open_stage("filter_queries", Params, argv, reads=reads, writes=writes, words="round") as (paths, params, tracked, _):
         corpus, device, wanted = CorpusFile(paths.corpus), device_name(), params.keep_relevant.model_dump()
-        own = params.model_dump(include={"depth", "candidates"})
-        own |= {"settings": params.bm25, "language": params.language, "seed": params.seed}
-        runs = FilterRuns(corpus, paths.encoder, paths.vectors, device=device, **own)
+        dense = open_index(paths.indexes / "filter", paths.encoder, device=device)
+        runs = FilterRuns(
+            corpus,
+            {"bm25": open_index(paths.indexes / "bm25"), "dense": dense},
+            depth=params.depth,
+            candidates=params.candidates,
+            bm25=params.bm25,
+            language=params.language,
+            seed=params.seed,
+        )
         judge = partial(load_judge, trained=paths.reranker, device=device, bf16=use_bf16(params.precision))
         rows, steps, rates = filter_and_rate(
             read_records(paths.queries, PseudoQuery),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from stages.sections import LexicalParams, PromptedParams, RetrieverParams, SamplingParams
+from stages.sections import PromptedParams, RetrieverParams, SamplingParams
 from tandem.runtime.hardware import Precision
 from tandem.settings import (
     BatchSize,
@@ -35,7 +35,7 @@ class TrainingTrialParams(Settings):
     training_document_tokens: Tokens | None
 
 
-class TrialParams(SamplingParams, PromptedParams, LexicalParams):
+class TrialParams(SamplingParams, PromptedParams):
     """How generators are compared."""
 
     sampled_documents: Count

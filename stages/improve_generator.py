@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from stages.improvement_sections import ImprovementParams
 from stages.opening import open_stage, run
-from stages.sections import LexicalParams, PromptedParams
+from stages.sections import PromptedParams
 from tandem.feedback.difficulty import document_difficulty
 from tandem.filters.reward import round_trip_reward
 from tandem.formats.jsonl import read_records
@@ -14,11 +14,12 @@ from tandem.formats.tables import write_table
 from tandem.formats.texts import CorpusFile
 from tandem.generators.improvement import improve_generator, mean_of_last
 from tandem.records import Difficulty, PreferencePair
+from tandem.retrievers.bm25 import BM25Index
 from tandem.runtime.hardware import Precision, device_name, use_bf16
 from tandem.tracking.model_folder import save_model_folder, serving_code
 
 
-class Params(ImprovementParams, PromptedParams, LexicalParams):
+class Params(ImprovementParams, PromptedParams):
     """What is maximised and how, and the prompt that it is done with."""
 
     precision: Precision
@@ -26,7 +27,7 @@ class Params(ImprovementParams, PromptedParams, LexicalParams):
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Read generator, reward model, gate, pairs, corpus and difficulty; write the merged generator and the metrics of each step."""
-    reads, writes = "corpus generator reward_model gate pairs held_out difficulty", "model curve"
+    reads, writes = "corpus index generator reward_model gate pairs held_out difficulty", "model curve"
     with (
         open_stage("improve_generator", Params, argv, reads=reads, writes=writes, words="round") as (paths, params, tracked, scratch),
         save_model_folder(paths.model, serving_code("generator_model")) as weights,
@@ -41,9 +42,9 @@ def main(argv: Sequence[str] | None = None) -> None:
             corpus.texts,
             document_difficulty(read_records(paths.difficulty, Difficulty)),
             weights,
-            round_trip=round_trip_reward(corpus, params.index(corpus.texts).search) if params.needs_round_trip() else None,
+            round_trip=round_trip_reward(corpus, BM25Index.load(paths.index).search) if params.needs_round_trip() else None,
             prompt=params.asked(),
-            **params.model_dump(exclude={"prompt", "precision", "bm25", "language"}),
+            **params.model_dump(exclude={"prompt", "precision", "language"}),
             scratch=scratch,
             device=device_name(),
             bf16=use_bf16(params.precision),

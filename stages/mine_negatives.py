@@ -4,43 +4,44 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
-from typing import Any
 
 from stages.filter_sections import MiningParams, RelevanceParams
 from stages.opening import open_stage, run
-from stages.sections import LexicalParams, RetrieverParams
+from stages.sections import LexicalParams
 from tandem.formats.jsonl import read_records, write_records
 from tandem.formats.texts import CorpusFile
 from tandem.records import LabelledPair, PseudoQuery
 from tandem.rerankers.judge import load_judge
 from tandem.retrievers.filter_runs import FilterRuns
 from tandem.retrievers.hard_negatives import mine_rows
-from tandem.retrievers.retriever import build_retriever
+from tandem.retrievers.index.building import open_index
 from tandem.runtime.hardware import Precision, device_name, use_bf16
 from tandem.settings import Seed
 
 
 class Params(MiningParams, LexicalParams):
-    """Mining, the judge and the retriever that a run may need."""
+    """Mining, and the judge that it may need."""
 
     relevance: RelevanceParams
-    retriever: RetrieverParams
     precision: Precision
     seed: Seed
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Read corpus, pairs and queries, write a row for each query text."""
-    reads, writes = "corpus train previous_queries queries encoder vectors reranker", "negatives"
-    with open_stage("mine_negatives", Params, argv, reads=reads, writes=writes, words="round") as (paths, params, tracked, _):
+    """Read corpus, pairs, queries and indexes; write a row for each query text."""
+    reads = "corpus train previous_queries queries encoder indexes initial reranker"
+    with open_stage("mine_negatives", Params, argv, reads=reads, writes="negatives", words="round kind") as (paths, params, tracked, _):
         corpus = CorpusFile(paths.corpus)
         pairs: list[LabelledPair | PseudoQuery] = [*read_records(paths.train, LabelledPair)]
         for path in dict.fromkeys((paths.previous_queries, paths.queries)):
             pairs += [row for row in read_records(path, PseudoQuery) if row.status == "kept"]
         device, bf16 = device_name(), use_bf16(params.precision)
-        initial = partial(build_retriever, **params.retriever.model_dump(), seed=params.seed, device=device)
-        own: dict[str, Any] = {"settings": params.bm25, "language": params.language, "depth": params.rank_end + 50, "seed": params.seed}
-        runs = FilterRuns(corpus, paths.encoder, paths.vectors, device=device, initial=initial, **own)
+        searchers = {
+            "bm25": open_index(paths.indexes / "bm25"),
+            "dense": open_index(paths.indexes / "filter", paths.encoder, device=device),
+            "retriever": open_index(paths.indexes / paths.kind, paths.initial / paths.kind / "weights", device=device),
+        }
+        runs = FilterRuns(corpus, searchers, depth=params.rank_end + 50, seed=params.seed)
         rows, counts = mine_rows(
             pairs if params.run != "off" else [],
             corpus,

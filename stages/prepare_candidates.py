@@ -7,17 +7,17 @@ from collections.abc import Sequence
 from typing import Any
 
 from stages.opening import open_stage, run
-from stages.sections import LexicalParams
 from tandem.formats.jsonl import read_records, write_records
 from tandem.formats.texts import CorpusFile
 from tandem.records import LabelledPair, group_numbers
 from tandem.rerankers.ranking_data import build_rows, queries_of, relevant_of
+from tandem.retrievers.bm25 import BM25Index
 from tandem.retrievers.hard_negatives import mine_negatives
-from tandem.settings import Count, CountOrZero, Depth, Seed
+from tandem.settings import Count, CountOrZero, Depth, Seed, Settings
 from tandem.text import normalize_query
 
 
-class Params(LexicalParams):
+class Params(Settings):
     """Which queries, and how many documents of each."""
 
     rank_end: Depth
@@ -31,14 +31,14 @@ class Params(LexicalParams):
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Read corpus and pairs, write one row a query: its own documents, and candidates that nobody has judged."""
-    with open_stage("prepare_candidates", Params, argv, reads="corpus train dev", writes="rows") as (paths, params, tracked, _):
+    with open_stage("prepare_candidates", Params, argv, reads="corpus index train dev", writes="rows") as (paths, params, tracked, _):
         corpus = CorpusFile(paths.corpus)
         pairs = read_records(paths.train, LabelledPair)
         known = {"", *(normalize_query(pair.text) for pair in (*pairs, *read_records(paths.dev, LabelledPair)))}
         titled = [(document.doc_id, document.title) for document in corpus if normalize_query(document.title) not in known]
         drawn = random.Random(f"titles:{params.seed}").sample(titled, min(params.titles, len(titled)))
         pairs += [LabelledPair(query_id=f"title:{doc_id}", text=title, doc_id=doc_id) for doc_id, title in drawn]
-        index = params.index(corpus.texts)
+        index = BM25Index.load(paths.index)
         found = index.search(queries_of(pairs), depth=params.rank_end + 50)  # its own documents are among them
         window: dict[str, Any] = {
             "rank_start": 1,

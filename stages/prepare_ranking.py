@@ -7,16 +7,17 @@ from functools import partial
 from typing import Any
 
 from stages.opening import open_stage, run
-from stages.sections import LexicalParams, WindowParams
+from stages.sections import WindowParams
 from tandem.formats.jsonl import read_records, write_records
 from tandem.formats.texts import CorpusFile
 from tandem.records import LabelledPair, group_numbers
 from tandem.rerankers.ranking_data import build_rows, queries_of, relevant_of
+from tandem.retrievers.bm25 import BM25Index
 from tandem.retrievers.hard_negatives import mine_negatives
 from tandem.settings import Depth, Seed
 
 
-class Params(WindowParams, LexicalParams):
+class Params(WindowParams):
     """Which negatives, and which documents of dev queries."""
 
     dev_candidates: Depth
@@ -26,7 +27,7 @@ class Params(WindowParams, LexicalParams):
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Read corpus and pairs, write rows to train on and rows to choose checkpoints with."""
-    with open_stage("prepare_ranking", Params, argv, reads="corpus train dev", writes="rows dev_rows") as (
+    with open_stage("prepare_ranking", Params, argv, reads="corpus index train dev", writes="rows dev_rows") as (
         paths,
         params,
         tracked,
@@ -34,7 +35,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     ):
         corpus = CorpusFile(paths.corpus)
         texts, groups = corpus.texts, group_numbers(corpus)
-        search = params.index(texts).search
+        search = BM25Index.load(paths.index).search
         train, dev = read_records(paths.train, LabelledPair), read_records(paths.dev, LabelledPair)
         mine = partial(mine_negatives, groups=groups, seed=params.seed)
         window = params.model_dump(include=set(WindowParams.model_fields))

@@ -10,9 +10,9 @@ from tandem.filters.round_trip import document_ranks
 from tandem.formats.jsonl import read_records, write_records
 from tandem.formats.texts import CorpusFile
 from tandem.records import PseudoQuery, group_numbers
-from tandem.retrievers.retriever import count_tokens, load_retriever, search
+from tandem.retrievers.index.building import VectorIndex
 from tandem.runtime.hardware import device_name
-from tandem.settings import Count, Depth, Settings
+from tandem.settings import Depth, Settings
 
 
 class Params(Settings):
@@ -22,24 +22,23 @@ class Params(Settings):
     """log_rank, or paper: equation 13 with shifted scores"""
     depth: Depth
     """ranks beyond it count as depth + 1"""
-    chunk_documents: Count
 
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Read queries, corpus and retriever, write one row for each kept query."""
-    reads, writes = "corpus queries weights", "difficulty"
+    reads, writes = "corpus queries weights index", "difficulty"
     with open_stage("score_difficulty", Params, argv, reads=reads, writes=writes, words="round") as (paths, params, tracked, _):
         corpus = CorpusFile(paths.corpus)
         kept = [row for row in read_records(paths.queries, PseudoQuery) if row.status == "kept"]
         queries, targets = {row.query_id: row.text for row in kept}, {row.query_id: row.doc_id for row in kept}
-        model = load_retriever(paths.weights, device=device_name())
-        ranked = search(model, corpus.texts, queries, depth=params.depth, chunk_documents=params.chunk_documents)
+        index = VectorIndex(paths.index, paths.weights, device=device_name())
+        ranked = index.search(queries, depth=params.depth)
         groups = group_numbers(corpus)
         rows = score_difficulty(
             targets,
             document_ranks(targets, ranked, groups),
             best_competitors(targets, ranked, groups),
-            count_tokens(model, queries),
+            index.count_vectors(queries),
             corpus_size=len(corpus),
             depth=params.depth,
             mode=params.mode,

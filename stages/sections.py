@@ -7,7 +7,7 @@ from typing import Any, Literal, Self
 
 from pydantic import model_validator
 
-from tandem.retrievers.bm25 import BM25Settings, Index
+from tandem.retrievers.bm25 import BM25Index, BM25Settings
 from tandem.runtime.hardware import Precision
 from tandem.settings import (
     BatchSize,
@@ -45,9 +45,9 @@ class LexicalParams(Settings):
     language: Language
     """of documents and queries: its stop words and stems"""
 
-    def index(self, texts: Mapping[str, str]) -> Index:
+    def index(self, texts: Mapping[str, str]) -> BM25Index:
         """BM25 over a corpus, text by doc_id."""
-        return Index(texts, self.bm25, language=self.language)
+        return BM25Index(texts, self.bm25, language=self.language)
 
 
 class PromptParams(Settings):

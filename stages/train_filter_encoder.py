@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from stages.opening import open_stage, run
 from stages.sections import ContrastiveParams, PromptTexts
 from tandem.evaluation.measures import ndcg_at_10
-from tandem.formats.arrays import write_array
 from tandem.formats.jsonl import read_records
 from tandem.formats.texts import CorpusFile
 from tandem.records import LabelledPair
@@ -29,10 +28,10 @@ class Params(ContrastiveParams):
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Read pairs and corpus, write the encoder and the vectors of the corpus, which every round's filter searches."""
-    reads, writes = "corpus train dev", "model vectors"
+    """Read pairs and corpus, write the encoder."""
+    reads, writes = "corpus train dev", "model"
     with open_stage("train_filter_encoder", Params, argv, reads=reads, writes=writes) as (paths, params, tracked, scratch):
-        trained, vectors = train_bi_encoder(
+        trained = train_bi_encoder(
             CorpusFile(paths.corpus),
             read_records(paths.train, LabelledPair),
             read_records(paths.dev, LabelledPair),
@@ -43,7 +42,6 @@ def main(argv: Sequence[str] | None = None) -> None:
             scratch=scratch,
             bf16=use_bf16(params.precision),
         )
-        write_array(paths.vectors, vectors)
         tracked.log_series("loss", trained.loss)
         tracked.log_series("dev_ndcg_at_10", trained.dev)
         tracked.log({"best_step": trained.best_step})

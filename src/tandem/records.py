@@ -18,6 +18,7 @@ __all__ = [
     "PreferencePair",
     "PseudoQuery",
     "Query",
+    "Ranking",
     "RankingRow",
     "document_text",
     "group_numbers",
@@ -73,6 +74,20 @@ class PseudoQuery(Record):
     reason: str = ""
     scores: dict[str, float] = Field(default_factory=dict)
     ranks: dict[str, int] = Field(default_factory=dict)
+
+
+class Ranking(Record):
+    """The results of one query, best first, with their scores."""
+
+    query_id: Identifier
+    doc_ids: list[Identifier]
+    scores: list[float]
+
+    @model_validator(mode="after")
+    def _one_score_a_document(self) -> Ranking:
+        if len(self.doc_ids) != len(self.scores):
+            raise ValueError(f"scores: {len(self.scores)} found for {len(self.doc_ids)} documents in doc_ids")
+        return self
 
 
 class Difficulty(Record):

@@ -20,7 +20,7 @@ from tandem.retrievers import bm25, dense
 from tandem.retrievers.examples import build_training_set
 from tandem.retrievers.filter_runs import FilterRuns
 from tandem.retrievers.hard_negatives import mine_rows
-from tandem.retrievers.indexes import IndexSettings, search_indexed
+from tandem.retrievers.index.building import IndexSettings, search_indexed
 from tandem.retrievers.retriever import build_retriever, search
 from tandem.retrievers.selection import identical_documents
 from tandem.runs import without_own
@@ -153,6 +153,6 @@ def test_the_keep_rate_of_real_pairs(corpus: list[Document]) -> None:
 def test_a_reward_is_of_all_documents(corpus: list[Document]) -> None:
     """Queries that have no id of their own leave nothing out, though documents may be numbered."""
     numbered = [Document(doc_id=str(i), text=text) for i, text in enumerate(TEXTS.values())]
-    index = bm25.Index({document.doc_id: document.text for document in numbered})
+    index = bm25.BM25Index({document.doc_id: document.text for document in numbered})
     reward = round_trip_reward(numbered, index.search)
     assert reward(list(TEXTS.values()), list(TEXTS.values())) == [1.0] * 6

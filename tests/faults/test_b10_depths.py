@@ -87,13 +87,13 @@ def test_every_stage_that_uses_bm25_has_the_one_section() -> None:
 
 def test_the_index_is_built_once_and_by_the_settings(monkeypatch: pytest.MonkeyPatch) -> None:
     built: list[bm25.BM25Settings] = []
-    theirs = bm25.Index.__init__
+    theirs = bm25.BM25Index.__init__
 
     def counting(self: Any, documents: Any, settings: Any = None, **named: Any) -> None:
         built.append(settings)
         theirs(self, documents, settings, **named)
 
-    monkeypatch.setattr(bm25.Index, "__init__", counting)
+    monkeypatch.setattr(bm25.BM25Index, "__init__", counting)
     corpus = [Document(doc_id=name, text=text) for name, text in TEXTS.items()]
     settings = bm25.BM25Settings(k1=2.0, b=0.1, stemming=False)
     runs = FilterRuns(corpus, Path("none"), Path("none"), device="cpu", depth=6, settings=settings, seed=1)

@@ -9,7 +9,7 @@ from tandem.generators.keywords import content_words, document_frequencies
 from tandem.generators.prompts import truncate_documents
 from tandem.generators.served import Words
 from tandem.records import PseudoQuery
-from tandem.retrievers.bm25 import BM25Settings, Index, search_candidates
+from tandem.retrievers.bm25 import BM25Index, BM25Settings, search_candidates
 from tandem.text import count_words, split_words, stem_words, stop_words
 
 GERMAN = "Die Prüfgebühr für den Antrag muss vor der Öffnung des Büros überwiesen werden."
@@ -21,7 +21,7 @@ def test_german() -> None:
     assert stem_words(["Anträge".lower(), "anträgen"], "german") == ["antrag", "antrag"]
     assert "muss" in stop_words("german")
     documents = {"a": GERMAN, "b": "Der Hund schläft im Garten.", "c": "Das Wetter bleibt schön."}
-    index = Index(documents, BM25Settings(), language="german")
+    index = BM25Index(documents, BM25Settings(), language="german")
     assert [item.doc_id for item in index.search({"q": "Wohin mit den Anträgen?"})] == ["a"]
     assert index.search({"q": "die der das"}) == []
 
@@ -51,7 +51,7 @@ def test_chinese() -> None:
     assert apply_shape_rule(rows, min_words=2, max_words=20)[0].status == "generated"
     documents = {"a": f"本文介绍{CHINESE}。", "b": "今天天气很好, 我们去公园散步。", "c": "狗在花园里睡觉。"}
     for language in ("chinese", "english", "none"):
-        found = Index(documents, language=language).search({"q": "怎么求解方程"})  # type: ignore[arg-type]
+        found = BM25Index(documents, language=language).search({"q": "怎么求解方程"})  # type: ignore[arg-type]
         assert found[0].doc_id == "a"
     assert content_words(documents["a"], "chinese")
     assert document_frequencies(documents.values(), "chinese")["方程"] == 1
@@ -83,12 +83,12 @@ def test_an_unknown_language_is_refused() -> None:
 
 def test_a_corpus_of_stop_words_alone_can_be_searched() -> None:
     documents = {"a": "the of and", "b": "to be or not"}
-    assert Index(documents).search({"q": "the"}) == []
+    assert BM25Index(documents).search({"q": "the"}) == []
     assert search_candidates(documents, {"q": ("the", "a")}, candidates=1, seed=1) == []
-    assert [item.doc_id for item in Index(documents, BM25Settings(stop_words=False)).search({"q": "the"})] == ["a"]
+    assert [item.doc_id for item in BM25Index(documents, BM25Settings(stop_words=False)).search({"q": "the"})] == ["a"]
 
 
 def test_stems_find_other_forms() -> None:
     documents = {"a": "solving linear systems", "b": "plots of lines"}
-    assert [item.doc_id for item in Index(documents).search({"q": "solve a system"})] == ["a"]
-    assert Index(documents, BM25Settings(stemming=False)).search({"q": "solve a system"}) == []
+    assert [item.doc_id for item in BM25Index(documents).search({"q": "solve a system"})] == ["a"]
+    assert BM25Index(documents, BM25Settings(stemming=False)).search({"q": "solve a system"}) == []

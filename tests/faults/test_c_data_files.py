@@ -31,7 +31,7 @@ from tandem.generators.imported import import_queries
 from tandem.records import Document, Query
 from tandem.retrievers import bm25, indexes, retriever, shards
 from tandem.retrievers.colbert import build_colbert
-from tandem.retrievers.indexes import IndexSettings, search_indexed
+from tandem.retrievers.index.building import IndexSettings, search_indexed
 from tandem.runtime.params import load_params
 from tandem.runtime.rounds import check_rounds
 from tandem.settings import Settings

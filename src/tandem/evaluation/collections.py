@@ -1,8 +1,9 @@
-"""What a retriever is measured on, in one search of each corpus: test queries, dev pairs of the same corpus, a guard collection."""
+"""What a retriever is measured on: test queries, dev pairs of the same corpus, and a guard collection."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import random
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,15 +12,16 @@ from ir_measures import Qrel, ScoredDoc
 from tandem.evaluation.measures import per_query
 from tandem.formats.beir import read_qrels
 from tandem.formats.jsonl import read_records
+from tandem.formats.runs import write_run
 from tandem.formats.texts import TextFile
+from tandem.interfaces import Searcher
 from tandem.records import LabelledPair, Query
 from tandem.runs import rank_results
 
-__all__ = ["GUARD", "SHOWN", "Judged", "Search", "measure_collections", "read_collections", "top_documents"]
+__all__ = ["GUARD", "SHOWN", "Judged", "draw_queries", "measure_collections", "read_collections", "top_documents", "write_runs"]
 
 GUARD = "guard"
 SHOWN = 5  # documents a query that the report shows
-Search = Callable[[Mapping[str, str], Mapping[str, str]], Sequence[ScoredDoc]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,38 +58,35 @@ def read_collections(corpus: Path, test: Path, dev: Path, guard: Path | None = N
 
 
 def measure_collections(
-    collections: Mapping[str, Judged], search: Search
+    collections: Mapping[str, Judged], index: Searcher, guard_index: Searcher | None = None, *, depth: int
 ) -> tuple[dict[str, dict[str, dict[str, float]]], dict[str, list[ScoredDoc]]]:
-    """Per-query measures and the run of each collection; those that share a corpus are searched together, which encodes it once.
+    """Per-query measures and the run of each collection.
 
     Queries keep their ids, by which a search leaves out a query that is a document itself.
 
     Args:
         collections: by name.
-        search: documents and queries to a run.
+        index: of the corpus of all collections but the guard.
+        guard_index: of the guard's corpus.
+        depth: results a query.
     """
-    runs: dict[str, list[ScoredDoc]] = {name: [] for name in collections}
-    for names, queries in _searches(collections):
-        for item in search(collections[names[0]].documents, queries):
-            for name in names:
-                if item.query_id in collections[name].queries:
-                    runs[name].append(item)
-    return {name: per_query(own.qrels, runs[name]) for name, own in collections.items()}, runs
-
-
-def _searches(collections: Mapping[str, Judged]) -> list[tuple[list[str], dict[str, str]]]:
-    """Names of collections to search together, with all their queries: those of one corpus in which no id stands for two texts."""
-    together: list[tuple[list[str], dict[str, str]]] = []
+    runs: dict[str, list[ScoredDoc]] = {}
     for name, judged in collections.items():
-        for names, queries in together:
-            same_corpus = collections[names[0]].documents is judged.documents
-            if same_corpus and all(queries.get(query_id, text) == text for query_id, text in judged.queries.items()):
-                names.append(name)
-                queries.update(judged.queries)
-                break
-        else:
-            together.append(([name], dict(judged.queries)))
-    return [(names, queries) for names, queries in together if queries]
+        searched = guard_index if name == GUARD else index
+        runs[name] = list(searched.search(judged.queries, depth=depth)) if searched is not None and judged.queries else []
+    return {name: per_query(judged.qrels, runs[name]) for name, judged in collections.items()}, runs
+
+
+def write_runs(folder: Path, runs: Mapping[str, Sequence[ScoredDoc]]) -> None:
+    """Write the run of each collection into a folder."""
+    for name, run in runs.items():
+        write_run(folder / f"{name}.jsonl", run)
+
+
+def draw_queries(queries: Mapping[str, str], sample: int, *, seed: int) -> dict[str, str]:
+    """So many queries at most, drawn by seed."""
+    names = sorted(random.Random(seed).sample(sorted(queries), min(sample, len(queries))))
+    return {name: queries[name] for name in names}
 
 
 def top_documents(run: Sequence[ScoredDoc], number: int = SHOWN) -> dict[str, list[str]]:

@@ -8,7 +8,7 @@ from typing import Any
 from ir_measures import ScoredDoc
 
 from tandem.evaluation.champions import choose_reranker
-from tandem.evaluation.collections import Judged, Search, measure_collections
+from tandem.evaluation.collections import Judged
 from tandem.evaluation.fusion import below, choose_weight, cross_fit, interpolate
 from tandem.evaluation.measures import per_query
 
@@ -22,7 +22,7 @@ Rescore = Callable[[Sequence[ScoredDoc], Mapping[str, str], Mapping[str, str]], 
 def measure_reranked(
     name: str,
     collections: Mapping[str, Judged],
-    search: Search,
+    runs: Mapping[str, Sequence[ScoredDoc]],
     rescore: Rescore | None,
     *,
     measure: str,
@@ -37,7 +37,7 @@ def measure_reranked(
     Args:
         name: of the retriever.
         collections: ``test`` and ``dev``.
-        search: by the retriever.
+        runs: of the retriever on both.
         rescore: run, queries and documents to the reranker's scores of the first documents, the retriever's of the same, and its documents
             beyond; None where there is no reranker.
         measure: of the gate.
@@ -47,8 +47,8 @@ def measure_reranked(
     """
     if rescore is None:
         return {}, {"champion": "", "decisions": [], "models": {}, "weight": None}
-    alone, runs = measure_collections(collections, search)
-    scored = {name: rescore(run, collections[name].queries, collections[name].documents) for name, run in runs.items()}
+    alone = per_query(collections["dev"].qrels, runs["dev"])
+    scored = {key: rescore(runs[key], collections[key].queries, collections[key].documents) for key in ("test", "dev")}
     pairs = [(qrel.query_id, qrel.doc_id) for qrel in collections["dev"].qrels]
     reranked, first, rest = scored["dev"]
     weight = choose_weight(reranked, first, pairs)
@@ -56,5 +56,5 @@ def measure_reranked(
     reranked, first, rest = scored["test"]
     test = per_query(collections["test"].qrels, below(interpolate(reranked, first, weight), rest))
     rule = {"alpha": alpha, "equal_within": 0.0, "guard_tolerance": 0.0, "resamples": resamples, "seed": seed}
-    gate = choose_reranker("relevance", alone["dev"][measure], dev[measure], **rule)
+    gate = choose_reranker("relevance", alone[measure], dev[measure], **rule)
     return {f"{name}+reranker": test}, {**gate, "weight": weight}

@@ -8,7 +8,7 @@ from typing import Any
 
 from tandem.formats.texts import texts_of
 from tandem.records import Document, LabelledPair
-from tandem.retrievers.dense import encode_corpus, load_dense, save_dense, search
+from tandem.retrievers.dense import load_dense, save_dense, search
 from tandem.retrievers.selection import choose_dev, identical_documents
 from tandem.retrievers.training import train_retriever
 from tandem.runtime.training import Trained
@@ -31,8 +31,8 @@ def train_bi_encoder(
     device: str,
     seed: int,
     **settings: Any,
-) -> tuple[Trained, Any]:
-    """Train on the labelled pairs (with none it stays zero-shot), write the model, encode the corpus.
+) -> Trained:
+    """Train on the labelled pairs (with none it stays zero-shot) and write the model.
 
     Args:
         documents: the corpus.
@@ -50,7 +50,7 @@ def train_bi_encoder(
         settings: of :func:`tandem.retrievers.training.train_retriever`.
 
     Returns:
-        What training did, and the vectors of the corpus, (documents, dimensions).
+        What training did.
     """
     texts = texts_of(documents)
     dev = choose_dev(labelled_dev, [], texts, dev_documents=dev_documents, seed=seed)
@@ -66,4 +66,4 @@ def train_bi_encoder(
         **settings,
     )
     save_dense(model, folder)
-    return trained, encode_corpus(model, texts)
+    return trained

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import random
+import shutil
 from collections.abc import Mapping
+from pathlib import Path
 
 import bm25s
+import orjson
 from ir_measures import ScoredDoc
 from pydantic import Field
 from rank_bm25 import BM25Okapi
@@ -15,8 +18,9 @@ from tandem.runs import search_depth, without_own
 from tandem.settings import Settings
 from tandem.text import Language, split_words, stem_words, stop_words
 
-__all__ = ["BM25Settings", "CandidateIndex", "Index", "search", "search_candidates"]
+__all__ = ["BM25Index", "BM25Settings", "CandidateIndex", "search", "search_candidates"]
 
+MANIFEST = "terms.json"
 MINIMUM = 2  # characters of a term, as bm25s has it; pairs of characters in scripts without spaces
 
 
@@ -41,7 +45,7 @@ class BM25Settings(Settings):
         return stem_words(words, language) if self.stemming else words
 
 
-class Index:
+class BM25Index:
     """Lucene's BM25 over a corpus, built once for many searches.
 
     A corpus without a single term (stop words alone, say) can be searched, and finds nothing.
@@ -85,6 +89,41 @@ class Index:
         )
         return without_own(run, depth=depth)
 
+    def save(self, folder: Path) -> None:
+        """Write the index to a folder, whole or not at all; the same documents and settings give the same bytes."""
+        draft = folder.with_name(f".{folder.name}.draft")
+        shutil.rmtree(draft, ignore_errors=True)
+        draft.mkdir(parents=True)
+        if not self.empty:
+            self.index.save(draft, show_progress=False)
+        about = {"bm25": self.settings.model_dump(), "language": self.language, "empty": self.empty, "doc_ids": self.doc_ids}
+        (draft / MANIFEST).write_bytes(orjson.dumps(about))
+        shutil.rmtree(folder, ignore_errors=True)
+        draft.replace(folder)
+
+    @staticmethod
+    def is_saved(folder: Path) -> bool:
+        """Whether a folder holds such an index."""
+        return (folder / MANIFEST).is_file()
+
+    @classmethod
+    def load(cls, folder: Path) -> BM25Index:
+        """Read an index from its folder.
+
+        Raises:
+            FileNotFoundError: there is none.
+        """
+        if not cls.is_saved(folder):
+            raise FileNotFoundError(f"{folder}: no BM25 index in it; `dvc repro` (stage index_bm25) makes one")
+        about = orjson.loads((folder / MANIFEST).read_bytes())
+        self = cls.__new__(cls)
+        self.doc_ids, self.settings, self.language = about["doc_ids"], BM25Settings(**about["bm25"]), about["language"]
+        self.known, self.empty = frozenset(self.doc_ids), about["empty"]
+        self.index = bm25s.BM25(k1=self.settings.k1, b=self.settings.b, method="lucene")
+        if not self.empty:
+            self.index = bm25s.BM25.load(folder, load_corpus=False)
+        return self
+
 
 def _terms(documents: Mapping[str, str], settings: BM25Settings, language: Language) -> list[list[str]]:
     texts = tqdm(documents.values(), desc="BM25 terms", total=len(documents), disable=len(documents) < 20_000, leave=False)
@@ -99,8 +138,8 @@ def search(
     settings: BM25Settings | None = None,
     language: Language = "english",
 ) -> list[ScoredDoc]:
-    """Rank the whole corpus for each query; see :class:`Index`."""
-    return Index(documents, settings, language=language).search(queries, depth=depth)
+    """Rank the whole corpus for each query; see :class:`BM25Index`."""
+    return BM25Index(documents, settings, language=language).search(queries, depth=depth)
 
 
 class CandidateIndex:

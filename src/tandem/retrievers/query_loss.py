@@ -12,7 +12,7 @@ from tqdm import tqdm
 
 from tandem.formats.texts import texts_of
 from tandem.records import Document, PseudoQuery, group_numbers
-from tandem.retrievers.bm25 import BM25Settings, Index
+from tandem.retrievers.bm25 import BM25Index, BM25Settings
 from tandem.retrievers.retriever import vectors_of
 from tandem.runs import rank_results
 from tandem.text import Language
@@ -55,14 +55,14 @@ class QueryLoss:
         self.texts, self.groups = texts_of(corpus), group_numbers(corpus)
         self.doc_ids = list(self.texts)
         self.bm25, self.language = bm25, language
-        self.index: Index | None = None  # built when it is first asked for
+        self.index: BM25Index | None = None  # built when it is first asked for
         self.known: dict[str, Tensor] = {}
 
     def losses(self, rows: Sequence[PseudoQuery]) -> list[float]:
         """The loss of each row, the mean of two draws of negatives."""
         if not rows:
             return []
-        self.index = self.index or Index(self.texts, self.bm25, language=self.language)
+        self.index = self.index or BM25Index(self.texts, self.bm25, language=self.language)
         run = self.index.search({row.query_id: row.text for row in rows}, depth=min(WINDOW[1], len(self.texts)))
         ranked = {query_id: [item.doc_id for item in items] for query_id, items in rank_results(run).items()}
         values = []

@@ -13,11 +13,23 @@ from ir_measures import ScoredDoc
 from sentence_transformers import MultiVectorEncoder
 
 from tandem.formats.jsonl import write_json
+from tandem.interfaces import Searcher
 from tandem.retrievers import bm25, colbert, dense
-from tandem.retrievers.bm25 import BM25Settings
+from tandem.retrievers.bm25 import BM25Index, BM25Settings
 from tandem.text import Language
 
-__all__ = ["Kind", "Lexical", "Retriever", "build_retriever", "count_tokens", "load_retriever", "save_retriever", "search", "vectors_of"]
+__all__ = [
+    "Kind",
+    "Lexical",
+    "Retriever",
+    "build_retriever",
+    "count_tokens",
+    "load_retriever",
+    "save_retriever",
+    "search",
+    "searcher",
+    "vectors_of",
+]
 
 Kind = Literal["colbert", "dense"]
 Retriever: TypeAlias = Any  # MultiVectorEncoder, SentenceTransformer or Lexical
@@ -81,6 +93,10 @@ class Lexical:
     bm25: BM25Settings
     language: Language
 
+    def index(self, documents: Mapping[str, str]) -> BM25Index:
+        """The index of a corpus, text by doc_id."""
+        return BM25Index(documents, self.bm25, language=self.language)
+
     def save_pretrained(self, folder: str, **_: Any) -> None:
         """Write the settings, which are all that it is."""
         write_json(Path(folder) / LEXICAL_FILE, {"bm25": self.bm25.model_dump(), "language": self.language})
@@ -130,6 +146,23 @@ def search(
     if isinstance(model, MultiVectorEncoder):
         return colbert.search(model, documents, queries, depth=depth, chunk_documents=chunk_documents)
     return dense.search(model, documents, queries, depth=depth)
+
+
+@dataclass(frozen=True, slots=True)
+class _InMemory:
+    """A small corpus, encoded anew for every search."""
+
+    model: Retriever
+    documents: Mapping[str, str]
+
+    def search(self, queries: Mapping[str, str], *, depth: int) -> list[ScoredDoc]:
+        """Rank the documents for each query."""
+        return search(self.model, self.documents, queries, depth=depth)
+
+
+def searcher(model: Retriever, documents: Mapping[str, str]) -> Searcher:
+    """A search of a corpus that is small enough to be encoded whenever it is asked, as the guard is."""
+    return _InMemory(model, documents)
 
 
 def count_tokens(model: Retriever, queries: Mapping[str, str]) -> dict[str, int]:

@@ -1,7 +1,7 @@
 """PLAID (Santhanam et al. 2022): colbert-ai's compressed index of token vectors, filled from our shards and searched with our queries.
 
-Nothing of a checkpoint of theirs is needed: vectors come from :mod:`tandem.retrievers.shards`, so any of our ColBERTs can be indexed. Their
-code needs a C++ compiler when it is first used. An index appears whole or not at all.
+Nothing of a checkpoint of theirs is needed: vectors come from :mod:`tandem.retrievers.index.shards`, so any of our ColBERTs can be indexed.
+Their code needs a C++ compiler when it is first used. An index appears whole or not at all.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from typing import Literal
 import torch
 from ir_measures import ScoredDoc
 
-from tandem.retrievers.shards import Shards
+from tandem.retrievers.index.shards import Shards
 from tandem.runs import search_depth, without_own
 from tandem.settings import Count, Logit, Settings, Steps
 
@@ -59,7 +59,7 @@ def build_plaid(shards: Shards, folder: Path, settings: PlaidSettings, *, seed: 
     """
     if shards.dimensions % (BITS * settings.bits):
         raise ValueError(
-            f"retriever.dimensions: {shards.dimensions} found, PLAID with {settings.bits} bits takes multiples of {BITS * settings.bits}"
+            f"dimensions: {shards.dimensions} found, PLAID with {settings.bits} bits takes multiples of {BITS * settings.bits}"
         )
     if folder.exists():
         return
@@ -69,7 +69,7 @@ def build_plaid(shards: Shards, folder: Path, settings: PlaidSettings, *, seed: 
     random.seed(seed)
     torch.manual_seed(seed)
     with _quiet():
-        from tandem.retrievers.plaid_indexer import ShardIndexer
+        from tandem.retrievers.index.plaid_indexer import ShardIndexer
 
         ShardIndexer(shards, draft, **settings.model_dump(include={"bits", "partitions", "iterations"}), seed=seed).run(None)
     draft.replace(folder)

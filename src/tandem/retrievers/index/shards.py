@@ -21,8 +21,9 @@ from tqdm import tqdm
 
 from tandem.retrievers.retriever import vectors_of
 from tandem.runs import rank_results, search_depth, without_own
+from tandem.runtime.distributed import process_rank, world_size
 
-__all__ = ["Shard", "Shards", "encode_shards", "overlap", "search_shards"]
+__all__ = ["Shard", "Shards", "encode_shards", "finish_shards", "overlap", "search_shards"]
 
 SCORED_AT_ONCE = 20_000_000  # similarities of tokens
 
@@ -74,8 +75,10 @@ class Shards:
         return [doc_id for number in range(len(self)) for doc_id in orjson.loads((self.folder / f"{number:05d}.json").read_bytes())]
 
 
-def encode_shards(model: Any, documents: Iterable[tuple[str, str]], folder: Path, *, shard_documents: int) -> Shards:
+def encode_shards(model: Any, documents: Iterable[tuple[str, str]], folder: Path, *, shard_documents: int) -> None:
     """Encode documents into shards; whole ones that are there already stay, so the folder must be of this model and these documents.
+
+    Under a launcher each process encodes every n-th shard; they are those of one process, byte for byte. :func:`finish_shards` comes after.
 
     Args:
         model: a retriever.
@@ -87,24 +90,29 @@ def encode_shards(model: Any, documents: Iterable[tuple[str, str]], folder: Path
     if not (folder / "shards.json").exists():
         rows, number = iter(documents), 0
         with tqdm(desc="encoding", unit="document", mininterval=1.0) as bar:
-            while part := list(islice(rows, shard_documents)):
-                if not (folder / f"{number:05d}.json").exists():
-                    _write(model, part, folder / f"{number:05d}")
-                bar.update(len(part))
+            while batch := list(islice(rows, shard_documents)):
+                if number % world_size() == process_rank() and not (folder / f"{number:05d}.json").exists():
+                    _write(model, batch, folder / f"{number:05d}")
+                bar.update(len(batch))
                 number += 1
-        _finish(folder, number)
+
+
+def finish_shards(folder: Path) -> Shards:
+    """Count what :func:`encode_shards` wrote, in every process, and declare it whole."""
+    if not (folder / "shards.json").exists():
+        _finish(folder, len(list(folder.glob("[0-9]*.json"))))
     return Shards(folder)
 
 
-def _write(model: Any, part: list[tuple[str, str]], path: Path) -> None:
+def _write(model: Any, batch: list[tuple[str, str]], path: Path) -> None:
     """One shard; its ids come last and say that it is whole."""
-    vectors = vectors_of(model, [text for _, text in part], task="document")
+    vectors = vectors_of(model, [text for _, text in batch], task="document")
     arrays = {".npy": torch.cat(vectors).half().numpy(), ".lengths.npy": np.array([len(own) for own in vectors], dtype=np.int32)}
     for suffix, array in arrays.items():
         with path.with_suffix(".draft").open("wb") as file:
             np.save(file, array)
         path.with_suffix(".draft").replace(path.with_suffix(suffix))
-    path.with_suffix(".draft").write_bytes(orjson.dumps([doc_id for doc_id, _ in part]))
+    path.with_suffix(".draft").write_bytes(orjson.dumps([doc_id for doc_id, _ in batch]))
     path.with_suffix(".draft").replace(path.with_suffix(".json"))
 
 

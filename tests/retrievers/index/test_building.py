@@ -16,11 +16,11 @@ from sentence_transformers import SentenceTransformer
 
 from tandem.retrievers import colbert, dense
 from tandem.retrievers.colbert import build_colbert
-from tandem.retrievers.faiss_index import FaissSettings, build_faiss
-from tandem.retrievers.indexes import IndexSettings, search_indexed
-from tandem.retrievers.plaid import PlaidSettings, build_plaid
+from tandem.retrievers.index.building import IndexSettings, search_indexed
+from tandem.retrievers.index.faiss_index import FaissSettings, build_faiss
+from tandem.retrievers.index.plaid import PlaidSettings, build_plaid
+from tandem.retrievers.index.shards import Shards, encode_shards, overlap, search_shards
 from tandem.retrievers.retriever import vectors_of
-from tandem.retrievers.shards import Shards, encode_shards, overlap, search_shards
 
 WORDS = (
     "sort",
@@ -148,7 +148,7 @@ def test_plaid_finds_what_exact_search_finds(late: object, documents: dict[str, 
 def test_centroids_are_those_that_colbert_finds() -> None:
     from colbert.indexing.codecs.residual import ResidualCodec
 
-    from tandem.retrievers.plaid_indexer import nearest_centroids
+    from tandem.retrievers.index.plaid_indexer import nearest_centroids
 
     torch.manual_seed(1)
     centroids, vectors = (torch.nn.functional.normalize(torch.randn(n, 16), dim=-1) for n in (50, 1000))
@@ -167,7 +167,7 @@ def encode_many(encoder: Path, folder: Path) -> None:
 def test_a_kill_at_any_point_leaves_the_bytes_of_a_whole_run(tiny_encoder: Path, tmp_path: Path) -> None:
     """kill -9 at five moments of encoding, each on the remains of the last; then to the end: every file as if nothing had happened."""
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["tandem.retrievers.shards", "tandem.retrievers.colbert"])
+    context.set_forkserver_preload(["tandem.retrievers.index.shards", "tandem.retrievers.colbert"])
 
     def start(folder: Path) -> Any:
         process = context.Process(target=encode_many, args=(tiny_encoder, folder))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, Literal
 
 import faiss
@@ -11,11 +12,11 @@ import torch
 from ir_measures import ScoredDoc
 from pydantic import Field
 
-from tandem.retrievers.shards import Shards
+from tandem.retrievers.index.shards import Shards
 from tandem.runs import search_depth, without_own
 from tandem.settings import Count, Depth, Settings
 
-__all__ = ["CODES", "FaissSettings", "build_faiss", "search_faiss"]
+__all__ = ["CODES", "FaissSettings", "build_faiss", "load_faiss", "save_faiss", "search_faiss"]
 
 CODES = 256  # of a sub-vector: a byte
 
@@ -46,23 +47,38 @@ def build_faiss(shards: Shards, kind: Literal["flat", "hnsw", "ivf_pq"], setting
         ValueError: the documents have several vectors each, or ``sub_vectors`` does not divide the dimensions.
     """
     if shards.vectors != shards.documents:
-        raise ValueError(
-            f"evaluate_retriever.index.kind: {kind} is for dense encoders, one vector a document; a ColBERT takes plaid or exact"
-        )
+        raise ValueError(f"kind: {kind} is for dense encoders, one vector a document; a ColBERT takes plaid or exact")
     index = _empty(shards, kind, settings)
     if not index.is_trained:
         index.train(_sample(shards, settings.training_vectors, seed))
-    if faiss.get_num_gpus() and kind != "hnsw":  # faiss builds graphs on the processor alone
+    if _on_gpu(kind):
         index = faiss.index_cpu_to_all_gpus(index)
     for shard in shards:
         index.add(shard.vectors.astype(np.float32))
-    if kind == "hnsw":
-        index.hnsw.efSearch = settings.search_depth
     return index
 
 
+def _on_gpu(kind: str) -> bool:
+    return bool(faiss.get_num_gpus()) and kind != "hnsw"  # faiss builds graphs on the processor alone
+
+
+def save_faiss(index: Any, path: Path) -> None:
+    """Write an index to a file."""
+    faiss.write_index(faiss.index_gpu_to_cpu(index) if faiss.get_num_gpus() and not hasattr(index, "hnsw") else index, str(path))
+
+
+def load_faiss(path: Path, kind: str, settings: FaissSettings) -> Any:
+    """Read an index from its file, ready to search as the settings say."""
+    index: Any = faiss.read_index(str(path))
+    if kind == "hnsw":
+        index.hnsw.efSearch = settings.search_depth
+    if kind == "ivf_pq":
+        index.nprobe = settings.probes
+    return faiss.index_cpu_to_all_gpus(index) if _on_gpu(kind) else index
+
+
 def search_faiss(index: Any, shards: Shards, queries: Mapping[str, torch.Tensor], *, depth: int) -> list[ScoredDoc]:
-    """The documents that the index finds for each query, best first; see :func:`tandem.retrievers.shards.search_shards`."""
+    """The documents that the index finds for each query, best first; see :func:`tandem.retrievers.index.shards.search_shards`."""
     if not queries:
         return []
     doc_ids = shards.doc_ids()
@@ -87,12 +103,12 @@ def _empty(shards: Shards, kind: str, settings: FaissSettings) -> Any:
         return index
     if shards.documents < CODES:
         raise ValueError(
-            f"evaluate_retriever.index.kind: ivf_pq found, which learns {CODES} codes from at least as many documents, and the corpus "
+            f"kind: ivf_pq found, which learns {CODES} codes from at least as many documents, and the corpus "
             f"has {shards.documents}; "
             "flat is exact, and small here"
         )
     if size % settings.sub_vectors:
-        raise ValueError(f"evaluate_retriever.index.faiss.sub_vectors: {settings.sub_vectors} found, it must divide the {size} dimensions")
+        raise ValueError(f"faiss.sub_vectors: {settings.sub_vectors} found, it must divide the {size} dimensions")
     lists = settings.lists or max(int(4 * shards.documents**0.5), 1)
     index = faiss.index_factory(size, f"IVF{min(lists, shards.documents)},PQ{settings.sub_vectors}x8", metric)
     index.nprobe = settings.probes

@@ -13,7 +13,7 @@ from colbert.indexing.collection_indexer import CollectionIndexer
 from colbert.indexing.index_saver import IndexSaver
 from colbert.infra import ColBERTConfig
 
-from tandem.retrievers.shards import Shards
+from tandem.retrievers.index.shards import Shards
 
 __all__ = ["ShardIndexer", "nearest_centroids"]
 

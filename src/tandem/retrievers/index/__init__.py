@@ -1,0 +1,1 @@
+"""Indexes of a corpus on disk: built once for its weights, opened by whoever searches."""

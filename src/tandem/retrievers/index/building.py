@@ -1,0 +1,157 @@
+"""Build and open the index of a corpus: BM25's terms, or a retriever's vectors, exact or approximate.
+
+An index is an artefact: a stage builds it once for each weights, and whoever searches opens it. A folder holds ``index.json`` last, which
+says that the rest is whole.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Literal
+
+import orjson
+import torch
+from ir_measures import ScoredDoc
+
+from tandem.formats.jsonl import write_json
+from tandem.interfaces import Searcher
+from tandem.retrievers.bm25 import BM25Index
+from tandem.retrievers.index.faiss_index import CODES, FaissSettings, build_faiss, load_faiss, save_faiss, search_faiss
+from tandem.retrievers.index.plaid import MINIMUM_VECTORS, PlaidSettings, build_plaid, search_plaid
+from tandem.retrievers.index.shards import Shards, encode_shards, finish_shards, overlap, search_shards
+from tandem.retrievers.retriever import Lexical, Retriever, load_retriever, vectors_of
+from tandem.runtime.distributed import barrier, init_processes, is_main_process
+from tandem.settings import Count, Settings
+
+__all__ = ["IndexSettings", "VectorIndex", "build_index", "open_index"]
+
+MANIFEST = "index.json"
+Kind = Literal["exact", "plaid", "flat", "hnsw", "ivf_pq"]
+
+
+class IndexSettings(Settings):
+    """Which index is built of a retriever's vectors, and how."""
+
+    kind: Kind
+    """exact: all vectors are scored; plaid: of a ColBERT; flat (exact), hnsw, ivf_pq: of a dense encoder"""
+    shard_documents: Count = 10_000
+    """documents held as vectors at once, and those that a kill can cost"""
+    plaid: PlaidSettings = PlaidSettings()
+    faiss: FaissSettings = FaissSettings()
+
+
+def build_index(model: Retriever, documents: Mapping[str, str], folder: Path, settings: IndexSettings, *, scratch: Path, seed: int) -> None:
+    """Index a corpus for a retriever, whole or not at all; under a launcher each process encodes its shards.
+
+    Args:
+        model: the retriever; BM25 has an index of another form.
+        documents: text by doc_id, read in order, once.
+        folder: to write.
+        settings: of the index; a corpus that is too small for its kind is indexed exactly.
+        scratch: unfinished work of the same model, documents and settings, shared by all processes.
+        seed: of what an approximate index draws.
+    """
+    if isinstance(model, Lexical):
+        if is_main_process():
+            model.index(documents).save(folder)
+        return
+    init_processes()
+    draft = scratch / "index"
+    encode_shards(model, documents.items(), draft / "vectors", shard_documents=settings.shard_documents)
+    barrier()
+    if not is_main_process():
+        return
+    shards = finish_shards(draft / "vectors")
+    kind: Kind = settings.kind if _large_enough(shards, settings.kind) else "exact"
+    if kind == "plaid":
+        build_plaid(shards, draft / "plaid", settings.plaid, seed=seed)
+    elif kind != "exact":
+        save_faiss(build_faiss(shards, kind, settings.faiss, seed=seed), draft / "faiss.index")
+    sizes = {"documents": shards.documents, "vectors": shards.vectors}
+    write_json(draft / MANIFEST, {"kind": kind, "settings": settings.model_dump(), **sizes})
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    shutil.rmtree(folder, ignore_errors=True)
+    draft.replace(folder)
+
+
+def _large_enough(shards: Shards, kind: Kind) -> bool:
+    """Whether there is enough to learn the codes of an approximate index from."""
+    if kind == "ivf_pq":
+        return int(shards.documents) >= CODES
+    if kind == "plaid":
+        return int(shards.vectors) >= MINIMUM_VECTORS
+    return int(shards.documents) > 0
+
+
+def open_index(folder: Path, weights: Path | None = None, *, device: str = "cpu") -> Searcher:
+    """Open an index for searching; the model that encodes queries is loaded when the first is asked.
+
+    Args:
+        folder: that :func:`build_index` wrote.
+        weights: of the retriever that it was built for; BM25 needs none.
+        device: of the model.
+
+    Raises:
+        FileNotFoundError: there is no whole index.
+    """
+    if BM25Index.is_saved(folder):
+        return BM25Index.load(folder)
+    if not (folder / MANIFEST).is_file() or weights is None:
+        raise FileNotFoundError(f"{folder}: no index in it; `dvc repro` (stage build_index) or `dvc pull` makes one")
+    return VectorIndex(folder, weights, device=device)
+
+
+class VectorIndex:
+    """The vectors of a corpus, and the retriever that encodes queries for them.
+
+    Args:
+        folder: of the index.
+        weights: of the retriever.
+        device: of the retriever.
+    """
+
+    def __init__(self, folder: Path, weights: Path, *, device: str = "cpu") -> None:
+        manifest = orjson.loads((folder / MANIFEST).read_bytes())
+        self.folder, self.weights, self.device = folder, weights, device
+        self.kind: Kind = manifest["kind"]
+        self.settings = IndexSettings.model_validate_json(orjson.dumps(manifest["settings"]))
+        self.shards = Shards(folder / "vectors")
+        self._model: Retriever | None = None
+        self._encoded: dict[str, torch.Tensor] = {}
+
+    def search(self, queries: Mapping[str, str], *, depth: int) -> list[ScoredDoc]:
+        """Rank the corpus for each query, given as text by query_id; the document of the query's id is left out."""
+        vectors = self.encode(queries)
+        if not vectors:
+            return []
+        if self.kind == "exact":
+            return search_shards(self.shards, vectors, depth=depth)
+        if self.kind == "plaid":
+            return search_plaid(self.folder / "plaid", self.shards, vectors, self.settings.plaid, depth=depth)
+        index = load_faiss(self.folder / "faiss.index", self.kind, self.settings.faiss)
+        return search_faiss(index, self.shards, vectors, depth=depth)
+
+    def encode(self, queries: Mapping[str, str]) -> dict[str, torch.Tensor]:
+        """The normalised vectors of each query, (vectors, dimensions), by query_id."""
+        if self._model is None and queries:
+            self._model = load_retriever(self.weights, device=self.device)
+        texts = list(dict.fromkeys(text for text in queries.values() if text not in self._encoded))
+        if texts:
+            self._encoded |= dict(zip(texts, vectors_of(self._model, texts, task="query"), strict=True))
+        return {query_id: self._encoded[text] for query_id, text in queries.items()}
+
+    def count_vectors(self, queries: Mapping[str, str]) -> dict[str, int]:
+        """How many vectors each query has: what its score is a sum over."""
+        return {query_id: len(vectors) for query_id, vectors in self.encode(queries).items()}
+
+    def measure(self, queries: Mapping[str, str], *, depth: int) -> dict[str, float]:
+        """What an approximate index costs and misses: its bytes, and the share of the exact first 10 and 100 documents that it finds."""
+        sizes = [path.stat().st_size for path in self.folder.rglob("*") if path.is_file()]
+        measures = {"index/bytes": float(sum(sizes)), "index/vectors": float(self.shards.vectors)}
+        if self.kind in ("exact", "flat") or not queries:
+            return measures
+        exact = search_shards(self.shards, self.encode(queries), depth=depth)
+        approximate = self.search(queries, depth=depth)
+        return measures | {f"index/recall_at_{k}": overlap(approximate, exact, depth=k) for k in (10, 100) if k <= depth}
