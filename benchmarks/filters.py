@@ -38,8 +38,10 @@ from tandem.rerankers.reranker import Reranker
 from tandem.rerankers.training import train_reranker
 from tandem.retrievers.bi_encoder import train_bi_encoder
 from tandem.retrievers.bm25 import BM25Index
+from tandem.retrievers.dense import load_dense
 from tandem.retrievers.filter_runs import FilterRuns
 from tandem.retrievers.hard_negatives import mine_negatives
+from tandem.retrievers.index.building import IndexSettings, VectorIndex, build_index
 from tandem.retrievers.query_loss import QueryLoss
 from tandem.retrievers.retriever import build_retriever, search
 from tandem.retrievers.training import train_retriever
@@ -47,8 +49,8 @@ from tandem.retrievers.training import train_retriever
 SEEDS = 3
 STEPS, BATCH, TOKENS = 24, 64, 64
 KINDS: dict[str, dict[str, Any]] = {
-    "colbert": {"learning_rate": 1e-4, "scale": 1.0, "temperature": 1.0},
-    "dense": {"learning_rate": 1e-4, "scale": 20.0, "temperature": 0.05},
+    "colbert": {"learning_rate": 1e-4, "temperature": 1.0},
+    "dense": {"learning_rate": 1e-4, "temperature": 0.05},
 }
 WORDS = {"min_words": 1, "max_words": 64}
 LOSS_NET = {"objective": "margin", "epochs": 10, "batch_size": 32, "learning_rate": 1e-3}
@@ -109,8 +111,8 @@ class Study:
 
     def filtered(self) -> dict[str, list[PseudoQuery]]:
         """Rows after no filter, BM25, dense and relevance; only kept ones."""
-        encoder, vectors = self.output / "encoder", self.output / "vectors.npy"
-        if not vectors.exists():
+        encoder, index = self.output / "encoder", self.output / "index"
+        if not index.exists():
             settings: dict[str, Any] = {
                 "encoder": "builtin",
                 "layers": None,
@@ -124,13 +126,16 @@ class Study:
                 "negatives": 0,
                 "learning_rate": 2e-5,
                 "warmup_ratio": 0.1,
-                "scale": 20.0,
+                "temperature": 0.05,
             }
             scratch = self.output / "scratch-encoder"
             more: dict[str, Any] = {"evaluations": 1, "bf16": False, "seed": 1, "scratch": scratch, "measure": ndcg_at_10}
-            _, made = train_bi_encoder(self.corpus, self.train, self.dev, encoder, **settings, **steps, **more)
-            np.save(vectors, made)
-        runs = FilterRuns(self.corpus, encoder, vectors, device="cpu", depth=100, seed=1)
+            train_bi_encoder(self.corpus, self.train, self.dev, encoder, **settings, **steps, **more)
+            build_index(
+                load_dense(str(encoder)), self.texts, index, IndexSettings(kind="exact"), scratch=self.output / "scratch-index", seed=1
+            )
+        searchers = {"bm25": BM25Index(self.texts), "dense": VectorIndex(index, encoder)}
+        runs = FilterRuns(self.corpus, searchers, depth=100, seed=1)
         bm25, dense = Rule(run="bm25", k=20), Rule(run="dense", k=20)
         chains: dict[str, dict[str, Any]] = {
             "none": {"rules": []},

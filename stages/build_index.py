@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Self
+
+from pydantic import model_validator
 
 from stages.opening import open_stage, run
+from stages.sections import RetrieverParams
 from tandem.formats.texts import TextFile
 from tandem.retrievers.index.building import IndexSettings, build_index
 from tandem.retrievers.retriever import load_retriever
@@ -15,7 +19,16 @@ from tandem.settings import Seed
 class Params(IndexSettings):
     """Which index, and how it is built."""
 
+    retriever: RetrieverParams
+    """of the rounds, whose form the kind of index has to suit"""
     seed: Seed
+
+    @model_validator(mode="after")
+    def _suits_the_retriever(self) -> Self:
+        allowed = ("exact", "plaid") if self.retriever.kind == "colbert" else ("exact", "flat", "hnsw", "ivf_pq")
+        if self.kind not in allowed:
+            raise ValueError(f"kind: {self.kind!r} found, a {self.retriever.kind} retriever takes {', '.join(allowed)}")
+        return self
 
 
 def main(argv: Sequence[str] | None = None) -> None:

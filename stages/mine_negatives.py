@@ -7,7 +7,6 @@ from functools import partial
 
 from stages.filter_sections import MiningParams, RelevanceParams
 from stages.opening import open_stage, run
-from stages.sections import LexicalParams
 from tandem.formats.jsonl import read_records, write_records
 from tandem.formats.texts import CorpusFile
 from tandem.records import LabelledPair, PseudoQuery
@@ -19,7 +18,7 @@ from tandem.runtime.hardware import Precision, device_name, use_bf16
 from tandem.settings import Seed
 
 
-class Params(MiningParams, LexicalParams):
+class Params(MiningParams):
     """Mining, and the judge that it may need."""
 
     relevance: RelevanceParams

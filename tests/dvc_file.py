@@ -23,9 +23,29 @@ def stages(params_file: Path = ROOT / "params.yaml", pipeline: Path = ROOT / "dv
         if "foreach" not in stage:
             unrolled[name] = _fill(stage, values)
             continue
+        if isinstance(stage["foreach"], list):
+            unrolled |= {f"{name}@{item}": _fill(stage["do"], {**values, "item": item}) for item in stage["foreach"]}
+            continue
         for key, item in params[re.sub(r"\W", "", stage["foreach"])].items():
             unrolled[f"{name}@{key}"] = _fill(stage["do"], {**values, "key": key, **{f"item.{k}": str(v) for k, v in item.items()}})
     return unrolled
+
+
+def in_order(unrolled: dict[str, dict[str, Any]]) -> list[str]:
+    """The names of stages, each after those whose outputs it reads."""
+    makers = {path: name for name, stage in unrolled.items() for path in outputs(stage)}
+    waits = {
+        name: {maker for dep in stage.get("deps", []) for path, maker in makers.items() if _touch(path, dep)} - {name}
+        for name, stage in unrolled.items()
+    }
+    order: list[str] = []
+    while len(order) < len(waits):
+        order += [name for name, before in waits.items() if name not in order and before <= set(order)]
+    return order
+
+
+def _touch(path: str, dep: str) -> bool:
+    return path == dep or path.startswith(f"{dep}/") or dep.startswith(f"{path}/")
 
 
 def _fill(value: Any, names: dict[str, str]) -> Any:

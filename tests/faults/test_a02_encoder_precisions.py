@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,9 +16,11 @@ from ruamel.yaml import YAML
 
 from stages import (
     build_baselines,
+    build_index,
     evaluate_baselines,
     evaluate_retriever,
     filter_queries,
+    index_bm25,
     mine_negatives,
     prepare_ranking,
     score_with_teacher,
@@ -124,7 +127,17 @@ def test_a_retriever_is_trained_and_measured(stage: Callable[..., dict[str, Any]
     before, after = (vectors_of(model, texts, task="document")[0] for model in (build_retriever(kind, encoder=encoder, **start), saved))
     assert float((before - after).abs().max()) > 1e-4  # it has learnt something
     measured = {name: f"{name}.json" for name in ("metrics", "per_query", "dev_values", "guard_values", "top")}
-    where = {"corpus": "corpus.jsonl", "test": "test", "dev": "dev.jsonl", "guard": "guard", "weights": "model/weights", "round": "r0"}
+    stage(build_index, corpus="corpus.jsonl", weights="model/weights", index="indexes/r0", name="r0")
+    where = {
+        "corpus": "corpus.jsonl",
+        "test": "test",
+        "dev": "dev.jsonl",
+        "guard": "guard",
+        "weights": "model/weights",
+        "round": "r0",
+        "index": "indexes/r0",
+    }
+    measured["runs"] = "runs/r0"
     assert 0 < stage(evaluate_retriever, **where, **measured)["ndcg_at_10"] <= 1
 
 
@@ -132,21 +145,25 @@ def test_a_retriever_is_trained_and_measured(stage: Callable[..., dict[str, Any]
 def test_the_filter_the_judge_and_the_teacher(stage: Callable[..., dict[str, Any]], precision: str) -> None:
     """Trained in a precision, then asked in it: by the filter, by the miner of hard negatives, by the one who teaches."""
     pairs = {"corpus": "corpus.jsonl", "train": "train.jsonl", "dev": "dev.jsonl"}
-    stage(train_filter_encoder, **pairs, model="encoder", vectors="vectors.npy")
+    stage(train_filter_encoder, **pairs, model="encoder")
+    stage(index_bm25, corpus="corpus.jsonl", index="indexes/bm25")
+    stage(build_index, corpus="corpus.jsonl", weights="encoder", index="indexes/filter", name="filter")
     expected = encode_corpus(load_dense("encoder"), TEXTS)
-    np.testing.assert_allclose(np.load("vectors.npy"), expected, atol=1e-5)  # not under the trainer's autocast
-    stage(prepare_ranking, **pairs, rows="rows.jsonl", dev_rows="dev_rows.jsonl")
+    np.testing.assert_allclose(np.load("indexes/filter/vectors/00000.npy"), expected, atol=1e-3)  # in half precision
+    stage(prepare_ranking, **pairs, index="indexes/bm25", rows="rows.jsonl", dev_rows="dev_rows.jsonl")
     stage(train_reranker, rows="rows.jsonl", dev_rows="dev_rows.jsonl", model="judge", curve="judge.csv", name="relevance")
     wanted = [(QUERIES[name], TEXTS[name]) for name in QUERIES]
     whole, half = (Reranker("judge/weights", bf16=bf16).compute_score(wanted) for bf16 in (False, True))
     np.testing.assert_allclose(half, whole, atol=0.25)
-    shared = {"encoder": "encoder", "vectors": "vectors.npy", "reranker": "judge/weights"}
+    shared = {"encoder": "encoder", "indexes": "indexes", "reranker": "judge/weights"}
     flags = {"filtered": "filtered.jsonl", "funnel": "funnel.csv", "metrics": "filter.json", "round": "r1"}
     stage(filter_queries, corpus="corpus.jsonl", dev="dev.jsonl", queries="queries.jsonl", **shared, **flags)
     asked = half if precision == "bf16" else whole
     judged = [row.scores["relevance"] for row in read_records(Path("filtered.jsonl"), PseudoQuery)]
     np.testing.assert_allclose(judged, 1 / (1 + np.exp(-np.array(asked))), atol=1e-2)
     flags = {"previous_queries": "none.jsonl", "queries": "filtered.jsonl", "negatives": "negatives.jsonl", "round": "r1"}
+    shutil.copytree("indexes/filter", "indexes/colbert")  # not asked
+    flags |= {"initial": "none", "kind": "colbert"}
     stage(mine_negatives, corpus="corpus.jsonl", train="train.jsonl", **shared, **flags)
     mined = read_records(Path("negatives.jsonl"), RankingRow)
     assert all(np.isfinite([*(row.pos_scores or []), *(row.neg_scores or [])]).all() for row in mined)
@@ -161,5 +178,12 @@ def test_baselines(stage: Callable[..., dict[str, Any]]) -> None:
     stage(build_baselines, **{name: f"out/models/{name}" for name in ("bm25", "dense", "colbert")})
     where = {"corpus": "corpus.jsonl", "test": "test", "dev": "dev.jsonl", "guard": "guard", "baselines": "out/models"}
     measured = {name: f"{name}.json" for name in ("metrics", "per_query", "dev_values", "guard_values")}
+    stage(index_bm25, corpus="corpus.jsonl", index="indexes/bm25")
+    for name in ("dense", "colbert"):
+        stage(build_index, corpus="corpus.jsonl", weights=f"out/models/{name}/weights", index=f"indexes/{name}", name=name)
+    where["indexes"], measured["runs"] = "indexes", "runs"
     metrics = stage(evaluate_baselines, **where, **measured)
+    assert all(
+        Path(f"runs/{name}/{queries}.jsonl").is_file() for name in ("bm25", "dense", "colbert") for queries in ("test", "dev", "guard")
+    )
     assert {"bm25/ndcg_at_10", "dense/ndcg_at_10", "colbert/ndcg_at_10"} <= set(metrics)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,14 +14,14 @@ from ir_measures import Qrel, ScoredDoc
 from tandem.evaluation.collections import Judged, measure_collections
 from tandem.filters.chain import Rule, keep_rate
 from tandem.filters.reward import round_trip_reward
-from tandem.formats.arrays import write_array
+from tandem.interfaces import Searcher
 from tandem.records import Document, LabelledPair
 from tandem.rerankers.judge import rerank
-from tandem.retrievers import bm25, dense
+from tandem.retrievers import bm25
 from tandem.retrievers.examples import build_training_set
 from tandem.retrievers.filter_runs import FilterRuns
 from tandem.retrievers.hard_negatives import mine_rows
-from tandem.retrievers.index.building import IndexSettings, search_indexed
+from tandem.retrievers.index.building import IndexSettings, VectorIndex, build_index
 from tandem.retrievers.retriever import build_retriever, search
 from tandem.retrievers.selection import identical_documents
 from tandem.runs import without_own
@@ -28,6 +29,17 @@ from tandem.runs import without_own
 DEPTH = 3
 ASKED = {"sort": TEXTS["sort"], "mean": TEXTS["mean"], "other": QUERIES["mean"]}  # two documents and a query, by their ids
 Find = Callable[[Mapping[str, str]], Sequence[ScoredDoc]]
+
+
+class Finder:
+    """A function as a searcher."""
+
+    def __init__(self, find: Find) -> None:
+        self.find = find
+
+    def search(self, queries: Mapping[str, str], *, depth: int) -> Sequence[ScoredDoc]:
+        assert depth == DEPTH
+        return self.find(queries)
 
 
 @pytest.fixture
@@ -38,13 +50,16 @@ def finders(tiny_encoder: Path, corpus: list[Document], tmp_path: Path) -> dict[
         build_retriever(kind, encoder=str(tiny_encoder), **shape, query_expansion=False, markers=False, seed=1, device="cpu")  # type: ignore[arg-type]
         for kind in ("colbert", "dense")
     )
-    write_array(tmp_path / "vectors.npy", dense.encode_corpus(dense.load_dense(str(tiny_encoder)), TEXTS))
-    filters = FilterRuns(corpus, tiny_encoder, tmp_path / "vectors.npy", device="cpu", depth=DEPTH, seed=1, initial=lambda: late)
 
-    def indexed(kind: Any) -> Find:
-        model, settings = late if kind == "shards" else single, IndexSettings(kind=kind, shard_documents=2, check_queries=0)
-        where = tmp_path / kind
-        return lambda queries: search_indexed(model, TEXTS, queries, depth=DEPTH, settings=settings, folder=where, seed=1)[0]
+    def indexed(kind: Any) -> Searcher:
+        model = late if kind == "exact" else single
+        build_index(model, TEXTS, tmp_path / kind, IndexSettings(kind=kind, shard_documents=2), scratch=tmp_path / "scratch", seed=1)
+        index = VectorIndex(tmp_path / kind, Path("none"))
+        index._model = model
+        return index
+
+    searchers = {"bm25": bm25.BM25Index(TEXTS), "dense": indexed("flat"), "retriever": indexed("exact")}
+    filters = FilterRuns(corpus, searchers, depth=DEPTH, seed=1)
 
     def filtered(name: str) -> Find:
         return lambda queries: filters.search(name, {query_id: (text, "join") for query_id, text in queries.items()})
@@ -53,7 +68,7 @@ def finders(tiny_encoder: Path, corpus: list[Document], tmp_path: Path) -> dict[
         "bm25": lambda queries: bm25.search(TEXTS, queries, depth=DEPTH),
         "colbert": lambda queries: search(late, TEXTS, queries, depth=DEPTH, chunk_documents=2),
         "dense": lambda queries: search(single, TEXTS, queries, depth=DEPTH),
-        **{kind: indexed(kind) for kind in ("shards", "flat", "hnsw")},
+        **{kind: partial(indexed(kind).search, depth=DEPTH) for kind in ("exact", "flat", "hnsw")},
         **{f"filter {name}": filtered(name) for name in ("bm25", "bm25_sampled", "dense", "retriever")},
     }
 
@@ -106,7 +121,7 @@ def test_measures(finders: dict[str, Find]) -> None:
         for name in ("test", "dev")
     }
     for name in ("colbert", "bm25"):
-        _, runs = measure_collections(sets, lambda documents, queries, name=name: finders[name](queries))
+        _, runs = measure_collections(sets, Finder(finders[name]), depth=DEPTH)
         assert all("sort" not in {item.doc_id for item in run} for run in runs.values())
         assert runs["test"] == runs["dev"] != []
 

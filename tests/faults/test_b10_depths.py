@@ -25,13 +25,13 @@ CASES: list[tuple[str, str, dict[str, Any], str]] = [
         {"depth": 10},
         r"evaluate_retriever\.depth: Input should be greater than or equal to 100, found 10",
     ),
+    ("params.yaml", "build_index", {"kind": "hnsw"}, r"build_index\.kind: 'hnsw' found, a colbert retriever takes exact, plaid"),
     ("params.yaml", "evaluate_baselines", {"depth": 99}, r"evaluate_baselines\.depth: .* 100, found 99"),
-    ("params.yaml", "evaluate_reranked", {"depth": 50}, r"evaluate_reranked\.depth: .* 100, found 50"),
     (
         "params.yaml",
         "evaluate_reranked",
-        {"rerank_depth": 101},
-        r"rerank_depth: 101 found, at most depth, 100, is allowed",
+        {"rerank_depth": 0},
+        r"evaluate_reranked\.rerank_depth: .* 1, found 0",
     ),
     (
         "params.yaml",
@@ -76,10 +76,10 @@ def test_every_stage_that_uses_bm25_has_the_one_section() -> None:
     """Only two of seven places followed the parameters; a stage that imports BM25 and lacks the section would be an eighth."""
     for path in (ROOT / "stages").glob("*.py"):
         text = path.read_text()
-        if re.search(r"\bparams\.index\(|FilterRuns\(|QueryLoss\(|Lexical\(", text):
+        if re.search(r"\bparams\.index\(|bm25=params|QueryLoss\(|Lexical\(", text):
             schema = importlib.import_module(f"stages.{path.stem}").Params
             assert {"bm25", "language"} <= set(schema.model_fields), path
-        assert "Index(" not in text or path.stem == "sections", path
+        assert "BM25Index(" not in text or path.stem == "sections", path
     sections = (ROOT / "params.yaml").read_text() + (ROOT / "recipes/reranker/params.yaml").read_text()
     assert sections.count("k1:") == 2
     assert "bm25_" not in re.sub("bm25_sampled", "", sections)
@@ -96,7 +96,7 @@ def test_the_index_is_built_once_and_by_the_settings(monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(bm25.BM25Index, "__init__", counting)
     corpus = [Document(doc_id=name, text=text) for name, text in TEXTS.items()]
     settings = bm25.BM25Settings(k1=2.0, b=0.1, stemming=False)
-    runs = FilterRuns(corpus, Path("none"), Path("none"), device="cpu", depth=6, settings=settings, seed=1)
+    runs = FilterRuns(corpus, {"bm25": bm25.BM25Index(TEXTS, settings)}, depth=6, seed=1)
     for _ in range(3):
         runs.search("bm25", {"q": ("sort a table", "sort")})
     assert built == [settings]

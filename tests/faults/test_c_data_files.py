@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -29,9 +29,10 @@ from tandem.formats.llama_factory import read_dataset
 from tandem.formats.texts import TextFile
 from tandem.generators.imported import import_queries
 from tandem.records import Document, Query
-from tandem.retrievers import bm25, indexes, retriever, shards
+from tandem.retrievers import bm25, retriever
 from tandem.retrievers.colbert import build_colbert
-from tandem.retrievers.index.building import IndexSettings, search_indexed
+from tandem.retrievers.index import building, shards
+from tandem.retrievers.index.building import IndexSettings, VectorIndex
 from tandem.runtime.params import load_params
 from tandem.runtime.rounds import check_rounds
 from tandem.settings import Settings
@@ -257,7 +258,7 @@ def test_bm25_of_one_document() -> None:
     assert bm25.search({}, {"q": "table"}, depth=100) == []
 
 
-@pytest.mark.parametrize("kind", ["shards", "flat", "hnsw", "ivf_pq", "plaid"])
+@pytest.mark.parametrize("kind", ["exact", "flat", "hnsw", "ivf_pq", "plaid"])
 @pytest.mark.parametrize("size", [1, 2, 3])
 def test_a_corpus_too_small_for_its_index_is_searched_exactly(
     kind: Any, size: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -269,9 +270,12 @@ def test_a_corpus_too_small_for_its_index_is_searched_exactly(
         return [vectors[int(text)].unsqueeze(0) for text in texts]
 
     monkeypatch.setattr(shards, "vectors_of", vectors_of)
-    monkeypatch.setattr(indexes, "vectors_of", vectors_of)
+    monkeypatch.setattr(building, "vectors_of", vectors_of)
     documents = {f"d{i}": str(i) for i in range(size)}
-    run, _ = search_indexed(None, documents, {"q": "0"}, depth=10, settings=IndexSettings(kind=kind), folder=tmp_path, seed=1)
+    building.build_index(None, documents, tmp_path / "index", IndexSettings(kind=kind), scratch=tmp_path / "scratch", seed=1)
+    index = VectorIndex(tmp_path / "index", Path("none"))
+    monkeypatch.setattr(building, "load_retriever", lambda *_, **__: None)
+    run = index.search({"q": "0"}, depth=10)
     assert run[0].doc_id == "d0"
     assert {item.doc_id for item in run} == set(documents)
 
@@ -309,8 +313,8 @@ def test_a_guard_of_one_document_of_stop_words_is_measured(tmp_path: Path, monke
     write_records(Path("test/queries.jsonl"), [Query(query_id="q", text="and")])
     write_qrels(Path("test/qrels.tsv"), [])
     collections = read_collections(Path("corpus.jsonl"), Path("test"), Path("dev.jsonl"), Path("guard"))
-    search: Callable[..., Any] = lambda documents, queries: bm25.search(documents, queries, depth=100)  # noqa: E731
-    values_by_set, _ = measure_collections(collections, search)
+    indexes = [bm25.BM25Index(collections[name].documents) for name in ("test", "guard")]
+    values_by_set, _ = measure_collections(collections, *indexes, depth=100)
     assert list(values_by_set["guard"]["ndcg_at_10"].values()) == [0.0]
 
 

@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 import torch
 
-from tandem.formats.arrays import write_array
 from tandem.records import Document, LabelledPair, PseudoQuery, group_numbers
 from tandem.retrievers import bm25, colbert, dense
 from tandem.retrievers.examples import build_training_set
 from tandem.retrievers.filter_runs import FilterRuns
+from tandem.retrievers.index.building import IndexSettings, VectorIndex, build_index
 from tandem.retrievers.losses import MaskedContrastiveLoss, colbert_scores, dense_scores, false_negative_mask
 from tandem.retrievers.selection import choose_dev, choose_pairs
 from tandem.retrievers.training import train_retriever
@@ -341,17 +341,9 @@ def test_dev_is_labelled_or_made_of_pseudo_queries(texts: dict[str, str], pairs:
 
 
 def test_filter_runs(corpus: list[Document], texts: dict[str, str], tiny_encoder: Path, tmp_path: Path) -> None:
-    vectors = tmp_path / "vectors.npy"
-    write_array(vectors, dense.encode_corpus(dense.load_dense(str(tiny_encoder)), texts))
-    runs = FilterRuns(
-        corpus,
-        tiny_encoder,
-        vectors,
-        device="cpu",
-        depth=99,
-        candidates=2,
-        seed=1,
-    )
+    build_index(dense.load_dense(str(tiny_encoder)), texts, tmp_path / "index", IndexSettings(kind="exact"), scratch=tmp_path / "s", seed=1)
+    searchers = {"bm25": bm25.BM25Index(texts), "dense": VectorIndex(tmp_path / "index", tiny_encoder)}
+    runs = FilterRuns(corpus, searchers, depth=99, candidates=2, seed=1)
     wanted = {"q": ("merge two tables by key", "join")}
     for name in ("bm25", "bm25_sampled", "dense"):
         assert any(item.doc_id == "join" for item in runs.search(name, wanted))

@@ -15,7 +15,7 @@ from ruamel.yaml import YAML
 ROOT = Path(__file__).parents[2]
 RECIPE = ROOT / "recipes/reranker"
 ORDER = [
-    *("inputs", "prepare_corpus", "sample_pairs", "prepare_ranking", "prepare_candidates"),
+    *("inputs", "prepare_corpus", "sample_pairs", "index_bm25", "prepare_ranking", "prepare_candidates"),
     *("train_reranker@teacher", "score_with_teacher"),
     *("train_reranker@student", "train_reranker@student_alone"),
     *("evaluate_reranker@teacher", "evaluate_reranker@student", "evaluate_reranker@student_alone", "compare_rerankers"),
@@ -87,7 +87,7 @@ def test_the_recipe() -> None:
 @pytest.mark.usefixtures("project")
 def test_a_teacher_scores_labelled_queries_and_titles() -> None:
     """Titles are drawn by seed, and none of them is a query that is measured on."""
-    for name in ORDER[:5]:
+    for name in ORDER[:6]:
         call(name)
     labelled, given = {row["text"] for row in rows("out/data/pairs/train.jsonl")}, rows("out/ranking/candidates.jsonl")
     titles = {row["title"]: row["text"] for row in rows("out/data/corpus.jsonl") if row["title"]}
@@ -110,7 +110,7 @@ def test_a_teacher_scores_labelled_queries_and_titles() -> None:
 
 @pytest.mark.usefixtures("project")
 def test_a_query_on_both_sides_is_an_error() -> None:
-    for name in ORDER[:4]:
+    for name in ORDER[:5]:
         call(name)
     Path("out/ranking/dev.jsonl").write_bytes(Path("out/ranking/train.jsonl").read_bytes())
     with pytest.raises(ValueError, match="dev queries are training queries too"):
@@ -121,7 +121,7 @@ def test_a_query_on_both_sides_is_an_error() -> None:
 @pytest.mark.usefixtures("project")
 def test_unfinished_work_belongs_to_one_reranker(monkeypatch: pytest.MonkeyPatch) -> None:
     """Two rerankers of the same rows and values never find each other's checkpoints: killed, each leaves its own."""
-    for name in ORDER[:4]:
+    for name in ORDER[:5]:
         call(name)
 
     def die(*_: Any, **settings: Any) -> None:

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-__all__ = ["champion", "champion_weights"]
+__all__ = ["champion", "champion_index", "champion_weights"]
 
 
 def champion(
@@ -30,3 +30,8 @@ def champion_weights(path: Path = Path("out/report/champions.json")) -> Path:
     if not path.is_file():
         raise FileNotFoundError(f"{path}: no such file, so no champion yet; `dvc repro` chooses one, or name a retriever's weights")
     return Path(json.loads(path.read_text(encoding="utf8"))["retriever"]["folder"], "weights")
+
+
+def champion_index(path: Path = Path("out/report/champions.json")) -> Path:
+    """The index of the champion of the retrievers over the corpus of the pipeline."""
+    return Path("out/indexes", json.loads(path.read_text(encoding="utf8"))["retriever"]["champion"])

@@ -7,9 +7,8 @@ from typing import Annotated
 
 import typer
 
-from tandem.cli.champion import champion_weights
-from tandem.formats.jsonl import read_records
-from tandem.records import Document, document_text
+from tandem.cli.champion import champion_index, champion_weights
+from tandem.formats.texts import TextFile
 
 __all__ = ["search"]
 
@@ -21,13 +20,20 @@ def search(
     number: Annotated[int, typer.Option(min=1, help="Results to show")] = 5,
 ) -> None:
     """Search a prepared corpus with the champion of the pipeline, or with the retriever that is named."""
-    from tandem.retrievers.retriever import load_retriever
-    from tandem.retrievers.retriever import search as search_corpus
+    from tandem.retrievers.index.building import open_index
+    from tandem.retrievers.retriever import load_retriever, searcher
     from tandem.runs import name_texts, rank_results
     from tandem.runtime.hardware import device_name
 
-    documents = {document.doc_id: document_text(document) for document in read_records(corpus, Document)}
-    run = search_corpus(load_retriever(model or champion_weights(), device=device_name()), documents, name_texts([query]), depth=number)
+    documents = TextFile(corpus)
+    if model is None:
+        weights, index_folder = champion_weights(), champion_index()
+        index = open_index(index_folder, weights, device=device_name()) if index_folder.exists() else None
+        model = weights
+    else:
+        index = None
+    index = index or searcher(load_retriever(model, device=device_name()), documents)  # which encodes the whole corpus for one query
+    run = index.search(name_texts([query]), depth=number)
     (results,) = rank_results(run).values()
     for rank, item in enumerate(results, start=1):
         text = " ".join(documents[item.doc_id].split())

@@ -15,11 +15,12 @@ import torch
 from sentence_transformers import SentenceTransformer
 
 from tandem.retrievers import colbert, dense
+from tandem.retrievers.bm25 import BM25Index, BM25Settings
 from tandem.retrievers.colbert import build_colbert
-from tandem.retrievers.index.building import IndexSettings, search_indexed
+from tandem.retrievers.index.building import IndexSettings, VectorIndex, build_index, open_index
 from tandem.retrievers.index.faiss_index import FaissSettings, build_faiss
 from tandem.retrievers.index.plaid import PlaidSettings, build_plaid
-from tandem.retrievers.index.shards import Shards, encode_shards, overlap, search_shards
+from tandem.retrievers.index.shards import Shards, encode_shards, finish_shards, overlap, search_shards
 from tandem.retrievers.retriever import vectors_of
 
 WORDS = (
@@ -66,29 +67,71 @@ def scores(run: object) -> dict[str, list[float]]:
     return found
 
 
-def test_shards_are_searched_as_documents_are(late: object, documents: dict[str, str], queries: dict[str, str], tmp_path: Path) -> None:
-    run, measures = search_indexed(
-        late, documents, queries, depth=20, settings=IndexSettings(kind="shards", shard_documents=70), folder=tmp_path, seed=1
-    )
+def built(model: object, documents: dict[str, str], folder: Path, **settings: Any) -> VectorIndex:
+    """An index of the documents, opened; its model is the one given, which need not be written."""
+    build_index(model, documents, folder / "index", IndexSettings(**settings), scratch=folder / "scratch", seed=1)
+    index = VectorIndex(folder / "index", Path("none"))
+    index._model = model
+    return index
+
+
+def test_an_index_is_searched_as_documents_are(late: object, documents: dict[str, str], queries: dict[str, str], tmp_path: Path) -> None:
+    index = built(late, documents, tmp_path, kind="exact", shard_documents=70)
+    run = index.search(queries, depth=20)
     expected = colbert.search(late, documents, queries, depth=20)  # type: ignore[arg-type]
-    for query_id, own in scores(expected).items():
-        assert scores(run)[query_id] == pytest.approx(own, abs=0.02)  # vectors are in half precision
+    for query_id, values in scores(expected).items():
+        assert scores(run)[query_id] == pytest.approx(values, abs=0.02)  # vectors are in half precision
     assert overlap(run, expected, depth=20) > 0.9
-    assert sorted(path.name for path in (tmp_path / "vectors").glob("*.lengths.npy")) == [f"{i:05d}.lengths.npy" for i in range(5)]
-    assert measures["index/vectors"] == Shards(tmp_path / "vectors").vectors
+    vectors_folder = tmp_path / "index/vectors"
+    assert sorted(path.name for path in vectors_folder.glob("*.lengths.npy")) == [f"{i:05d}.lengths.npy" for i in range(5)]
+    assert index.measure(queries, depth=20)["index/vectors"] == Shards(vectors_folder).vectors
+    assert index.count_vectors(queries) == {name: len(vectors(late, queries)[name]) for name in queries}
+    assert not (tmp_path / "scratch/index").exists()
 
 
-def test_a_dense_encoder_s_shards_and_flat_index_are_its_search(
+def test_two_processes_write_the_bytes_of_one(
+    late: object, documents: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    encode_shards(late, documents.items(), tmp_path / "one", shard_documents=70)
+    finish_shards(tmp_path / "one")
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    for rank in ("0", "1"):
+        monkeypatch.setenv("RANK", rank)
+        encode_shards(late, documents.items(), tmp_path / "two", shard_documents=70)
+        assert len(list((tmp_path / "two").glob("*.lengths.npy"))) == (3 if rank == "0" else 5)
+    finish_shards(tmp_path / "two")
+    files = sorted(path.name for path in (tmp_path / "one").iterdir())
+    assert files == sorted(path.name for path in (tmp_path / "two").iterdir())
+    assert all((tmp_path / "one" / name).read_bytes() == (tmp_path / "two" / name).read_bytes() for name in files)
+
+
+def test_an_index_of_bm25_is_read_as_it_was_written(documents: dict[str, str], queries: dict[str, str], tmp_path: Path) -> None:
+    index = BM25Index(documents, BM25Settings(k1=1.2, stop_words=False))
+    index.save(tmp_path / "first")
+    index.save(tmp_path / "second")
+    opened = open_index(tmp_path / "first")
+    assert opened.search(queries, depth=9) == index.search(queries, depth=9)
+    assert opened.settings == index.settings  # type: ignore[attr-defined]
+    for path in (tmp_path / "first").iterdir():
+        assert path.read_bytes() == (tmp_path / "second" / path.name).read_bytes(), path.name
+    with pytest.raises(FileNotFoundError, match=r"no index in it; `dvc repro` \(stage build_index\)"):
+        open_index(tmp_path / "none", tmp_path)
+    with pytest.raises(FileNotFoundError, match="no BM25 index in it"):
+        BM25Index.load(tmp_path / "none")
+    empty = BM25Index({"d": "the"})
+    empty.save(tmp_path / "empty")
+    assert open_index(tmp_path / "empty").search(queries, depth=9) == []
+
+
+def test_a_dense_encoder_s_exact_and_flat_index_are_its_search(
     tiny_encoder: Path, documents: dict[str, str], queries: dict[str, str], tmp_path: Path
 ) -> None:
     model = SentenceTransformer(str(tiny_encoder))
     expected = dense.search(model, documents, queries, depth=20)
-    for kind in ("shards", "flat"):
-        run, _ = search_indexed(
-            model, documents, queries, depth=20, settings=IndexSettings(kind=kind, shard_documents=64), folder=tmp_path, seed=1
-        )
-        for query_id, own in scores(expected).items():
-            assert scores(run)[query_id] == pytest.approx(own, abs=2e-3)
+    for kind in ("exact", "flat"):
+        run = built(model, documents, tmp_path / kind, kind=kind, shard_documents=64).search(queries, depth=20)
+        for query_id, values in scores(expected).items():
+            assert scores(run)[query_id] == pytest.approx(values, abs=2e-3)
 
 
 @pytest.mark.parametrize("kind", ["hnsw", "ivf_pq"])
@@ -98,15 +141,14 @@ def test_approximate_indexes_say_what_they_miss(
     model = SentenceTransformer(str(tiny_encoder))
     good = FaissSettings(lists=4, probes=4, sub_vectors=16, training_vectors=300)
     poor = FaissSettings(lists=16, probes=1, sub_vectors=2, training_vectors=300, neighbours=2, build_depth=1, search_depth=1)
-    found = {}
+    recall = {}
     for name, faiss in (("good", good), ("poor", poor)):
-        settings = IndexSettings(kind=kind, faiss=faiss, shard_documents=100)  # type: ignore[arg-type]
-        run, measures = search_indexed(model, documents, queries, depth=10, settings=settings, folder=tmp_path / name, seed=1)
-        exact = search_shards(Shards(tmp_path / name / "vectors"), vectors(model, queries), depth=10)
-        assert measures["index/recall_at_10"] == pytest.approx(overlap(run, exact, depth=10))
-        found[name] = measures["index/recall_at_10"]
-    assert found["good"] > 0.6
-    assert found["poor"] < found["good"]
+        index = built(model, documents, tmp_path / name, kind=kind, faiss=faiss, shard_documents=100)
+        exact = search_shards(Shards(tmp_path / name / "index/vectors"), vectors(model, queries), depth=10)
+        recall[name] = index.measure(queries, depth=10)["index/recall_at_10"]
+        assert recall[name] == pytest.approx(overlap(index.search(queries, depth=10), exact, depth=10))
+    assert recall["good"] > 0.6
+    assert recall["poor"] < recall["good"]
 
 
 def vectors(model: object, queries: dict[str, str]) -> dict[str, torch.Tensor]:
@@ -114,15 +156,17 @@ def vectors(model: object, queries: dict[str, str]) -> dict[str, torch.Tensor]:
 
 
 def test_settings_that_cannot_be_are_named(late: object, tiny_encoder: Path, documents: dict[str, str], tmp_path: Path) -> None:
-    late_shards = encode_shards(late, documents.items(), tmp_path / "late", shard_documents=100)
+    def encoded(model: object, name: str) -> Shards:
+        encode_shards(model, documents.items(), tmp_path / name, shard_documents=100)
+        return finish_shards(tmp_path / name)
+
     with pytest.raises(ValueError, match="a ColBERT takes plaid"):
-        build_faiss(late_shards, "hnsw", FaissSettings(), seed=1)
-    own = encode_shards(SentenceTransformer(str(tiny_encoder)), documents.items(), tmp_path / "dense", shard_documents=100)
+        build_faiss(encoded(late, "late"), "hnsw", FaissSettings(), seed=1)
     with pytest.raises(ValueError, match="sub_vectors: 7 found"):
-        build_faiss(own, "ivf_pq", FaissSettings(sub_vectors=7), seed=1)
+        build_faiss(encoded(SentenceTransformer(str(tiny_encoder)), "dense"), "ivf_pq", FaissSettings(sub_vectors=7), seed=1)
     odd = build_colbert(str(tiny_encoder), dimensions=12, query_tokens=8, document_tokens=12)
-    with pytest.raises(ValueError, match=r"retriever\.dimensions: 12 found"):
-        build_plaid(encode_shards(odd, documents.items(), tmp_path / "odd", shard_documents=100), tmp_path / "p", PlaidSettings(), seed=1)
+    with pytest.raises(ValueError, match=r"dimensions: 12 found"):
+        build_plaid(encoded(odd, "odd"), tmp_path / "p", PlaidSettings(), seed=1)
     with pytest.raises(FileNotFoundError, match="no finished vectors"):
         Shards(tmp_path)
 
@@ -131,17 +175,15 @@ def test_settings_that_cannot_be_are_named(late: object, tiny_encoder: Path, doc
 @pytest.mark.skipif(shutil.which("c++") is None, reason="colbert-ai compiles C++ when it is first used")
 @pytest.mark.timeout(600)
 def test_plaid_finds_what_exact_search_finds(late: object, documents: dict[str, str], queries: dict[str, str], tmp_path: Path) -> None:
-    wide = IndexSettings(kind="plaid", shard_documents=120, plaid=PlaidSettings(cells=16, threshold=-1.0, candidates=1200))
-    run, measures = search_indexed(late, documents, queries, depth=10, settings=wide, folder=tmp_path, seed=1)
-    exact = search_shards(Shards(tmp_path / "vectors"), vectors(late, queries), depth=10)
-    assert measures["index/recall_at_10"] == pytest.approx(overlap(run, exact, depth=10))
-    assert measures["index/recall_at_10"] > 0.8
-    for query_id, own in scores(exact).items():
-        assert scores(run)[query_id] == pytest.approx(own, abs=0.3)
-    before = (tmp_path / "plaid/metadata.json").stat().st_mtime_ns
-    again, _ = search_indexed(late, documents, queries, depth=10, settings=wide, folder=tmp_path, seed=1)
-    assert again == run
-    assert (tmp_path / "plaid/metadata.json").stat().st_mtime_ns == before  # what is whole stays
+    wide = PlaidSettings(cells=16, threshold=-1.0, candidates=1200)
+    index = built(late, documents, tmp_path, kind="plaid", shard_documents=120, plaid=wide)
+    run = index.search(queries, depth=10)
+    exact = search_shards(Shards(tmp_path / "index/vectors"), vectors(late, queries), depth=10)
+    recall = index.measure(queries, depth=10)["index/recall_at_10"]
+    assert recall == pytest.approx(overlap(run, exact, depth=10))
+    assert recall > 0.8
+    for query_id, values in scores(exact).items():
+        assert scores(run)[query_id] == pytest.approx(values, abs=0.3)
 
 
 @pytest.mark.parity

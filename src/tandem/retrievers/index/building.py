@@ -49,7 +49,7 @@ def build_index(model: Retriever, documents: Mapping[str, str], folder: Path, se
         model: the retriever; BM25 has an index of another form.
         documents: text by doc_id, read in order, once.
         folder: to write.
-        settings: of the index; a corpus that is too small for its kind is indexed exactly.
+        settings: of the index; a corpus that is too small for its kind, or a model of the other form, is indexed exactly.
         scratch: unfinished work of the same model, documents and settings, shared by all processes.
         seed: of what an approximate index draws.
     """
@@ -64,25 +64,26 @@ def build_index(model: Retriever, documents: Mapping[str, str], folder: Path, se
     if not is_main_process():
         return
     shards = finish_shards(draft / "vectors")
-    kind: Kind = settings.kind if _large_enough(shards, settings.kind) else "exact"
+    kind: Kind = settings.kind if _suits(shards, settings.kind) else "exact"
     if kind == "plaid":
         build_plaid(shards, draft / "plaid", settings.plaid, seed=seed)
     elif kind != "exact":
         save_faiss(build_faiss(shards, kind, settings.faiss, seed=seed), draft / "faiss.index")
     sizes = {"documents": shards.documents, "vectors": shards.vectors}
-    write_json(draft / MANIFEST, {"kind": kind, "settings": settings.model_dump(), **sizes})
+    write_json(draft / MANIFEST, {"kind": kind, "settings": settings.model_dump(include=set(IndexSettings.model_fields)), **sizes})
     folder.parent.mkdir(parents=True, exist_ok=True)
     shutil.rmtree(folder, ignore_errors=True)
     draft.replace(folder)
 
 
-def _large_enough(shards: Shards, kind: Kind) -> bool:
-    """Whether there is enough to learn the codes of an approximate index from."""
-    if kind == "ivf_pq":
-        return int(shards.documents) >= CODES
+def _suits(shards: Shards, kind: Kind) -> bool:
+    """Whether an index is for such vectors, one a document or many, and has enough of them to learn its codes from."""
+    several = shards.vectors > shards.documents
     if kind == "plaid":
-        return int(shards.vectors) >= MINIMUM_VECTORS
-    return int(shards.documents) > 0
+        return several and int(shards.vectors) >= MINIMUM_VECTORS
+    if kind == "ivf_pq":
+        return not several and int(shards.documents) >= CODES
+    return not several and int(shards.documents) > 0
 
 
 def open_index(folder: Path, weights: Path | None = None, *, device: str = "cpu") -> Searcher:
