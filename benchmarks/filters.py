@@ -175,7 +175,7 @@ class Study:
             evaluations=1,
             bf16=False,  # type: ignore[arg-type]
             learning_rate=settings["learning_rate"],
-            scale=settings["scale"],
+            temperature=settings["temperature"],
             dev_score=lambda _: [float(next(later))],  # the last step is measured, whatever it is
             scratch=self.output / f"scratch-{kind}-{time.time_ns()}",
             seed=seed,
