@@ -1,14 +1,20 @@
-"""Rules that every run keeps, whatever searched: its order, a query's own document, ids that are nobody's."""
+"""Runs as values: their one order, the fusion of several, a query's own document, ids that are nobody's."""
 
 from __future__ import annotations
 
 import math
 import zlib
-from collections.abc import Container, Iterable, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
+from typing import Literal
 
 from ir_measures import ScoredDoc
 
-__all__ = ["name_texts", "rank_results", "search_depth", "without_own"]
+__all__ = ["FusionMethod", "fuse_runs", "name_texts", "rank_results", "search_depth", "without_own"]
+
+
+FusionMethod = Literal["min_max", "reciprocal_rank"]
+"""min_max: scores of each run scaled to 0 to 1 within a query; reciprocal_rank: 1 / (60 + rank), Cormack et al. 2009"""
+RANK_CONSTANT = 60
 
 
 def rank_results(run: Iterable[ScoredDoc]) -> dict[str, list[ScoredDoc]]:
@@ -61,3 +67,33 @@ def search_depth(queries: Iterable[str], documents: Container[str], depth: int) 
 def name_texts(texts: Sequence[str]) -> dict[str, str]:
     """Ids for texts that are no collection's queries, text by id; they hold a tab, as no document's id does, so none is left out."""
     return {f"\t{i}": text for i, text in enumerate(texts)}
+
+
+def fuse_runs(runs: Mapping[str, Iterable[ScoredDoc]], weights: Mapping[str, float], *, method: FusionMethod) -> list[ScoredDoc]:
+    """The weighted sum of several runs' scores, each put on one scale within a query; a document that a run lacks has 0 there.
+
+    Args:
+        runs: by name, over the same queries.
+        weights: of the runs; one that is missing or 0 leaves the run out.
+        method: of putting scores on one scale.
+    """
+    fused: dict[tuple[str, str], float] = {}
+    for name, run in runs.items():
+        if weight := weights.get(name, 0.0):
+            for key, score in _scaled(run, method).items():
+                fused[key] = fused.get(key, 0.0) + weight * score
+    return [ScoredDoc(query_id, doc_id, score) for (query_id, doc_id), score in fused.items()]
+
+
+def _scaled(run: Iterable[ScoredDoc], method: FusionMethod) -> dict[tuple[str, str], float]:
+    scaled: dict[tuple[str, str], float] = {}
+    for query_id, items in rank_results(run).items():
+        if method == "reciprocal_rank":
+            scaled |= {(query_id, item.doc_id): 1 / (RANK_CONSTANT + rank) for rank, item in enumerate(items, start=1)}
+            continue
+        scores = [item.score for item in items if not math.isnan(item.score)]
+        low, high = (min(scores), max(scores)) if scores else (0.0, 0.0)
+        for item in items:
+            value = 0.0 if math.isnan(item.score) else (item.score - low) / (high - low) if high > low else 1.0
+            scaled[query_id, item.doc_id] = value
+    return scaled

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,13 +12,23 @@ from ir_measures import Qrel, ScoredDoc
 from tandem.evaluation.measures import per_query
 from tandem.formats.beir import read_qrels
 from tandem.formats.jsonl import read_records
-from tandem.formats.runs import write_run
+from tandem.formats.runs import read_run, write_run
 from tandem.formats.texts import TextFile
 from tandem.interfaces import Searcher
 from tandem.records import LabelledPair, Query
 from tandem.runs import rank_results
 
-__all__ = ["GUARD", "SHOWN", "Judged", "draw_queries", "measure_collections", "read_collections", "top_documents", "write_runs"]
+__all__ = [
+    "GUARD",
+    "SHOWN",
+    "Judged",
+    "draw_queries",
+    "measure_collections",
+    "read_collections",
+    "read_runs",
+    "top_documents",
+    "write_runs",
+]
 
 GUARD = "guard"
 SHOWN = 5  # documents a query that the report shows
@@ -81,6 +91,11 @@ def write_runs(folder: Path, runs: Mapping[str, Sequence[ScoredDoc]]) -> None:
     """Write the run of each collection into a folder."""
     for name, run in runs.items():
         write_run(folder / f"{name}.jsonl", run)
+
+
+def read_runs(folder: Path, names: Iterable[str]) -> dict[str, list[ScoredDoc]]:
+    """The runs of a system by collection, from a folder that :func:`write_runs` filled."""
+    return {name: read_run(folder / f"{name}.jsonl") for name in names}
 
 
 def draw_queries(queries: Mapping[str, str], sample: int, *, seed: int) -> dict[str, str]:

@@ -1,0 +1,150 @@
+"""Fused systems from the runs of single ones: weights chosen on dev pairs, what each arm contributes, dev values that do not flatter."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from ir_measures import Qrel, ScoredDoc
+
+from tandem.evaluation.measures import ndcg_at_10, per_query
+from tandem.runs import FusionMethod, fuse_runs, rank_results
+from tandem.runtime.training import summarise
+from tandem.settings import Depth, Settings
+
+__all__ = ["Fused", "FusionSettings", "choose_weights", "contributions", "cross_fit", "fuse_system"]
+
+STEPS = 10  # weights are multiples of a tenth
+FIRST = 10
+Runs = Mapping[str, Sequence[ScoredDoc]]
+Values = dict[str, dict[str, float]]
+
+
+class FusionSettings(Settings):
+    """How the runs of single systems are fused."""
+
+    arms: list[Literal["bm25", "dense", "colbert"]]
+    """of every fused system; a round's retriever takes the place of the arm of its kind"""
+    method: FusionMethod
+    """of putting scores on one scale"""
+    weights: Literal["dev", "equal"]
+    """dev: chosen on dev pairs, equal ones where these are not a standard error better or there is no dev pair"""
+    depth: Depth
+    """results of a fused run, a query"""
+
+
+@dataclass(frozen=True, slots=True)
+class Fused:
+    """A fused system: its weights, its runs by collection, its per-query values, and each arm's share of the first ten results."""
+
+    weights: dict[str, float]
+    runs: dict[str, list[ScoredDoc]]
+    values: dict[str, Values]
+    shares: dict[str, float]
+
+
+def fuse_system(arms: Mapping[str, Runs], qrels: Mapping[str, Sequence[Qrel]], settings: FusionSettings) -> Fused:
+    """Fuse arms and measure the result.
+
+    Args:
+        arms: runs by collection (``test``, ``dev``, ``guard``), by arm.
+        qrels: by collection.
+        settings: of the fusion.
+
+    Raises:
+        ValueError: an arm with a weight changes none of the first ten results of any query.
+    """
+    pairs = [(qrel.query_id, qrel.doc_id) for qrel in qrels["dev"] if qrel.relevance > 0]
+    dev_runs = {name: runs["dev"] for name, runs in arms.items()}
+    chosen = settings.weights == "dev" and bool(pairs)
+    weights = choose_weights(dev_runs, pairs, method=settings.method) if chosen else _equal(arms)
+    runs = {}
+    for collection in qrels:
+        fused = rank_results(fuse_runs({name: own[collection] for name, own in arms.items()}, weights, method=settings.method))
+        runs[collection] = [item for items in fused.values() for item in items[: settings.depth]]
+    values = {collection: per_query(judgements, runs[collection]) for collection, judgements in qrels.items()}
+    if chosen:
+        values["dev"] = per_query(qrels["dev"], cross_fit(dev_runs, pairs, method=settings.method))
+    shares = contributions({name: own["test"] for name, own in arms.items()}, runs["test"], weights, method=settings.method)
+    return Fused(weights, runs, values, shares)
+
+
+def _equal(arms: Mapping[str, object]) -> dict[str, float]:
+    return dict.fromkeys(arms, 1 / len(arms))
+
+
+def choose_weights(runs: Runs, pairs: Sequence[tuple[str, str]], *, method: FusionMethod) -> dict[str, float]:
+    """The weights, in steps of .1, with the highest mean nDCG@10 on dev pairs; equal ones where the gain is within a standard error.
+
+    A few dev queries tell weights apart by chance: what is chosen among 66 is mostly the luckiest (Breiman et al. 1984, section 3.4.3).
+
+    Args:
+        runs: of the dev queries, by arm.
+        pairs: (query_id, doc_id) of what is relevant.
+        method: of putting scores on one scale.
+    """
+    equal = _equal(runs)
+    if not pairs:
+        return equal
+    reference = ndcg_at_10(pairs, fuse_runs(runs, equal, method=method))
+    best, gain, error = equal, 0.0, 0.0
+    for weights in _grid(list(runs)):
+        values = ndcg_at_10(pairs, fuse_runs(runs, weights, method=method))
+        mean, standard_error = summarise([value - before for value, before in zip(values, reference, strict=True)])
+        if mean > gain + 1e-9:
+            best, gain, error = weights, mean, standard_error
+    return best if gain > error else equal
+
+
+def _grid(names: Sequence[str], left: int = STEPS) -> Iterator[dict[str, float]]:
+    """All shares of so many tenths among the names."""
+    if len(names) == 1:
+        yield {names[0]: left / STEPS}
+        return
+    for first in range(left + 1):
+        for rest in _grid(names[1:], left - first):
+            yield {names[0]: first / STEPS, **rest}
+
+
+def cross_fit(runs: Runs, pairs: Sequence[tuple[str, str]], *, method: FusionMethod) -> list[ScoredDoc]:
+    """The fused run of dev queries, each half with the weights that are chosen on the other half.
+
+    Dev values of a fusion whose weights the same queries chose would flatter it at the gate.
+    """
+    fused: list[ScoredDoc] = []
+    query_ids = sorted({query_id for query_id, _ in pairs})
+    halves = set(query_ids[::2]), set(query_ids[1::2])
+    for measured, chosen_on in (halves, halves[::-1]):
+        weights = choose_weights(_of(runs, chosen_on), [pair for pair in pairs if pair[0] in chosen_on], method=method)
+        fused += fuse_runs(_of(runs, measured), weights, method=method)
+    return fused
+
+
+def _of(runs: Runs, query_ids: set[str]) -> dict[str, list[ScoredDoc]]:
+    return {name: [item for item in run if item.query_id in query_ids] for name, run in runs.items()}
+
+
+def contributions(runs: Runs, fused: Sequence[ScoredDoc], weights: Mapping[str, float], *, method: FusionMethod) -> dict[str, float]:
+    """Each arm's share of the first ten fused results: how many of them the arm has among its first ten too, the mean over queries.
+
+    Raises:
+        ValueError: an arm that has a weight changes nothing: without it, the first ten of every query are the same.
+    """
+    first = _first(fused)
+    shares = {}
+    for name in runs:
+        alone = _first(runs[name])
+        shares[name] = sum(len(set(items) & set(alone.get(query_id, ()))) / len(items) for query_id, items in first.items()) / max(
+            len(first), 1
+        )
+        others = {other: weight for other, weight in weights.items() if other != name}
+        if first and weights.get(name) and any(others.values()) and _first(fuse_runs(runs, others, method=method)) == first:
+            raise ValueError(
+                f"arms: {name!r} found, with weight {weights[name]:.2g}, and it changes no query's first {FIRST} results; leave it out"
+            )
+    return shares
+
+
+def _first(run: Sequence[ScoredDoc]) -> dict[str, list[str]]:
+    return {query_id: [item.doc_id for item in items[:FIRST]] for query_id, items in rank_results(run).items()}
