@@ -25,7 +25,8 @@ from ir_measures import Qrel
 from tandem.corpora.beir import load_folder
 from tandem.corpora.few_shot import sample_pairs
 from tandem.corpora.near_duplicates import with_groups
-from tandem.evaluation.measures import ndcg_at_10, per_query
+from tandem.evaluation.dev_score import ndcg_at_10
+from tandem.evaluation.measures import per_query
 from tandem.evaluation.ranking import row_values
 from tandem.evaluation.significance import compare, holm
 from tandem.filters.chain import Rule, filter_rows

@@ -9,8 +9,8 @@ from typing import Any
 from stages.generator_sections import TrialParams
 from stages.opening import open_stage, run
 from stages.sections import SamplingParams
+from tandem.evaluation.dev_score import ndcg_at_10
 from tandem.evaluation.generators import COLUMNS, LOGGED, compare_generators, compare_training, describe_rounds, to_markdown, to_metrics
-from tandem.evaluation.measures import ndcg_at_10
 from tandem.filters.round_trip import Search, ranks_of_pairs
 from tandem.formats.jsonl import read_records, write_json, write_text
 from tandem.formats.tables import write_table

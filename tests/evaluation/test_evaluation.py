@@ -10,9 +10,10 @@ import pytest
 from ir_measures import Qrel, ScoredDoc
 
 from tandem.evaluation.comparison import to_markdown
+from tandem.evaluation.dev_score import ndcg_at_10
 from tandem.evaluation.generators import compare_generators, describe_rounds
 from tandem.evaluation.generators import to_markdown as to_markdown_of_generators
-from tandem.evaluation.measures import mean_measures, ndcg_at_10, per_query
+from tandem.evaluation.measures import mean_measures, per_query
 from tandem.evaluation.significance import bootstrap_interval, compare, holm
 from tandem.records import Document, PseudoQuery
 

@@ -11,8 +11,8 @@ from ir_measures import ScoredDoc
 from ruamel.yaml import YAML
 
 from tandem.evaluation.champions import choose_generator
+from tandem.evaluation.dev_score import ndcg_at_10
 from tandem.evaluation.generators import compare_generators, compare_training, copied_share, to_markdown
-from tandem.evaluation.measures import ndcg_at_10
 from tandem.filters.round_trip import ranks_of_pairs
 from tandem.generators.rollouts import weighted_sum
 from tandem.generators.trial import write_trials

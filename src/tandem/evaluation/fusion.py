@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from ir_measures import ScoredDoc
 
-from tandem.evaluation.measures import ndcg_at_10
+from tandem.evaluation.dev_score import ndcg_at_10
 
 __all__ = ["below", "choose_weight", "cross_fit", "interpolate"]
 
