@@ -13,16 +13,16 @@ from pydantic import model_validator
 from stages.filter_sections import RelevanceParams
 from stages.opening import open_stage, run
 from tandem.evaluation.collections import read_collections
-from tandem.evaluation.measures import MeasuredDepth, MeasureName, mean_measures
-from tandem.evaluation.reranked import measure_reranked
+from tandem.evaluation.measures import MeasuredDepth, mean_measures
+from tandem.evaluation.reranked import RerankedSettings, measure_reranked
 from tandem.formats.jsonl import write_json
 from tandem.rerankers.judge import load_judge, rerank
 from tandem.retrievers.retriever import load_retriever, search
 from tandem.runtime.hardware import Precision, device_name, use_bf16
-from tandem.settings import Count, Depth, Level, Resamples, Seed, Settings
+from tandem.settings import Count, Depth
 
 
-class Params(Settings):
+class Params(RerankedSettings):
     """What is reranked, and when the reranker is worth it."""
 
     depth: MeasuredDepth
@@ -31,13 +31,8 @@ class Params(Settings):
     """of them, those that the reranker scores"""
 
     chunk_documents: Count
-    measure: MeasureName
-    alpha: Level
-    """of the reranker's gain on dev"""
-    resamples: Resamples
     relevance: RelevanceParams
     precision: Precision
-    seed: Seed
 
     @model_validator(mode="after")
     def _reranked_within_depth(self) -> Self:
@@ -58,8 +53,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         model = load_retriever(Path(retriever["folder"], "weights"), device=device)
         find = partial(search, model, depth=params.depth, chunk_documents=params.chunk_documents)
         rescore = partial(rerank, judge, depth=params.rerank_depth) if judge else None
-        rule = params.model_dump(include={"measure", "alpha", "resamples", "seed"})
-        systems, gate = measure_reranked(champion, collections, find, rescore, **rule)
+        systems, gate = measure_reranked(champion, collections, find, rescore, params)
         write_json(paths.gate, gate)
         write_json(paths.per_query, systems)
         tracked.log({f"{name}/{key}": value for name, own in systems.items() for key, value in mean_measures(own).items()})
