@@ -23,9 +23,10 @@ import numpy as np
 from ir_measures import Qrel
 
 from tandem.corpora.beir import load_folder
-from tandem.corpora.few_shot import sample_pairs
+from tandem.corpora.few_shot import BudgetSettings, sample_pairs
 from tandem.corpora.near_duplicates import with_groups
-from tandem.evaluation.measures import ndcg_at_10, per_query
+from tandem.evaluation.dev_score import ndcg_at_10
+from tandem.evaluation.measures import per_query
 from tandem.evaluation.ranking import row_values
 from tandem.evaluation.significance import compare, holm
 from tandem.filters.chain import Rule, filter_rows
@@ -64,7 +65,7 @@ class Study:
         self.output = output
         self.corpus = with_groups(found.documents, threshold=0.8)
         self.texts = {document.doc_id: document_text(document) for document in self.corpus}
-        self.train, self.dev = sample_pairs(found.train, number=100, dev_share=0.25, seed=1)
+        self.train, self.dev = sample_pairs(found.train, BudgetSettings(pairs=100, dev_share=0.25, seed=1))
         self.tests = {pair.query_id: pair.text for pair in found.test}
         self.qrels = [Qrel(pair.query_id, pair.doc_id, pair.relevance) for pair in found.test]
         everything: dict[str, Any] = {"prefix": "q", "sampled_documents": 10**9, "queries_per_document": 10**9, "seed": 1}

@@ -15,7 +15,7 @@ from typing import Any
 
 from ruamel.yaml import YAML
 
-from tandem.evaluation.measures import ndcg_at_10
+from tandem.evaluation.dev_score import ndcg_at_10
 from tandem.evaluation.significance import compare
 from tandem.formats.jsonl import read_records
 from tandem.records import Document, LabelledPair, PseudoQuery, document_text

@@ -12,7 +12,6 @@ from typing import Any
 
 import torch
 
-from tandem.corpora.near_duplicates import duplicate_groups
 from tandem.corpora.python_api import build_collection
 from tandem.generators.base import load_generator
 from tandem.generators.decoding import decode
@@ -25,7 +24,7 @@ BATCH, TOKENS, REPEATS = 64, 24, 5
 
 def prompts(queries_per_document: int) -> list[str]:
     """A batch of the quickstart's prompts, sorted as the stage sorts them."""
-    collection = build_collection(PACKAGES, documents=300, test_queries=60, seed=1, duplicate_groups=duplicate_groups)
+    collection = build_collection(PACKAGES, documents=300, test_queries=60, seed=1)
     settings: dict[str, Any] = {"template": DEFAULT_TEMPLATE, "document_tokens": 64, "keywords": 3, "seed": 1}
     number = -(-BATCH // queries_per_document)
     requests, texts = plan_prompts(

@@ -11,7 +11,6 @@ from typing import Any
 
 from settings import read_section
 
-from tandem.corpora.near_duplicates import duplicate_groups
 from tandem.corpora.python_api import build_collection
 from tandem.evaluation.generators import KS
 from tandem.filters.round_trip import Search, ranks_of_pairs
@@ -46,7 +45,6 @@ def measure(folder: Path, packages: list[str], document_tokens: int, options: di
         documents=options["documents"],
         test_queries=options["documents"] // 5,
         seed=options["seed"],
-        duplicate_groups=duplicate_groups,
     )
     search = BM25Index({document.doc_id: document_text(document) for document in collection.documents}).search
     result = {"real_queries": round_trip([*collection.train, *collection.test], collection.documents, search)}

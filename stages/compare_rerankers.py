@@ -6,30 +6,22 @@ from collections.abc import Sequence
 from typing import Any
 
 from stages.opening import open_stage, run
-from tandem.evaluation.comparison import compare_systems, read_systems, write_comparison
-from tandem.evaluation.measures import MeasureName
-from tandem.settings import Resamples, Seed, Settings
+from tandem.evaluation.comparison import ComparisonFiles, ComparisonSettings, compare_systems, read_systems, write_comparison
 
 
-class Params(Settings):
+class Params(ComparisonSettings):
     """How to compare."""
 
-    measure: MeasureName
-    baseline: str
-    """what the others are compared with: bm25, or a reranker's name"""
-    resamples: Resamples
     rerankers: dict[str, Any]
-    seed: Seed
 
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Read every per-query file, write the comparison as JSON, CSV and Markdown, and show it."""
     with open_stage("compare_rerankers", Params, argv, reads="evaluation", writes="comparison table text") as (paths, params, tracked, _):
         systems = read_systems([paths.evaluation / f"{name}.json" for name in params.rerankers])
-        rows = compare_systems(systems, **params.model_dump(exclude={"rerankers"}))
-        shown = params.model_dump(include={"measure", "baseline"})
-        text = write_comparison(rows, paths.table, paths.comparison, paths.text, **shown)
-        tracked.log({f"{row['system']}/{params.measure}": row[params.measure] for row in rows})
+        rows = compare_systems(systems, params)
+        text = write_comparison(rows, ComparisonFiles(paths.comparison, paths.table, paths.text), params)
+        tracked.log({f"{row.system}/{params.measure}": row.measures[params.measure] for row in rows})
         print(text)
 
 

@@ -9,8 +9,9 @@ from typing import Any
 from stages.generator_sections import TrialParams
 from stages.opening import open_stage, run
 from stages.sections import SamplingParams
-from tandem.evaluation.generators import COLUMNS, LOGGED, compare_generators, compare_training, describe_rounds, to_markdown, to_metrics
-from tandem.evaluation.measures import ndcg_at_10
+from tandem.evaluation.dev_score import ndcg_at_10
+from tandem.evaluation.generator_report import describe_rounds, to_markdown
+from tandem.evaluation.generators import COLUMNS, LOGGED, compare_generators, compare_training, to_metrics
 from tandem.filters.round_trip import Search, ranks_of_pairs
 from tandem.formats.jsonl import read_records, write_json, write_text
 from tandem.formats.tables import write_table
@@ -37,7 +38,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         sampling = params.model_dump(include={*SamplingParams.model_fields, "sampled_documents", "seed"}) | {"prompt": params.asked()}
         seen = {pair.doc_id for pair in train} | {row.doc_id for rows in rounds.values() for row in rows}
         trials = write_trials({"base": paths.base, **folders}, corpus, seen=seen, device=device, **sampling)
-        tested: dict[str, Any] = {"parents": params.parents(), "resamples": params.resamples, "seed": params.seed}
+        tested: dict[str, Any] = {"parents": params.parents(), "settings": params}
         indexes = {
             "unseen": open_index(paths.indexes / "dense", paths.unseen, device=device),
             "rewarded": open_index(paths.indexes / "bm25"),
@@ -59,11 +60,11 @@ def main(argv: Sequence[str] | None = None) -> None:
         training = compare_training(learnt, **tested)
         write_json(paths.metrics, to_metrics(rows, training))
         write_json(paths.values, values)
-        write_table(paths.table, rows, COLUMNS)
+        write_table(paths.table, [row.as_dict() for row in rows], COLUMNS)
         shown = describe_rounds(rounds, corpus, examples=params.examples, seed=params.seed)
         write_text(paths.text, f"# What the generators write\n\n{to_markdown(rows, training)}\n{shown}")
-        tracked.log({f"{row['generator']}/{key}": row[key] for row in rows for key in LOGGED})
-        tracked.log({f"{name}/trained_ndcg_at_10": row["trained"] for name, row in training.items()})
+        tracked.log({f"{row.generator}/{key}": value for row in rows for key, value in row.measures().items() if key in LOGGED})
+        tracked.log({f"{name}/trained_ndcg_at_10": row.trained for name, row in training.items()})
 
 
 if __name__ == "__main__":

@@ -10,27 +10,22 @@ import orjson
 from stages.filter_sections import RelevanceParams
 from stages.opening import open_stage, run
 from tandem.evaluation.collections import read_collections
-from tandem.evaluation.measures import MeasureName, mean_measures
-from tandem.evaluation.reranked import measure_reranked
+from tandem.evaluation.measures import mean_measures
+from tandem.evaluation.reranked import RerankedSettings, measure_reranked
 from tandem.formats.jsonl import write_json
 from tandem.formats.runs import read_run
 from tandem.rerankers.judge import load_judge, rerank
 from tandem.runtime.hardware import Precision, device_name, use_bf16
-from tandem.settings import Depth, Level, Resamples, Seed, Settings
+from tandem.settings import Depth
 
 
-class Params(Settings):
+class Params(RerankedSettings):
     """What is reranked, and when the reranker is worth it."""
 
     rerank_depth: Depth
     """results of the champion that the reranker scores, a query"""
-    measure: MeasureName
-    alpha: Level
-    """of the reranker's gain on dev"""
-    resamples: Resamples
     relevance: RelevanceParams
     precision: Precision
-    seed: Seed
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -44,8 +39,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         collections = read_collections(paths.corpus, paths.test, paths.dev) if judge else {}
         runs = {name: read_run(paths.runs / champion / f"{name}.jsonl") for name in ("test", "dev")}
         rescore = partial(rerank, judge, depth=params.rerank_depth) if judge else None
-        rule = params.model_dump(include={"measure", "alpha", "resamples", "seed"})
-        systems, gate = measure_reranked(champion, collections, runs, rescore, **rule)
+        systems, gate = measure_reranked(champion, collections, runs, rescore, params)
         write_json(paths.gate, gate)
         write_json(paths.per_query, systems)
         tracked.log({f"{name}/{key}": value for name, own in systems.items() for key, value in mean_measures(own).items()})

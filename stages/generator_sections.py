@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from stages.sections import PromptedParams, RetrieverParams, SamplingParams
+from tandem.evaluation.significance import SignificanceSettings
 from tandem.runtime.hardware import Precision
 from tandem.settings import (
     BatchSize,
@@ -10,8 +11,6 @@ from tandem.settings import (
     CountOrZero,
     LearningRate,
     PositiveTemperature,
-    Resamples,
-    Seed,
     Settings,
     Share,
     Steps,
@@ -35,20 +34,18 @@ class TrainingTrialParams(Settings):
     training_document_tokens: Tokens | None
 
 
-class TrialParams(SamplingParams, PromptedParams):
+class TrialParams(SamplingParams, PromptedParams, SignificanceSettings):
     """How generators are compared."""
 
     sampled_documents: Count
     """drawn from those that no round wrote queries for"""
     examples: CountOrZero
     """of each round's queries, shown in full"""
-    resamples: Resamples
     training: TrainingTrialParams
     retriever: RetrieverParams
     rounds: dict[str, dict[str, str]]
     updates: dict[str, dict[str, str]]
     precision: Precision
-    seed: Seed
 
     def parents(self) -> dict[str, str]:
         """The generator that each came from."""

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from stages.arguments import parse, run
+from tandem.formats.errors import InputError, SettingError
 from tandem.runtime.distributed import barrier, is_main_process
 from tandem.runtime.params import load_params, read_params
 from tandem.runtime.rounds import check_rounds
@@ -46,6 +47,9 @@ def open_stage(
 
     Yields:
         The flags, the values, the record to log to, and a folder for checkpoints that a rerun of the same work finds again.
+
+    Raises:
+        InputError: a value that the stage's code refuses, with the section's name before its key.
     """
     paths = parse(name, argv, *reads.split(), *writes.split(), "record", words=words.split())
     check_rounds(read_params(paths.params), paths.params)
@@ -63,5 +67,8 @@ def open_stage(
         ):
             for path in filter(Path.is_file, inputs):  # of folders, DVC has digests
                 tracked.log_input(path, file_identity(path))
-            yield paths, params, tracked, scratch
+            try:
+                yield paths, params, tracked, scratch
+            except SettingError as error:  # which begins with a key of the section
+                raise InputError(f"{name}.{error}") from None
             barrier()

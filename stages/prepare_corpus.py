@@ -1,4 +1,4 @@
-"""Bring a collection into the project's own form: corpus, labelled pairs to learn from, and a test set kept apart."""
+"""Bring a collection into the project's form: corpus, labelled pairs to learn from, and a test set kept apart."""
 
 from __future__ import annotations
 
@@ -6,25 +6,24 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
-from stages.corpus_sections import CorpusParams
 from stages.opening import open_stage, run
-from tandem.corpora.build import describe, load_collection
+from tandem.corpora.build import CorpusSettings, describe, load_collection
 from tandem.corpora.near_duplicates import with_groups
 from tandem.formats.beir import to_queries, write_qrels
 from tandem.formats.jsonl import write_json, write_records
 
 
-class Params(CorpusParams):
+class Params(CorpusSettings):
     """The collection that the loop runs on; ``none`` is no choice here."""
 
     source: Literal["python_api", "beir", "files"]
-    """python_api: docstrings of installed packages; beir: a BEIR folder or name; files: your own documents"""
+    """python_api: docstrings of installed packages; beir: a BEIR folder or name; files: your documents"""
 
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Load the collection, group near duplicates, write everything whole."""
     with open_stage("prepare_corpus", Params, argv, writes="corpus train test manifest") as (paths, params, tracked, _):
-        collection = load_collection(**params.model_dump(exclude={"near_duplicate_threshold"}), cache=Path(".scratch/downloads"))
+        collection = load_collection(params, cache=Path(".scratch/downloads"))
         documents = with_groups(collection.documents, threshold=params.near_duplicate_threshold)
         queries, qrels = to_queries(collection.test)
         write_records(paths.corpus, documents)

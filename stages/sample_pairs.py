@@ -5,27 +5,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from stages.opening import open_stage, run
-from tandem.corpora.few_shot import budget, sample_pairs
+from tandem.corpora.few_shot import BudgetSettings, budget, sample_pairs
 from tandem.formats.jsonl import read_records, write_records
 from tandem.records import LabelledPair
-from tandem.settings import CountOrZero, Seed, Settings, Share
 
 
-class Params(Settings):
+class Params(BudgetSettings):
     """How many labels there are."""
-
-    pairs: CountOrZero
-    """labelled pairs to draw; 0 is legal: no fine-tuning, round 0 is zero-shot, dev is made of pseudo queries"""
-    dev_share: Share
-    """share of the drawn queries that choose checkpoints"""
-    seed: Seed
 
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Read the train split, write training pairs, dev pairs and round 0's empty query file."""
     with open_stage("sample_pairs", Params, argv, reads="pairs", writes="train dev queries") as (paths, params, tracked, _):
-        pairs = read_records(paths.pairs, LabelledPair)
-        train, dev = sample_pairs(pairs, number=params.pairs, dev_share=params.dev_share, seed=params.seed)
+        train, dev = sample_pairs(read_records(paths.pairs, LabelledPair), params)
         write_records(paths.train, train)
         write_records(paths.dev, dev)
         write_records(paths.queries, [])

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from stages.opening import open_stage, run
 from stages.sections import ContrastiveParams, PromptTexts
-from tandem.evaluation.measures import ndcg_at_10
+from tandem.evaluation.dev_score import ndcg_at_10
 from tandem.formats.jsonl import read_records
 from tandem.formats.texts import CorpusFile
 from tandem.records import LabelledPair

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from stages.opening import open_stage, run
 from stages.retriever_sections import RoundParams
 from stages.sections import RetrieverParams
-from tandem.evaluation.measures import ndcg_at_10
+from tandem.evaluation.dev_score import ndcg_at_10
 from tandem.formats.jsonl import read_records
 from tandem.formats.tables import write_curve
 from tandem.formats.texts import CorpusFile

@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import asdict, fields
 
 from stages.arguments import parse, run
-from tandem.evaluation.measures import MeasureName
+from tandem.evaluation.measures import LABELS, MeasureName
 from tandem.formats.jsonl import write_text
 from tandem.formats.tables import write_table
-from tandem.reporting.gather import gather, round_rows
 from tandem.reporting.page import render
+from tandem.reporting.report import Compared, ReportFiles, ReportSettings, read_report, round_rows
 from tandem.runtime.params import load_params
-from tandem.settings import CountOrZero, Resamples, Settings
+from tandem.settings import Resamples, Settings
 
-READS = "corpus test dev evaluation rounds generators comparison controls champions reranker generator_rows leaks records"
-WRITES = "report rounds_table drift_table difficulty_table"
+READS = [field.name for field in fields(ReportFiles)]
+WRITES = ["report", "rounds_table", "drift_table", "difficulty_table"]
 
 
-class Compared(Settings):
+class ComparedParams(Settings):
     """What compare_rounds compared: the page says it, and need not guess."""
 
     measure: MeasureName
@@ -25,27 +26,25 @@ class Compared(Settings):
     resamples: Resamples
 
 
-class Params(Settings):
-    """What the report shows."""
+class Params(ReportSettings):
+    """What the report lists."""
 
-    examples: CountOrZero
-    """queries that gained most, and that lost most"""
-    compare_rounds: Compared
+    compare_rounds: ComparedParams
     rounds: dict[str, dict[str, str]]
     updates: dict[str, dict[str, str]]
 
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Read what the stages wrote, write the page and its tables whole."""
-    paths = parse("write_report", argv, *READS.split(), *WRITES.split())
+    paths = parse("write_report", argv, *READS, *WRITES)
     params = load_params(paths.params, "write_report", Params)
-    compared = params.compare_rounds.model_dump(include={"measure", "baseline"})
-    files = {name: getattr(paths, name) for name in READS.split()}
-    found = gather(files, **compared, **params.model_dump(exclude={"compare_rounds"}))
-    write_text(paths.report, render(**found))
-    write_table(paths.rounds_table, rows := round_rows(found), list(rows[0]))
-    write_table(paths.drift_table, found["drift"], list(found["drift"][0]))
-    bins = [{"update": name, "difficulty": low, "queries": count} for name, own in found["difficulty"].items() for low, count in own]
+    measure, baseline = params.compare_rounds.measure, params.compare_rounds.baseline
+    files = ReportFiles(**{name: getattr(paths, name) for name in READS})
+    report = read_report(files, params, Compared(measure, LABELS[measure], baseline), rounds=params.rounds, updates=params.updates)
+    write_text(paths.report, render(report))
+    write_table(paths.rounds_table, rows := round_rows(report), list(rows[0]))
+    write_table(paths.drift_table, [asdict(row) for row in report.drift], list(asdict(report.drift[0])))
+    bins = [{"update": name, "difficulty": low, "queries": count} for name, rows in report.difficulty.items() for low, count in rows]
     write_table(paths.difficulty_table, bins, ["update", "difficulty", "queries"])
     print(f"{paths.report}: open it in a browser")
 

@@ -37,7 +37,10 @@ FILES = [
     "src/tandem/filters/round_trip.py",
     "src/tandem/retrievers/colbert.py",
     "src/tandem/feedback/preferences.py",
+    "src/tandem/evaluation/dev_score.py",
+    "src/tandem/evaluation/measures.py",
     "src/tandem/evaluation/significance.py",
+    "src/tandem/reporting/page.py",
     "src/tandem/corpora/python_api.py",
     "src/tandem/tracking/sync.py",
 ]
@@ -93,3 +96,27 @@ def test_a_round_more_reruns_no_round_before() -> None:
     """`rounds` is a parameter of the comparisons alone; a new round's stages are new names."""
     late = ["evaluate_generators", "check_leaks", "choose_champion", "evaluate_reranked", "compare_rounds", "write_report"]
     assert reruns({"rounds"}) == late
+
+
+def test_one_more_reported_measure_retrains_nothing() -> None:
+    """What training depends on stands in dev_score.py and ranking.py, what is reported in measures.py."""
+    reported = reruns({"src/tandem/evaluation/measures.py"})
+    assert {name.partition("@")[0] for name in reported} <= {
+        "evaluate_baselines",
+        "evaluate_retriever_r0",
+        "evaluate_retriever",
+        "evaluate_reranked",
+        "choose_champion",
+        "compare_rounds",
+        "write_report",
+    }
+    assert {"evaluate_baselines", "evaluate_retriever@r2", "compare_rounds", "write_report"} <= set(reported)
+    assert "train_retriever@r1" in reruns({"src/tandem/evaluation/dev_score.py"})
+    assert "train_reranker" in reruns({"src/tandem/evaluation/ranking.py"})
+    recipe = stages(ROOT / "recipes/reranker/params.yaml", ROOT / "recipes/reranker/dvc.yaml")
+    trainers = {name for name, stage in recipe.items() if "../../src/tandem/evaluation/measures.py" in stage.get("deps", [])}
+    assert trainers <= {name for name in recipe if name.startswith(("evaluate_", "compare_"))} != set()
+
+
+def test_one_more_section_of_the_report_reruns_the_report_alone() -> None:
+    assert reruns({"src/tandem/reporting/page.py"}) == ["write_report"]

@@ -8,7 +8,6 @@ from pathlib import Path
 from ir_measures import Qrel, ScoredDoc
 
 from tandem.evaluation.collections import Judged, measure_collections, read_collections, top_documents
-from tandem.evaluation.fusion import below, choose_weight, cross_fit
 from tandem.formats.beir import write_qrels
 from tandem.formats.jsonl import write_records
 from tandem.records import Document, LabelledPair, Query
@@ -51,19 +50,3 @@ def test_what_is_read(tmp_path: Path) -> None:
     assert found["test"].documents is found["dev"].documents
     assert found["guard"].documents == {}
     assert list(read_collections(corpus, test, dev)) == ["test", "dev"]
-
-
-def test_a_cross_fitted_weight_never_saw_its_own_half() -> None:
-    """The first run is right on even queries and the second on odd ones: a weight from one half is wrong on the other."""
-    pairs = [(f"q{i}", "a") for i in range(16)]  # so many that a tie, at a weight of a half, is lost by some
-
-    def run(right: int) -> list[ScoredDoc]:
-        return [ScoredDoc(q, d, float((d == "a") == (i % 2 == right))) for i, (q, _) in enumerate(pairs) for d in "ab"]
-
-    first, second = run(0), run(1)
-    mixed = {(item.query_id, item.doc_id): item.score for item in cross_fit(first, second, pairs)}
-    assert all(mixed[q, "a"] < mixed[q, "b"] for q, _ in pairs)
-    rest = [ScoredDoc("q0", "c", 9.0), ScoredDoc("q0", "d", 8.0)]
-    ranked = sorted((item for item in below(cross_fit(first, second, pairs), rest) if item.query_id == "q0"), key=lambda item: -item.score)
-    assert [item.doc_id for item in ranked] == ["b", "a", "c", "d"]
-    assert 0 <= choose_weight(first, second, pairs) <= 1

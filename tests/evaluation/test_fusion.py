@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from ir_measures import ScoredDoc
 
-from tandem.evaluation.fusion import choose_weight, interpolate
+from tandem.evaluation.fusion import below, choose_weight, cross_fit, interpolate
 
 
 def run(**queries: dict[str, float]) -> list[ScoredDoc]:
@@ -27,3 +27,19 @@ def test_the_weight_is_that_of_the_better_run_and_a_half_between_equals() -> Non
     assert choose_weight(bad, good, pairs) == 0.45
     assert choose_weight(good, good, pairs) == 0.5
     assert choose_weight([], [], []) == 0.5
+
+
+def test_a_cross_fitted_weight_never_saw_its_own_half() -> None:
+    """The first run is right on even queries and the second on odd ones: a weight from one half is wrong on the other."""
+    pairs = [(f"q{i}", "a") for i in range(16)]  # so many that a tie, at a weight of a half, is lost by some
+
+    def one_sided(right: int) -> list[ScoredDoc]:
+        return [ScoredDoc(q, d, float((d == "a") == (i % 2 == right))) for i, (q, _) in enumerate(pairs) for d in "ab"]
+
+    first, second = one_sided(0), one_sided(1)
+    mixed = {(item.query_id, item.doc_id): item.score for item in cross_fit(first, second, pairs)}
+    assert all(mixed[q, "a"] < mixed[q, "b"] for q, _ in pairs)
+    rest = [ScoredDoc("q0", "c", 9.0), ScoredDoc("q0", "d", 8.0)]
+    ranked = sorted((item for item in below(cross_fit(first, second, pairs), rest) if item.query_id == "q0"), key=lambda item: -item.score)
+    assert [item.doc_id for item in ranked] == ["b", "a", "c", "d"]
+    assert 0 <= choose_weight(first, second, pairs) <= 1

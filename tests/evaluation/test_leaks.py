@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from ir_measures import Qrel
 
-from tandem.evaluation.leaks import check_all, raise_leaks, selection_bias, to_markdown
+from tandem.evaluation.leaks import HeldOut, LeakSettings, TrainingData, check_all, raise_leaks, selection_bias, to_markdown
 from tandem.formats.jsonl import InputError
 from tandem.records import Document, LabelledPair, PseudoQuery
 
@@ -21,7 +21,7 @@ def pair(query_id: str, text: str) -> LabelledPair:
 
 
 def checked(**changes: Any) -> list[Any]:
-    own: dict[str, Any] = {
+    data: dict[str, Any] = {
         "corpus": CORPUS,
         "train": [pair(f"a{i}", f"how is table {i} sorted") for i in range(20)],
         "dev": [pair(f"b{i}", f"which line of file {i} is longest") for i in range(5)],
@@ -36,9 +36,10 @@ def checked(**changes: Any) -> list[Any]:
         "allowed_share": 0.02,
         "alpha": 1e-3,
     }
-    own |= changes
-    data = [own.pop(name) for name in ("corpus", "train", "dev", "queries", "qrels", "generated")]
-    return check_all(*data, **own)
+    data |= changes
+    corpus, held_out = data.pop("corpus"), HeldOut(data.pop("queries"), data.pop("qrels"))
+    training = TrainingData(*(data.pop(name) for name in ("train", "dev", "generated", "template")))
+    return check_all(corpus, training, held_out, LeakSettings(**data))
 
 
 def written(texts: list[str], doc_ids: list[str]) -> dict[str, list[PseudoQuery]]:
@@ -49,7 +50,7 @@ def written(texts: list[str], doc_ids: list[str]) -> dict[str, list[PseudoQuery]
 def test_clean_data_passes() -> None:
     findings = checked()
     assert len(findings) == 9
-    raise_leaks(findings)
+    raise_leaks(findings, remedy="clean it")
     assert to_markdown(findings).count("clean") == 9
 
 
@@ -74,11 +75,12 @@ def test_clean_data_passes() -> None:
 def test_a_leak_ends_in_one_error_that_names_it(changes: dict[str, Any], check: str | None) -> None:
     findings = checked(**changes)
     if check is None:
-        return raise_leaks(findings)
+        return raise_leaks(findings, remedy="clean it")
     assert check in [finding.check for finding in findings if finding.failed]
     with pytest.raises(InputError, match="leak: ") as error:
-        raise_leaks(findings)
+        raise_leaks(findings, remedy="clean it")
     assert check in str(error.value)
+    assert str(error.value).endswith("Take them out of the data: clean it")
     assert "\n" not in str(error.value)
     return None
 

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 from tandem.corpora.collection import without_test_queries
-from tandem.corpora.few_shot import sample_pairs
+from tandem.corpora.few_shot import BudgetSettings, sample_pairs
 from tandem.corpora.files import load_pairs
 from tandem.filters.round_trip import apply_shape_rule
 from tandem.generators.sampling import mark_unusable
@@ -55,7 +55,7 @@ def test_one_text_under_two_ids_is_on_one_side_of_the_dev_split() -> None:
         for side in "ab"
     ]
     for seed in range(5):
-        train, dev = sample_pairs(pairs, number=40, dev_share=0.4, seed=seed)
+        train, dev = sample_pairs(pairs, BudgetSettings(pairs=40, dev_share=0.4, seed=seed))
         assert len(train) + len(dev) == 40
         assert not {normalize_query(pair.text) for pair in train} & {normalize_query(pair.text) for pair in dev}
     joined = [
@@ -66,5 +66,5 @@ def test_one_text_under_two_ids_is_on_one_side_of_the_dev_split() -> None:
         LabelledPair(query_id="z", text="else", doc_id="5"),
     ]
     for seed in range(5):
-        train, dev = sample_pairs(joined, number=5, dev_share=0.5, seed=seed)
+        train, dev = sample_pairs(joined, BudgetSettings(pairs=5, dev_share=0.5, seed=seed))
         assert {len(train), len(dev)} == {4, 1}

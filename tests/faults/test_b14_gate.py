@@ -12,12 +12,14 @@ from conftest import TEXTS
 from typer.testing import CliRunner
 
 from tandem.cli.main import app
-from tandem.evaluation.champions import choose_retriever
+from tandem.evaluation.champions import ChampionSettings, choose_retriever
 from tandem.evaluation.significance import compare
 from tandem.retrievers.bm25 import BM25Settings
 from tandem.retrievers.retriever import Lexical, build_retriever, load_retriever, save_retriever, search
 
-RULE: dict[str, Any] = {"alpha": 0.05, "equal_within": 0.005, "guard_tolerance": 0.02, "resamples": 2000, "seed": 1}
+RULE = ChampionSettings(
+    measure="ndcg_at_10", alpha=0.05, equal_within=0.005, guard_tolerance=0.02, min_distinct=0.9, resamples=2000, seed=1
+)
 ROUNDS = {"r1": {"prev": "r0", "generator": "g1"}}
 
 
@@ -25,7 +27,7 @@ def spread(mean: float, number: int = 63) -> dict[str, float]:
     return {f"q{i}": mean + (i % 7 - 3) / 30 for i in range(number)}
 
 
-def gate(folder: Path, **means: float) -> dict[str, Any]:
+def gate(folder: Path, **means: float) -> Any:
     values = {name: {"ndcg_at_10": spread(mean) if mean >= 0 else {}} for name, mean in means.items()}
     for kind in ("dev", "guard"):
         (folder / kind).mkdir(exist_ok=True)
@@ -34,7 +36,7 @@ def gate(folder: Path, **means: float) -> dict[str, Any]:
             (folder / kind / f"{name}.json").write_text(json.dumps(values[name]))
     (folder / "r1").mkdir(exist_ok=True)
     (folder / "r1/generated.jsonl").write_text("{}\n")
-    return choose_retriever(folder / "dev", folder / "guard", folder, measure="ndcg_at_10", rounds=ROUNDS, **RULE)
+    return choose_retriever(folder / "dev", folder / "guard", folder, ROUNDS, RULE)
 
 
 def test_the_quickstart_of_that_day(tmp_path: Path) -> None:
@@ -51,7 +53,7 @@ def test_a_round_that_beats_the_best_baseline_is_champion(tmp_path: Path) -> Non
     assert outcome["folder"] == "out/rounds/r1/retriever"
     models = outcome["models"]
     for name in ("bm25", "dense", "colbert"):  # and no baseline beats it significantly
-        test = compare(models["r1"]["dev"], models[name]["dev"], resamples=2000, seed=1)
+        test = compare(models["r1"]["dev"], models[name]["dev"], RULE)
         assert test.difference < 0
 
 

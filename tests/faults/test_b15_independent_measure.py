@@ -10,9 +10,11 @@ from conftest import QUERIES, TEXTS
 from ir_measures import ScoredDoc
 from ruamel.yaml import YAML
 
-from tandem.evaluation.champions import choose_generator
-from tandem.evaluation.generators import compare_generators, compare_training, copied_share, to_markdown
-from tandem.evaluation.measures import ndcg_at_10
+from tandem.evaluation.champions import ChampionSettings, choose_generator
+from tandem.evaluation.dev_score import ndcg_at_10
+from tandem.evaluation.generator_report import to_markdown
+from tandem.evaluation.generators import compare_generators, compare_training, copied_share
+from tandem.evaluation.significance import SignificanceSettings
 from tandem.filters.round_trip import ranks_of_pairs
 from tandem.generators.rollouts import weighted_sum
 from tandem.generators.trial import write_trials
@@ -20,6 +22,7 @@ from tandem.records import Document, LabelledPair, PseudoQuery
 from tandem.retrievers.generated_training import train_on_generated
 
 ROOT = Path(__file__).parents[2]
+SETTINGS = SignificanceSettings(resamples=500, seed=1)
 
 
 def rows(name: str, texts: dict[str, str]) -> list[PseudoQuery]:
@@ -34,15 +37,18 @@ def test_a_generator_that_only_pleases_its_reward_gains_nothing() -> None:
         "unseen": lambda pairs: {pair.query_id: unseen[pair.query_id[:2]] for pair in pairs},
         "rewarded": lambda pairs: {pair.query_id: {"g1": 50, "g2": 1}[pair.query_id[:2]] for pair in pairs},
     }
-    table, values = compare_generators(trials, [], ranks, TEXTS, parents={"g2": "g1"}, resamples=500, seed=1)
+    table, values = compare_generators(trials, [], ranks, TEXTS, parents={"g2": "g1"}, settings=SETTINGS)
     first, second = table
-    assert second["top_10"] > first["top_10"]
-    assert second["unseen_top_10"] < first["unseen_top_10"]
-    assert second["difference"] == -1.0
-    assert second["copied_share"] == 1.0 > first["copied_share"]
-    rule = {"alpha": 0.05, "equal_within": 0.005, "guard_tolerance": 0.02, "resamples": 500, "seed": 1}
-    shares = {row["generator"]: row for row in table}
-    assert choose_generator(shares, values, min_distinct=0.1, **rule)["champion"] == "g1"
+    assert second.top[10] > first.top[10]
+    assert second.unseen_top[10] < first.unseen_top[10]
+    assert second.test is not None
+    assert second.test.difference == -1.0
+    assert second.copied_share == 1.0 > first.copied_share
+    rule = ChampionSettings(
+        measure="ndcg_at_10", alpha=0.05, equal_within=0.005, guard_tolerance=0.02, min_distinct=0.1, resamples=500, seed=1
+    )
+    shares = {row.generator: row.measures() for row in table}
+    assert choose_generator(shares, values, rule)["champion"] == "g1"
     assert "which no reward reads" in to_markdown(table)
 
 
@@ -53,8 +59,8 @@ def test_a_real_query_of_several_documents_counts_once() -> None:
     run = [ScoredDoc("q", first, 2.0), ScoredDoc("q", second, 1.0)]
     ranks = ranks_of_pairs(corpus, real, lambda _: run)
     assert ranks == {"q": 1}
-    table, _ = compare_generators({}, real, dict.fromkeys(("unseen", "rewarded"), lambda _: ranks), TEXTS, parents={}, resamples=9, seed=1)
-    assert table[0]["unseen_top_1"] == table[0]["distinct_share"] == 1.0
+    table, _ = compare_generators({}, real, dict.fromkeys(("unseen", "rewarded"), lambda _: ranks), TEXTS, parents={}, settings=SETTINGS)
+    assert table[0].unseen_top[1] == table[0].distinct_share == 1.0
 
 
 def test_no_reward_and_no_filter_reads_the_untouched_encoder() -> None:
@@ -120,11 +126,11 @@ def test_what_is_learnt_from_equal_numbers_of_queries(tiny_encoder: Path, tmp_pa
         seed=1,
     )
     assert list(values) == ["untrained", "g1", "g2"]
-    found = compare_training(values, parents={"g1": "base", "g2": "g1"}, resamples=500, seed=1)
-    assert found["g2"]["trained"] > found["g1"]["trained"]
-    assert found["g2"]["trained_against"] == "g1"
-    assert found["g1"]["trained_against"] == "untrained"
-    assert "| nothing |" in to_markdown([], found)
+    trained = compare_training(values, parents={"g1": "base", "g2": "g1"}, settings=SETTINGS)
+    assert trained["g2"].trained > trained["g1"].trained
+    assert trained["g2"].against == "g1"
+    assert trained["g1"].against == "untrained"
+    assert "| nothing |" in to_markdown([], trained)
     assert (
         train_on_generated(documents, {}, real, initial=initial, measure=ndcg_at_10, queries=5, scratch=tmp_path, device="cpu", seed=1)
         == {}

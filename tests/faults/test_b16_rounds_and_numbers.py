@@ -12,8 +12,8 @@ import pytest
 
 from tandem.formats.jsonl import write_json
 from tandem.formats.tables import write_table
-from tandem.reporting.gather import _finite
-from tandem.reporting.page import _number
+from tandem.reporting.page import format_number
+from tandem.reporting.stage_records import parse_record, sort_records
 from tandem.tracking.record import record
 from tandem.tracking.store import order_rounds
 
@@ -24,8 +24,8 @@ def test_rounds_are_in_the_order_of_params(tmp_path: Path) -> None:
     assert order_rounds(names, tmp_path) == ["r0", "r1", "r2", "static", "r10", "r3"]
     assert order_rounds({"r10", "r2", "r0"}, tmp_path / "nowhere") == ["r0", "r2", "r10"]
     rows = [{"round": name, "stage": "s", "metrics": {}, "series": {}} for name in ("r10", "static", "r2", "r0", "")]
-    ordered, _ = _finite(rows, ["", "r0", "r1", "r2", "static", "r10"])
-    assert [row["round"] for row in ordered] == ["", "r0", "r2", "static", "r10"]
+    ordered = sort_records([parse_record(row) for row in rows], ["", "r0", "r1", "r2", "static", "r10"])
+    assert [row.round for row in ordered] == ["", "r0", "r2", "static", "r10"]
 
 
 def test_a_round_learns_from_the_one_before_it_first() -> None:
@@ -46,11 +46,11 @@ def test_a_record_with_numbers_that_are_none(tmp_path: Path) -> None:
     content = json.loads(path.read_text(), parse_constant=lambda name: pytest.fail(name))
     assert content["metrics"]["loss"] is None
     assert content["series"]["reward"] == [[1, 0.5], [2, None]]
-    (cleaned,), names = _finite([content], ["r1"])
-    assert names == ["s@r1: loss", "s@r1: reward"]
-    assert cleaned["metrics"]["fine"] == 2.0
-    assert "loss" not in cleaned["metrics"]
-    assert cleaned["series"]["reward"] == [[1, 0.5]]
+    cleaned = parse_record(content)
+    assert cleaned.not_finite == ("s@r1: loss", "s@r1: reward")
+    assert cleaned.metrics["fine"] == 2.0
+    assert "loss" not in cleaned.metrics
+    assert cleaned.series["reward"] == [(1, 0.5)]
 
 
 def test_json_and_tables(tmp_path: Path) -> None:
@@ -64,5 +64,5 @@ def test_json_and_tables(tmp_path: Path) -> None:
 
 
 def test_the_page_shows_a_dash() -> None:
-    assert _number(None, "%.3f") == _number(math.nan, "%.3f") == "\N{EN DASH}"
-    assert _number(0.5, "%.0f", 100) == "50"
+    assert format_number(None, "%.3f") == format_number(math.nan, "%.3f") == "\N{EN DASH}"
+    assert format_number(0.5, "%.0f", 100) == "50"

@@ -21,7 +21,7 @@ from tandem.corpora.beir import load_folder
 from tandem.corpora.files import load_documents, load_files
 from tandem.corpora.near_duplicates import duplicate_groups, with_groups
 from tandem.evaluation.collections import measure_collections, read_collections
-from tandem.evaluation.significance import compare
+from tandem.evaluation.significance import SignificanceSettings, compare
 from tandem.formats.beir import read_corpus, read_qrels, write_qrels
 from tandem.formats.identifiers import read_identifier
 from tandem.formats.jsonl import InputError, read_json_lines, write_records
@@ -290,7 +290,7 @@ def test_retrievers_search_a_corpus_of_one_document(kind: Any, tiny_encoder: Pat
 
 def test_two_systems_are_compared_on_one_query() -> None:
     """As a budget of two pairs leaves one for dev: no p-value is an error, and none is small."""
-    compared = compare({"q": 0.25}, {"q": 0.75}, resamples=100)
+    compared = compare({"q": 0.25}, {"q": 0.75}, SignificanceSettings(resamples=100, seed=0))
     assert (compared.difference, compared.p_t, compared.p_randomisation, compared.wins) == (0.5, 1.0, 1.0, 1)
 
 

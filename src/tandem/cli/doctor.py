@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 from pydantic import ConfigDict
 
+from tandem.formats.errors import InputError, SettingError
 from tandem.runtime.params import load_params, read_params
 from tandem.settings import PositiveShare, Settings, Share
 
@@ -42,7 +43,10 @@ def doctor(
 
     if path is not None:
         source = "beir" if (path / "corpus.jsonl").exists() else "files"
-        _check_collection(source=source, path=str(path), pairs=str(pairs or ""), test_split=test_split, test_share=test_share)
+        _check_collection(
+            LocalSource(source=source, path=str(path), pairs=str(pairs or ""), test_split=test_split, test_share=test_share),
+            "prepare_corpus",
+        )
         return
     content = read_params(params)
     check_rounds(content, params)
@@ -52,14 +56,17 @@ def doctor(
         local = values.source == "files" or (values.source == "beir" and values.path)
         print(f"{section}: {'from files' if local else 'not from files, nothing to check before its stage'}")
         if local:
-            _check_collection(**values.model_dump(), section=section)
+            _check_collection(values, section)
 
 
-def _check_collection(*, near_duplicate_threshold: float = 0.8, **values: Any) -> None:
-    from tandem.corpora.build import load_collection, to_lines
+def _check_collection(source: LocalSource, section: str) -> None:
+    from tandem.corpora.build import CorpusSettings, load_collection, to_lines
     from tandem.corpora.near_duplicates import with_groups
 
-    unused: dict[str, Any] = {"packages": [], "documents": 0, "test_queries": 0, "seed": 0, "name": "", "cache": Path()}
-    collection = load_collection(**{"near_duplicate_queries": None, **unused, **values})
-    print(f"layout            {'BEIR folder' if values['source'] == 'beir' else 'documents'}")
-    print("\n".join(to_lines(collection, with_groups(collection.documents, threshold=near_duplicate_threshold))))
+    settings = CorpusSettings(**source.model_dump(), seed=0)  # from what lies here nothing is drawn
+    try:
+        collection = load_collection(settings, cache=Path())
+    except SettingError as error:  # which begins with a key
+        raise InputError(f"{section}.{error}") from None
+    print(f"layout            {'BEIR folder' if source.source == 'beir' else 'documents'}")
+    print("\n".join(to_lines(collection, with_groups(collection.documents, threshold=source.near_duplicate_threshold))))

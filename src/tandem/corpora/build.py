@@ -1,4 +1,4 @@
-"""A collection from whichever source params.yaml names, and its manifest."""
+"""A collection from the source that its settings name, and its manifest."""
 
 from __future__ import annotations
 
@@ -6,75 +6,83 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
+
+from pydantic import Field
 
 from tandem.corpora import beir, files, python_api
-from tandem.corpora.collection import Collection, SourceError, without_test_queries
-from tandem.corpora.near_duplicates import duplicate_groups
-from tandem.formats.errors import InputError
+from tandem.corpora.collection import Collection, without_test_queries
+from tandem.formats.errors import SettingError
 from tandem.records import Document, document_text
+from tandem.settings import Count, PositiveShare, Seed, Settings, Share
 from tandem.text import count_words
 
-__all__ = ["describe", "load_collection", "to_lines"]
+__all__ = ["CorpusSettings", "describe", "load_collection", "to_lines"]
 
 
-def load_collection(
-    *,
-    source: str,
-    packages: Sequence[str],
-    documents: int,
-    test_queries: int,
-    path: str,
-    name: str,
-    test_split: str,
-    pairs: str,
-    test_share: float,
-    near_duplicate_queries: float | None,
-    seed: int,
-    cache: Path,
-    section: str = "prepare_corpus",
-) -> Collection:
-    """Load from one source; training pairs whose query is also a test query are left out.
+class CorpusSettings(Settings):
+    """Where the documents and judgements of a collection come from."""
+
+    source: Literal["python_api", "beir", "files", "none"]
+    """python_api: docstrings of installed packages; beir: a BEIR folder or name; files: your documents; none: no collection"""
+    packages: list[str] = Field(default_factory=list)
+    """python_api: names of installed packages"""
+    documents: Count = 1500
+    """python_api: how many to draw"""
+    test_queries: Count = 300
+    """python_api: of the drawn documents' queries, how many to measure with"""
+    path: str = ""
+    """beir, files: folder or file"""
+    name: str = ""
+    """beir: name of a published data set, downloaded where path is empty"""
+    test_split: str = "test"
+    """beir: the qrels to measure with"""
+    pairs: str = ""
+    """files: JSONL or CSV of labelled pairs (query, doc_id); may be empty"""
+    test_share: Share = 0.5
+    """files: share of the labelled queries to measure with"""
+    near_duplicate_threshold: PositiveShare = 0.8
+    """Jaccard similarity from which two documents are near duplicates"""
+    near_duplicate_queries: PositiveShare | None = None
+    """similarity of words from which a training query that is nearly a test query is left out too; null leaves it in"""
+    seed: Seed
+    """of draws and splits"""
+
+
+def load_collection(settings: CorpusSettings, *, cache: Path) -> Collection:
+    """Load a collection from its source; training pairs whose query is also a test query are left out.
 
     Args:
-        source: ``python_api``, ``beir``, ``files`` or ``none`` (empty); each reads the arguments of its loader.
-        packages: python_api.
-        documents: python_api.
-        test_queries: python_api.
-        path: beir and files.
-        name: beir, where ``path`` is empty.
-        test_split: beir.
-        pairs: files.
-        test_share: files.
-        near_duplicate_queries: similarity from which a training query that is nearly a test query is left out too; None leaves it in.
-        seed: of draws and splits.
+        settings: which source, and its values.
         cache: downloads live here.
-        section: of params.yaml that the values are from, for errors.
 
     Raises:
-        InputError: names the file and line, or the key, the value and what is allowed.
+        InputError: names the file and line.
+        SettingError: names the key, the value and what is allowed.
     """
-    try:
-        if source == "python_api":
-            collection = python_api.build_collection(
-                packages, documents=documents, test_queries=test_queries, seed=seed, duplicate_groups=duplicate_groups
-            )
-        elif source == "beir":
-            folder = Path(path) if path else beir.download(name, cache)
-            collection = beir.load_folder(folder, test_split=test_split)
-        elif source == "none":
-            collection = Collection([], [], [])
-        elif not path:  # "" would be the current folder
-            raise SourceError("path: '' found; source files takes a folder, or a .jsonl or .csv file")
-        else:
-            collection = files.load_files(Path(path), pairs=Path(pairs) if pairs else None, test_share=test_share)
-    except SourceError as error:
-        raise InputError(f"{section}.{error}") from None
-    train = without_test_queries(collection.train, collection.test, threshold=near_duplicate_queries)
+    collection = _load(settings, cache)
+    train = without_test_queries(collection.train, collection.test, threshold=settings.near_duplicate_queries)
     kept = {(pair.query_id, pair.doc_id) for pair in train}
     barred = dict.fromkeys(pair.query_id for pair in collection.train if (pair.query_id, pair.doc_id) not in kept)
     left_out = {**collection.left_out, **({"training query that is a test query": list(barred)} if barred else {})}
     return replace(collection, train=train, left_out=left_out)
+
+
+def _load(settings: CorpusSettings, cache: Path) -> Collection:
+    match settings.source:
+        case "none":
+            return Collection([], [], [])
+        case "python_api":
+            documents, test_queries = settings.documents, settings.test_queries
+            return python_api.build_collection(settings.packages, documents=documents, test_queries=test_queries, seed=settings.seed)
+        case "beir":
+            folder = Path(settings.path) if settings.path else beir.download(settings.name, cache)
+            return beir.load_folder(folder, test_split=settings.test_split)
+        case "files":
+            if not settings.path:  # "" would be the current folder
+                raise SettingError("path: '' found; source files takes a folder, or a .jsonl or .csv file")
+            pairs = Path(settings.pairs) if settings.pairs else None
+            return files.load_files(Path(settings.path), pairs=pairs, test_share=settings.test_share)
 
 
 def describe(collection: Collection, documents: Sequence[Document]) -> dict[str, Any]:

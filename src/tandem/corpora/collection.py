@@ -5,15 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from tandem.formats.errors import InputError
 from tandem.records import Document, LabelledPair
 from tandem.text import find_near_duplicates, normalize_query
 
-__all__ = ["Collection", "SourceError", "without_test_queries"]
-
-
-class SourceError(InputError):
-    """A value of a collection's section that cannot be used; the message begins with its key, before which the section's name is put."""
+__all__ = ["Collection", "without_test_queries"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,32 +6,40 @@ import random
 from collections.abc import Sequence
 
 from tandem.records import LabelledPair
+from tandem.settings import CountOrZero, Seed, Settings, Share
 from tandem.text import normalize_query
 
-__all__ = ["budget", "sample_pairs"]
+__all__ = ["BudgetSettings", "budget", "sample_pairs"]
 
 
-def sample_pairs(
-    pairs: Sequence[LabelledPair], *, number: int, dev_share: float, seed: int
-) -> tuple[list[LabelledPair], list[LabelledPair]]:
-    """Draw ``number`` pairs and part them: training pairs and dev pairs, no query in both, whatever its ids.
+class BudgetSettings(Settings):
+    """How many labels there are."""
+
+    pairs: CountOrZero
+    """labelled pairs to draw; 0 is legal: no fine-tuning, round 0 is zero-shot, dev is made of pseudo queries"""
+    dev_share: Share
+    """share of the drawn queries that choose checkpoints; at least one query where there are two"""
+    seed: Seed
+    """of the draw and of the split"""
+
+
+def sample_pairs(pairs: Sequence[LabelledPair], settings: BudgetSettings) -> tuple[list[LabelledPair], list[LabelledPair]]:
+    """Draw the budget and part it: training pairs and dev pairs, no query in both, whatever its ids.
 
     The draw is by pair, over the pairs in order of their ids, never the first rows. Fewer pairs than asked for are
     all taken; 0 gives two empty lists.
 
     Args:
         pairs: the train split.
-        number: the budget in pairs.
-        dev_share: of the drawn queries that go to dev, from 0 to 1; at least one where there are two.
-        seed: of the draw and of the split.
+        settings: of the draw and of the split.
     """
-    rng = random.Random(f"few-shot:{seed}")
+    rng = random.Random(f"few-shot:{settings.seed}")
     ordered = sorted(pairs, key=lambda pair: (pair.query_id, pair.doc_id))
-    drawn = rng.sample(ordered, min(number, len(ordered)))
+    drawn = rng.sample(ordered, min(settings.pairs, len(ordered)))
     first = _one_id_a_text(drawn)
     queries = sorted(set(first.values()))
     rng.shuffle(queries)
-    size = max(round(len(queries) * dev_share), 1 if len(queries) > 1 and dev_share > 0 else 0)
+    size = max(round(len(queries) * settings.dev_share), 1 if len(queries) > 1 and settings.dev_share > 0 else 0)
     dev = set(queries[:size])
     return [pair for pair in drawn if first[pair.query_id] not in dev], [pair for pair in drawn if first[pair.query_id] in dev]
 

@@ -7,10 +7,10 @@ from collections.abc import Collection as Ids
 from pathlib import Path
 from typing import Any
 
-from tandem.corpora.collection import Collection, SourceError
+from tandem.corpora.collection import Collection
 from tandem.corpora.text_folder import TEXT_SUFFIXES, read_folder
+from tandem.formats.errors import InputError, SettingError
 from tandem.formats.identifiers import read_identifier, read_relevance
-from tandem.formats.jsonl import InputError
 from tandem.formats.rows import ROW_SUFFIXES, read_rows
 from tandem.records import Document, LabelledPair
 from tandem.text import normalize_query
@@ -57,7 +57,7 @@ def load_documents(path: Path) -> tuple[list[Document], LeftOut]:
     elif path.suffix.lower() in ROW_SUFFIXES:
         documents, left_out = _read_documents(path)
     else:
-        raise SourceError(
+        raise SettingError(
             f"path: '{path}' found; allowed: an existing folder with {', '.join(sorted(TEXT_SUFFIXES))} files, or a .jsonl or .csv file"
         )
     if not documents:

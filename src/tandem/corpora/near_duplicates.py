@@ -30,7 +30,7 @@ def duplicate_groups(texts: Sequence[str], *, threshold: float = 0.8, shingle_wo
     shingles = [_shingles(text, shingle_words) for text in texts]
     index = MinHashLSH(threshold=threshold * 0.9, num_perm=64)
     first = list(range(len(texts)))
-    hashes = MinHash.generator(([s.encode() for s in sorted(own)] for own in shingles), num_perm=64, seed=1)
+    hashes = MinHash.generator(([shingle.encode() for shingle in sorted(texts)] for texts in shingles), num_perm=64, seed=1)
     for i, sketch in enumerate(tqdm(hashes, desc="near duplicates", total=len(texts), leave=False, mininterval=1.0)):
         for j in sorted(index.query(sketch)):
             if _jaccard(shingles[i], shingles[j]) >= threshold:

@@ -14,17 +14,17 @@ import inspect
 import random
 import re
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from tandem.corpora.collection import Collection, SourceError
+from tandem.corpora.collection import Collection
+from tandem.corpora.near_duplicates import duplicate_groups
+from tandem.formats.errors import SettingError
 from tandem.records import Document, LabelledPair
 from tandem.text import split_words
 
 __all__ = ["Docstring", "build_collection", "package_root", "package_versions", "read_docstrings", "split_docstring"]
-
-GroupFinder = Callable[[Sequence[str]], list[int]]
 
 DISTRIBUTIONS = {"sklearn": "scikit-learn"}
 SKIPPED_PARTS = {"tests", "test", "testing", "_vendor", "vendored", "externals", "conftest.py", "benchmarks"}
@@ -49,14 +49,14 @@ def package_root(package: str) -> Path:
     """The folder that an installed top-level package lives in, found without importing it.
 
     Raises:
-        SourceError: the package is not installed.
+        SettingError: the package is not installed.
     """
     try:
         spec = importlib.util.find_spec(package)
     except (ImportError, ValueError):  # of "a.b" where there is no a, and of ""
         spec = None
     if spec is None or not spec.submodule_search_locations:
-        raise SourceError(f"packages: '{package}' is not an installed package; install it or take it off the list")
+        raise SettingError(f"packages: '{package}' is not an installed package; install it or take it off the list")
     return Path(next(iter(spec.submodule_search_locations)))
 
 
@@ -150,7 +150,7 @@ def _added_docs(call: ast.Call, prefix: str) -> Iterator[tuple[str, str]]:
         yield ".".join(names if len(names) > 1 else [prefix, *names]), docstring
 
 
-def build_collection(packages: Sequence[str], *, documents: int, test_queries: int, seed: int, duplicate_groups: GroupFinder) -> Collection:
+def build_collection(packages: Sequence[str], *, documents: int, test_queries: int, seed: int) -> Collection:
     """The embedded collection: documents drawn from the packages, each with its query, parted into train and test.
 
     Documents whose body nearly repeats another's, or whose summary another shares, are left out before the draw.
@@ -160,12 +160,14 @@ def build_collection(packages: Sequence[str], *, documents: int, test_queries: i
         documents: how many to draw; all where there are fewer.
         test_queries: how many of the drawn documents' queries are kept for testing, the others being the train split.
         seed: of the draw and of the split.
-        duplicate_groups: finds near duplicates, as :func:`tandem.corpora.near_duplicates.duplicate_groups` does.
+
+    Raises:
+        SettingError: the packages have too few documents, or one is not installed.
     """
     if test_queries >= documents:
-        raise SourceError(f"test_queries: {test_queries} found, fewer than documents ({documents}) allowed")
-    found = {item.name: item for package in packages for item in read_docstrings(package_root(package))}
-    items = [found[name] for name in sorted(found)]
+        raise SettingError(f"test_queries: {test_queries} found, fewer than documents ({documents}) allowed")
+    by_name = {item.name: item for package in packages for item in read_docstrings(package_root(package))}
+    items = [by_name[name] for name in sorted(by_name)]
     groups = duplicate_groups([item.body for item in items])
     seen: set[str] = set()
     distinct = []
@@ -178,7 +180,7 @@ def build_collection(packages: Sequence[str], *, documents: int, test_queries: i
     drawn = sorted(rng.sample(distinct, min(documents, len(distinct))), key=lambda item: item.name)
     if test_queries >= len(drawn):
         held = f"{', '.join(packages) or 'no packages'} have {len(drawn)} documents in all"
-        raise SourceError(f"test_queries: {test_queries} found, but {held}; ask for fewer or add packages")
+        raise SettingError(f"test_queries: {test_queries} found, but {held}; ask for fewer or add packages")
     test = set(rng.sample([item.name for item in drawn], test_queries))
     pairs = [LabelledPair(query_id=f"q:{item.name}", text=item.summary, doc_id=item.name) for item in drawn]
     return Collection(

@@ -1,21 +1,59 @@
-"""Who meets whom at the gate: rounds as retrievers, the generators that made their queries, a reranker over the champion."""
+"""The champion of each role: retrievers over the rounds, the generators that wrote their queries, a reranker over the champion."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, NotRequired, TypedDict
 
 import orjson
 
-from tandem.evaluation.gate import Candidate, as_rows, decide, run_gate
+from tandem.evaluation.gate import Candidate, Decision, GateSettings, decide, run_gate
+from tandem.evaluation.measures import MeasureName
+from tandem.formats.errors import SettingError
+from tandem.settings import Share
 
-__all__ = ["choose_generator", "choose_reranker", "choose_retriever"]
+__all__ = ["ChampionSettings", "ModelValues", "Outcome", "choose_generator", "choose_reranker", "choose_retriever", "to_markdown"]
+
+Values = Mapping[str, float]
+RULE = ("alpha", "equal_within", "guard_tolerance", "resamples", "seed")
 
 
-def choose_retriever(
-    dev: Path, guard: Path, folder: Path, *, measure: str, rounds: Mapping[str, Mapping[str, str]], **rule: Any
-) -> dict[str, Any]:
+class ChampionSettings(GateSettings):
+    """The rule of the gate, and what it compares."""
+
+    measure: MeasureName
+    """of dev and guard queries"""
+    min_distinct: Share
+    """a generator with a smaller share of distinct queries is no champion"""
+
+
+class ModelValues(TypedDict):
+    """What a later pipeline's champion is to be compared with: values by dev and guard query, costs, tags of the registry."""
+
+    dev: dict[str, float]
+    guard: dict[str, float]
+    costs: dict[str, float]
+    tags: dict[str, str]
+    folder: NotRequired[str]
+
+
+class Outcome(TypedDict):
+    """The gate of one role: ``champion`` is empty where there is none; retrievers have a ``folder`` and a ``start`` too.
+
+    ``start`` says which model was champion to begin with, and why; ``rule`` is that of the gate.
+    """
+
+    champion: str
+    folder: NotRequired[str]
+    start: NotRequired[str]
+    decisions: list[dict[str, Any]]
+    models: dict[str, ModelValues]
+    rule: NotRequired[dict[str, float]]
+
+
+def choose_retriever(dev: Path, guard: Path, folder: Path, rounds: Mapping[str, Mapping[str, str]], settings: ChampionSettings) -> Outcome:
     """The gate over rounds in their order; the baseline that is best on dev is champion to begin with.
 
     Baselines are retrievers like any other, and need no training: what does not beat the best of them significantly is not worth having.
@@ -25,113 +63,126 @@ def choose_retriever(
     Args:
         dev: folder of per-query dev values: a file a round, and ``baselines.json`` with values by baseline.
         guard: the same of the guard collection.
-        folder: of the rounds, for what each cost: the generated queries that it learnt from, its own and the round's before.
-        measure: of both.
+        folder: of the rounds, for what each cost: the generated queries of the round and of the round before it.
         rounds: the pipeline's, with the round before each.
-        rule: of :func:`tandem.evaluation.gate.run_gate`.
+        settings: of the gate.
 
-    Returns:
-        ``champion``, ``folder`` (where it is, from the project's root), ``start`` (why the gate began where it did), ``decisions``,
-        ``models`` and ``rule``.
+    Raises:
+        SettingError: the values lack the measure.
     """
-    guards = _baselines(guard / "baselines.json", measure)
+    measure = settings.measure
+    guard_values = _read_baselines(guard / "baselines.json", measure)
     baselines = [
-        Candidate(name, values, guards.get(name, {}), {"generated_queries": 0})
-        for name, values in _baselines(dev / "baselines.json", measure).items()
+        Candidate(name, values, guard_values.get(name, {}), {"generated_queries": 0})
+        for name, values in _read_baselines(dev / "baselines.json", measure).items()
     ]
     first = max(baselines, key=lambda candidate: _mean(candidate.dev))  # of equal ones the first, which is the cheapest
-    generated = {"r0": 0, **{name: _lines(folder / name / "generated.jsonl") for name in rounds}}
-    before = {name: entry["prev"] for name, entry in rounds.items()}
+    generated = {"r0": 0, **{name: _count_lines(folder / name / "generated.jsonl") for name in rounds}}
+    previous = {name: entry["prev"] for name, entry in rounds.items()}
     trained = [
         Candidate(
             name,
-            _values(dev / f"{name}.json", measure),
-            _values(guard / f"{name}.json", measure),
-            {"generated_queries": generated[name] + generated[before.get(name, "r0")]},
+            _read_values(dev / f"{name}.json", measure),
+            _read_values(guard / f"{name}.json", measure),
+            {"generated_queries": generated[name] + generated[previous.get(name, "r0")]},
         )
         for name in generated
     ]
-    champion, decisions = run_gate([first, *trained], **rule)
-    means = ", ".join(f"{candidate.name} {_mean(candidate.dev):.3f}" for candidate in baselines)
-    start = (
-        f"{first.name}, the best baseline on dev ({means})" if first.dev else f"{first.name}: there is no dev query to tell baselines apart"
-    )
+    champion, decisions = run_gate([first, *trained], settings)
     folders = {candidate.name: f"out/models/baselines/{candidate.name}" for candidate in baselines}
     folders |= {candidate.name: f"out/rounds/{candidate.name}/retriever" for candidate in trained}
-    kept = _kept([*baselines, *trained], rule)
-    for name, model in kept["models"].items():
+    outcome = _outcome(champion, decisions, [*baselines, *trained], settings)
+    for name, model in outcome["models"].items():
         model["folder"] = folders[name]
-    return {"champion": champion, "folder": folders[champion], "start": start, "decisions": as_rows(decisions), **kept}
+    return {"champion": champion, "folder": folders[champion], "start": _explain_start(first, baselines), **outcome}
 
 
-def _baselines(path: Path, measure: str) -> dict[str, dict[str, float]]:
-    systems: dict[str, dict[str, dict[str, float]]] = orjson.loads(path.read_bytes())
-    return {name: _of_measure(values, measure) for name, values in systems.items()}
+def _explain_start(first: Candidate, baselines: Sequence[Candidate]) -> str:
+    if not first.dev:
+        return f"{first.name}: there is no dev query to tell baselines apart"
+    means = ", ".join(f"{candidate.name} {_mean(candidate.dev):.3f}" for candidate in baselines)
+    return f"{first.name}, the best baseline on dev ({means})"
 
 
-def _mean(values: Mapping[str, float]) -> float:
-    return sum(values.values()) / max(len(values), 1)
-
-
-def choose_generator(
-    rows: Mapping[str, Mapping[str, float]], values: Mapping[str, Mapping[str, float]], *, min_distinct: float, **rule: Any
-) -> dict[str, Any]:
-    """The gate over generators in their order: share of a document's queries that come back, over documents no generator learnt from.
+def choose_generator(rows: Mapping[str, Values], values: Mapping[str, Values], settings: ChampionSettings) -> Outcome:
+    """The gate over generators in their order, on the share of a document's queries that find it, over documents no generator learnt from.
 
     Args:
         rows: measures by generator, ``distinct_share`` among them.
         values: by generator and doc_id; the base model takes no part, for it is no model of the pipeline.
-        min_distinct: of the texts; a generator below it repeats itself and may not be champion.
-        rule: of :func:`tandem.evaluation.gate.run_gate`.
+        settings: of the gate.
     """
-    candidates = []
-    for name, own in values.items():
+    least, candidates = settings.min_distinct, []
+    for name, by_document in values.items():
         share = rows[name]["distinct_share"]
-        fault = f"only {share:.0%} of its queries are distinct, {min_distinct:.0%} are needed" if share < min_distinct else ""
+        fault = f"only {share:.0%} of its queries are distinct, {least:.0%} are needed" if share < least else ""
         if name != "base":
-            candidates.append(Candidate(name, own, fault=fault))
-    return _outcome(candidates, rule)
+            candidates.append(Candidate(name, by_document, fault=fault))
+    return _outcome(*run_gate(candidates, settings), candidates, settings)
 
 
-def choose_reranker(name: str, alone: Mapping[str, float], reranked: Mapping[str, float], **rule: Any) -> dict[str, Any]:
+def choose_reranker(name: str, alone: Values, reranked: Values, settings: GateSettings) -> Outcome:
     """A reranker is champion if it makes the champion of the retrievers significantly better on dev; else there is none.
 
     Args:
         name: of the reranker.
         alone: the retriever's dev values by query.
         reranked: those of its first documents in the reranker's order.
-        rule: of :func:`tandem.evaluation.gate.decide`.
+        settings: of the gate.
     """
     candidate = Candidate(name, reranked)
-    decision = decide(Candidate("no reranker", alone), candidate, **rule)
-    return {"champion": name if decision.moved else "", "decisions": as_rows([decision]), **_kept([candidate], rule)}
+    decision = decide(Candidate("no reranker", alone), candidate, settings)
+    return _outcome(name if decision.moved else "", [decision], [candidate], settings)
 
 
-def _outcome(candidates: Sequence[Candidate], rule: Mapping[str, Any]) -> dict[str, Any]:
-    champion, decisions = run_gate(candidates, **rule)
-    return {"champion": champion, "decisions": as_rows(decisions), **_kept(candidates, rule)}
+def to_markdown(champions: Mapping[str, Outcome]) -> str:
+    """Champions by role with every comparison at the gate, as Markdown."""
+    lines = ["# Champions", ""]
+    for role, outcome in champions.items():
+        lines += [f"## {role.capitalize()}: {outcome['champion'] or 'none'}", ""]
+        lines += [f"First champion: {outcome['start']}.", ""] if outcome.get("start") else []
+        lines += ["| challenger | champion | dev difference [95 %] | p | guard difference | promoted | reason |", "|" + "---|" * 7]
+        for row in outcome["decisions"]:
+            gain = f"{row['difference']:+.3f} [{row['low']:+.3f}, {row['high']:+.3f}]"
+            cells = [row["challenger"], row["champion"], gain, f"{row['p']:.3f}", f"{row['guard_difference']:+.3f}"]
+            lines.append("| " + " | ".join([*cells, "yes" if row["moved"] else "no", row["reason"]]) + " |")
+        lines.append("")
+    return "\n".join(lines)
 
 
-def _kept(candidates: Sequence[Candidate], rule: Mapping[str, Any]) -> dict[str, Any]:
-    """What a later pipeline's champion is to be compared with, by the same rule."""
-    models = {}
-    for own in candidates:
-        mean = sum(own.dev.values()) / len(own.dev) if own.dev else None
-        tags = {} if mean is None else {"dev": f"{mean:.4f}", "dev.queries": str(len(own.dev))}
-        models[own.name] = {"dev": dict(own.dev), "guard": dict(own.guard), "costs": dict(own.costs), "tags": tags}
-    return {"models": models, "rule": dict(rule)}
+def _outcome(champion: str, decisions: Sequence[Decision], candidates: Sequence[Candidate], settings: GateSettings) -> Outcome:
+    return {
+        "champion": champion,
+        "decisions": [asdict(decision) for decision in decisions],
+        "models": {candidate.name: _model_values(candidate) for candidate in candidates},
+        "rule": {key: getattr(settings, key) for key in RULE},
+    }
 
 
-def _values(path: Path, measure: str) -> dict[str, float]:
+def _model_values(candidate: Candidate) -> ModelValues:
+    tags = {"dev": f"{_mean(candidate.dev):.4f}", "dev.queries": str(len(candidate.dev))} if candidate.dev else {}
+    return {"dev": dict(candidate.dev), "guard": dict(candidate.guard), "costs": dict(candidate.costs), "tags": tags}
+
+
+def _mean(values: Values) -> float:
+    return sum(values.values()) / max(len(values), 1)
+
+
+def _read_baselines(path: Path, measure: str) -> dict[str, dict[str, float]]:
+    systems: dict[str, dict[str, dict[str, float]]] = orjson.loads(path.read_bytes())
+    return {name: _of_measure(values, measure) for name, values in systems.items()}
+
+
+def _read_values(path: Path, measure: str) -> dict[str, float]:
     return _of_measure(orjson.loads(path.read_bytes()), measure)
 
 
 def _of_measure(values: Mapping[str, dict[str, float]], measure: str) -> dict[str, float]:
     if measure not in values:
-        raise ValueError(f"choose_champion.measure: {measure!r} found, allowed: {', '.join(values)}")
+        raise SettingError(f"measure: {measure!r} found, allowed: {', '.join(values)}")
     return values[measure]
 
 
-def _lines(path: Path) -> int:
+def _count_lines(path: Path) -> int:
     with path.open("rb") as lines:
         return sum(1 for _ in lines)

@@ -8,7 +8,8 @@ from typing import Literal
 
 from ir_measures import Qrel, ScoredDoc
 
-from tandem.evaluation.measures import ndcg_at_10, per_query
+from tandem.evaluation.dev_score import ndcg_at_10
+from tandem.evaluation.measures import per_query
 from tandem.runs import FusionMethod, fuse_runs, rank_results
 from tandem.runtime.training import summarise
 from tandem.settings import Depth, Settings

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from ir_measures import ScoredDoc
 
-from tandem.evaluation.measures import ndcg_at_10
+from tandem.evaluation.dev_score import ndcg_at_10
 
 __all__ = ["below", "choose_weight", "cross_fit", "interpolate"]
 
@@ -41,7 +41,7 @@ def choose_weight(first: Sequence[ScoredDoc], second: Sequence[ScoredDoc], pairs
 
 
 def below(mixed: Sequence[ScoredDoc], rest: Sequence[ScoredDoc]) -> list[ScoredDoc]:
-    """A mixture, whose scores are 0 to 1, with documents that it left out under it, in the order of their own scores."""
+    """A mixture, whose scores are 0 to 1, with the documents that it left out below it, in the order of the scores that they have."""
     scaled = _scaled(rest)
     return [*mixed, *(ScoredDoc(item.query_id, item.doc_id, scaled[item.query_id, item.doc_id] - 2) for item in rest)]
 
@@ -59,9 +59,9 @@ def cross_fit(first: Sequence[ScoredDoc], second: Sequence[ScoredDoc], pairs: Se
     mixed: list[ScoredDoc] = []
     ids = sorted({query_id for query_id, _ in pairs})
     halves = set(ids[::2]), set(ids[1::2])
-    for own, other in (halves, halves[::-1]):
+    for half, other in (halves, halves[::-1]):
         weight = choose_weight(_of(first, other), _of(second, other), [pair for pair in pairs if pair[0] in other])
-        mixed += interpolate(_of(first, own), _of(second, own), weight)
+        mixed += interpolate(_of(first, half), _of(second, half), weight)
     return mixed
 
 
@@ -73,7 +73,7 @@ def _scaled(run: Sequence[ScoredDoc]) -> dict[tuple[str, str], float]:
     by_query: dict[str, list[float]] = {}
     for item in run:
         by_query.setdefault(item.query_id, []).append(item.score)
-    bounds = {query_id: (min(own), max(own)) for query_id, own in by_query.items()}
+    bounds = {query_id: (min(scores), max(scores)) for query_id, scores in by_query.items()}
     scaled = {}
     for item in run:
         low, high = bounds[item.query_id]

@@ -1,41 +1,91 @@
-"""What generators write: who brings back its own document, what is learnt from it, how much is copied; with examples, good and bad.
+"""Generators side by side: how often a query finds its source document, what a retriever learns from the queries, how much is copied.
 
-A generator is rewarded for what BM25 brings back, so BM25 is no judge of it. What leads is measured by retrievers that no reward has seen:
-how often the untouched dense encoder finds a query's own document, and how good a retriever becomes that learns from equal numbers of each
-generator's queries.
+A generator is rewarded for what BM25 finds, so BM25 is no judge of it. What leads is measured by retrievers that no reward has seen:
+how often the untouched dense encoder finds a query's source document, and how good a retriever becomes that learns from equal numbers of
+each generator's queries.
 """
 
 from __future__ import annotations
 
-import random
-from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from difflib import SequenceMatcher
-from typing import Any
 
-from tandem.evaluation.significance import compare
-from tandem.records import Document, LabelledPair, PseudoQuery
+from tandem.evaluation.significance import Comparison, SignificanceSettings, compare
+from tandem.records import LabelledPair, PseudoQuery
 from tandem.text import count_words, normalize_query, split_words
 
 __all__ = [
     "COLUMNS",
     "KS",
     "LOGGED",
+    "GeneratorRow",
+    "TrainingRow",
     "compare_generators",
     "compare_training",
     "copied_share",
-    "describe_rounds",
-    "to_markdown",
     "to_metrics",
 ]
 
 KS = (1, 10, 70)
 WITHIN = 10
+QUALITIES = ["copied_share", "distinct_share", "mean_words"]
 TESTS = ["against", "difference", "low", "high", "p_randomisation"]
-COLUMNS = ["generator", *(f"unseen_top_{k}" for k in KS), *(f"top_{k}" for k in KS), "copied_share", "distinct_share", "mean_words", *TESTS]
-LOGGED = ("unseen_top_1", "unseen_top_10", "top_1", "top_10", "copied_share", "distinct_share", "mean_words")
-Own = LabelledPair | PseudoQuery  # a query with a document of its own
-Ranks = Callable[[Sequence[Own]], Mapping[str, int]]
+COLUMNS = ["generator", *(f"unseen_top_{k}" for k in KS), *(f"top_{k}" for k in KS), *QUALITIES, *TESTS]
+LOGGED = ("unseen_top_1", "unseen_top_10", "top_1", "top_10", *QUALITIES)
+UNTRAINED = "untrained"
+Pair = LabelledPair | PseudoQuery
+Ranks = Callable[[Sequence[Pair]], Mapping[str, int]]
+Cell = str | float
+
+
+@dataclass(frozen=True, slots=True)
+class GeneratorRow:
+    """One generator's queries, or the real ones.
+
+    ``unseen_top`` and ``top`` are the shares of all queries whose source document the unseen retriever and BM25 rank within k, by k;
+    ``copied_share`` is the mean of :func:`copied_share`, ``distinct_share`` that of texts; ``test`` is the comparison with the generator
+    ``against`` that it came from, over documents.
+    """
+
+    generator: str
+    unseen_top: dict[int, float]
+    top: dict[int, float]
+    copied_share: float
+    distinct_share: float
+    mean_words: float
+    against: str = ""
+    test: Comparison | None = None
+
+    def measures(self) -> dict[str, float]:
+        """The numbers by the names of ``COLUMNS``, those of the test left out."""
+        shares = {f"unseen_top_{k}": share for k, share in self.unseen_top.items()} | {f"top_{k}": share for k, share in self.top.items()}
+        return {**shares, **{name: getattr(self, name) for name in QUALITIES}}
+
+    def as_dict(self) -> dict[str, Cell]:
+        """The row as JSON and CSV have it, keys as in ``COLUMNS``."""
+        row: dict[str, Cell] = {"generator": self.generator, **self.measures()}
+        if self.test:
+            low, high = self.test.interval
+            row |= {"against": self.against, "difference": self.test.difference, "low": low, "high": high}
+            row |= {"p_randomisation": self.test.p_randomisation}
+        return row
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingRow:
+    """The retriever that learnt from one generator's queries: its mean on real queries, and its test ``against`` another."""
+
+    trained: float
+    against: str = ""
+    test: Comparison | None = None
+
+    def as_dict(self) -> dict[str, Cell]:
+        """The row as JSON has it."""
+        row: dict[str, Cell] = {"trained": self.trained}
+        if self.test:
+            row |= {"trained_against": self.against, "trained_difference": self.test.difference, "trained_p": self.test.p_randomisation}
+        return row
 
 
 def compare_generators(
@@ -45,69 +95,75 @@ def compare_generators(
     texts: Mapping[str, str],
     *,
     parents: Mapping[str, str],
-    resamples: int,
-    seed: int,
-) -> tuple[list[dict[str, Any]], dict[str, dict[str, float]]]:
+    settings: SignificanceSettings,
+) -> tuple[list[GeneratorRow], dict[str, dict[str, float]]]:
     """One row for each generator, after one for real queries; and the values that the paired test is on.
 
     Args:
         trials: each generator's queries for the same documents, see :func:`tandem.generators.trial.write_trials`.
         real: labelled pairs to compare with; may be empty.
         ranks: by ``unseen`` (a retriever that no reward has seen) and ``rewarded`` (BM25, which the generator is rewarded by): the rank of
-            its own document by query_id, for the queries that have one.
+            the source document by query_id, for the queries that find it.
         texts: of the documents, by doc_id.
-        parents: the generator that each came from; the paired test is against it, over documents, on the share of a document's
-            queries that the unseen retriever brings back within 10.
-        resamples: of the randomisation test and of the bootstrap.
-        seed: of both.
+        parents: the generator that each came from; the paired test is against it.
+        settings: of the test.
 
     Returns:
-        Rows: ``unseen_top_k`` and ``top_k`` (BM25) are shares of all queries; ``copied_share`` is the mean of :func:`copied_share`,
-        ``distinct_share`` that of texts; lengths are in words. Values: the share of a document's queries that the unseen retriever brings
-        back within 10, by generator and doc_id.
+        The rows, and the share of a document's queries for which the unseen retriever ranks it within 10, by generator and doc_id.
     """
-    rows: list[dict[str, Any]] = []
+    rows: list[GeneratorRow] = []
     within: dict[str, dict[str, float]] = {}
-    systems: dict[str, Sequence[Own]] = {**({"real": real} if real else {}), **trials}
+    systems: dict[str, Sequence[Pair]] = {**({"real": real} if real else {}), **trials}
     for name, pairs in systems.items():
         unseen, rewarded = ranks["unseen"](pairs), ranks["rewarded"](pairs)
-        asked = {pair.query_id: pair for pair in pairs}  # a real query may have several documents
-        queries, number = [normalize_query(pair.text) for pair in asked.values()], max(len(asked), 1)
-        row: dict[str, Any] = {"generator": name}
-        row |= {f"unseen_top_{k}": sum(rank <= k for rank in unseen.values()) / number for k in KS}
-        row |= {f"top_{k}": sum(rank <= k for rank in rewarded.values()) / number for k in KS}
-        row |= {"copied_share": sum(copied_share(pair.text, texts[pair.doc_id]) for pair in asked.values()) / number}
-        row |= {"distinct_share": len(set(queries)) / number, "mean_words": sum(count_words(text) for text in queries) / number}
-        within[name] = _by_document(pairs, unseen)
-        parent = parents.get(name)
-        if parent in within and within[name]:
-            test = compare(within[parent], within[name], resamples=resamples, seed=seed)
-            low, high = test.interval
-            row |= {"against": parent, "difference": test.difference, "low": low, "high": high, "p_randomisation": test.p_randomisation}
-        rows.append(row)
+        within[name] = _shares_by_document(pairs, unseen)
+        parent = parents.get(name, "")
+        test = compare(within[parent], within[name], settings) if parent in within and within[name] else None
+        rows.append(_row(name, pairs, unseen, rewarded, texts, parent, test))
     return rows, {name: shares for name, shares in within.items() if name in trials}
 
 
+def _row(
+    name: str,
+    pairs: Sequence[Pair],
+    unseen: Mapping[str, int],
+    rewarded: Mapping[str, int],
+    texts: Mapping[str, str],
+    parent: str,
+    test: Comparison | None,
+) -> GeneratorRow:
+    by_query = {pair.query_id: pair for pair in pairs}  # a real query may have several documents
+    queries, count = [normalize_query(pair.text) for pair in by_query.values()], max(len(by_query), 1)
+    return GeneratorRow(
+        name,
+        {k: sum(rank <= k for rank in unseen.values()) / count for k in KS},
+        {k: sum(rank <= k for rank in rewarded.values()) / count for k in KS},
+        sum(copied_share(pair.text, texts[pair.doc_id]) for pair in by_query.values()) / count,
+        len(set(queries)) / count,
+        sum(count_words(text) for text in queries) / count,
+        parent if test else "",
+        test,
+    )
+
+
 def compare_training(
-    values: Mapping[str, Mapping[str, float]], *, parents: Mapping[str, str], resamples: int, seed: int
-) -> dict[str, dict[str, Any]]:
+    values: Mapping[str, Mapping[str, float]], *, parents: Mapping[str, str], settings: SignificanceSettings
+) -> dict[str, TrainingRow]:
     """What retrievers that learnt from equal numbers of each generator's queries measure on real queries, by generator.
 
     Args:
         values: of one measure by real query, by generator; ``untrained`` is what they all started from.
         parents: the generator that each came from; tested against it, and where it has no values, against ``untrained``.
-        resamples: of the randomisation test.
-        seed: of it.
+        settings: of the test.
     """
-    found: dict[str, dict[str, Any]] = {}
+    rows: dict[str, TrainingRow] = {}
     for name, measured in values.items():
-        found[name] = {"trained": sum(measured.values()) / max(len(measured), 1)}
-        parent = parents.get(name, "untrained")
-        against = parent if parent in values else "untrained"
-        if name != "untrained" and measured:
-            test = compare(values[against], measured, resamples=resamples, seed=seed)
-            found[name] |= {"trained_against": against, "trained_difference": test.difference, "trained_p": test.p_randomisation}
-    return found
+        mean = sum(measured.values()) / max(len(measured), 1)
+        parent = parents.get(name, UNTRAINED)
+        against = parent if parent in values else UNTRAINED
+        tested = name != UNTRAINED and measured
+        rows[name] = TrainingRow(mean, against, compare(values[against], measured, settings)) if tested else TrainingRow(mean)
+    return rows
 
 
 def copied_share(query: str, document: str) -> float:
@@ -117,72 +173,16 @@ def copied_share(query: str, document: str) -> float:
     return match.size / len(words) if words else 0.0
 
 
-def _by_document(pairs: Sequence[Own], ranks: Mapping[str, int]) -> dict[str, float]:
+def _shares_by_document(pairs: Sequence[Pair], ranks: Mapping[str, int]) -> dict[str, float]:
     hits: dict[str, list[bool]] = {}
     for pair in pairs:
         hits.setdefault(pair.doc_id, []).append(ranks.get(pair.query_id, WITHIN + 1) <= WITHIN)
-    return {doc_id: sum(found) / len(found) for doc_id, found in hits.items()}
+    return {doc_id: sum(hit) / len(hit) for doc_id, hit in hits.items()}
 
 
-def to_metrics(rows: Sequence[Mapping[str, Any]], training: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
-    """The rows of :func:`compare_generators` and what :func:`compare_training` found, by generator."""
-    metrics = {row["generator"]: {key: value for key, value in row.items() if key != "generator"} for row in rows}
-    for name, found in training.items():
-        metrics.setdefault(name, {}).update(found)
+def to_metrics(rows: Sequence[GeneratorRow], training: Mapping[str, TrainingRow]) -> dict[str, dict[str, Cell]]:
+    """The rows of :func:`compare_generators` and of :func:`compare_training` in one, by generator."""
+    metrics = {row.generator: {key: value for key, value in row.as_dict().items() if key != "generator"} for row in rows}
+    for name, row in training.items():
+        metrics.setdefault(name, {}).update(row.as_dict())
     return metrics
-
-
-def to_markdown(rows: Sequence[Mapping[str, Any]], training: Mapping[str, Mapping[str, Any]] | None = None) -> str:
-    """The rows of :func:`compare_generators` and, where there is any, of :func:`compare_training` as Markdown tables."""
-    lines = [
-        "| generator | unseen top 1 | top 10 | BM25 top 1 | top 10 | copied | distinct | words | against | top 10 gains [95 %] | p |",
-        "|" + "---|" * 11,
-    ]
-    for row in rows:
-        shares = [f"{row[name]:.1%}" for name in ("unseen_top_1", "unseen_top_10", "top_1", "top_10", "copied_share", "distinct_share")]
-        tests = ["", "", ""]
-        if "difference" in row:
-            gain = f"{row['difference']:+.1%} [{row['low']:+.1%}, {row['high']:+.1%}]"
-            tests = [row["against"], gain, f"{row['p_randomisation']:.3f}"]
-        lines.append("| " + " | ".join([row["generator"], *shares, f"{row['mean_words']:.1f}", *tests]) + " |")
-    note = (
-        "Unseen: the untouched dense encoder, which no reward reads; gains are under it. Top k: share of queries whose own "
-        "document is within k of the corpus. BM25 is what the generator is rewarded by. Copied: the longest run of a query's words that "
-        "stands word for word in its document. p: paired randomisation test over documents."
-    )
-    lines += ["", note, ""]
-    if training:
-        lines += ["| a retriever that learnt from | nDCG@10 on real queries | against | gain | p |", "|" + "---|" * 5]
-        for name, row in training.items():
-            tests = ["", "", ""]
-            if "trained_difference" in row:
-                tests = [row["trained_against"], f"{row['trained_difference']:+.3f}", f"{row['trained_p']:.3f}"]
-            lines.append("| " + " | ".join(["nothing" if name == "untrained" else name, f"{row['trained']:.3f}", *tests]) + " |")
-        lines += ["", "The same number of queries, steps and negatives for each; p: paired randomisation test over queries.", ""]
-    return "\n".join(lines)
-
-
-def describe_rounds(rounds: Mapping[str, Sequence[PseudoQuery]], documents: Sequence[Document], *, examples: int, seed: int) -> str:
-    """For each round: how many queries there were, why they were rejected, and random ones of both kinds, as Markdown.
-
-    Args:
-        rounds: filtered rows by round.
-        documents: the corpus; the report shows how each begins.
-        examples: rows a round, drawn by seed from all of them.
-        seed: of the draw.
-    """
-    shown = {row.doc_id for rows in rounds.values() for row in rows}
-    beginnings = {document.doc_id: document.text[:80] for document in documents if document.doc_id in shown}
-    parts = []
-    for name, rows in rounds.items():
-        reasons = Counter(row.reason or "kept" for row in rows)
-        parts += [f"## Round {name}: {reasons['kept']} of {len(rows)} queries kept", ""]
-        parts += ["| outcome | queries |", "|---|---|", *(f"| {reason} | {count} |" for reason, count in reasons.most_common()), ""]
-        drawn = random.Random(f"examples:{seed}:{name}").sample(list(rows), min(examples, len(rows)))
-        parts += ["| query | keywords offered | its document | outcome | ranks |", "|---|---|---|---|---|"]
-        for row in drawn:
-            ranks = ", ".join(f"{run} {rank}" for run, rank in row.ranks.items())
-            cells = [row.text, row.keywords, beginnings[row.doc_id], row.reason or "kept", ranks]
-            parts.append("| " + " | ".join(cell.replace("|", "\\|").replace("\n", " ") for cell in cells) + " |")
-        parts.append("")
-    return "\n".join(parts)

@@ -1,19 +1,23 @@
-"""How well scores order the documents of labelled rows: a reranker's dev score, without a corpus."""
+"""How well a reranker orders the documents of labelled rows: its dev score, which needs no corpus."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from ir_measures import Qrel, ScoredDoc
+from ir_measures import AP, RR, Measure, Qrel, ScoredDoc, nDCG
 
-from tandem.evaluation.measures import per_query
+from tandem.evaluation.calculation import calculate
 
 __all__ = ["row_measures", "row_values"]
 
 Row = tuple[str, Sequence[tuple[str, float]]]
+ScorePairs = Callable[[Sequence[tuple[str, str]]], list[float]]
+# Not those of tandem.evaluation.measures: a reranker's checkpoint is chosen by them, and one more reported measure retrains nothing.
+MEASURES: dict[str, Measure] = {"ndcg_at_10": nDCG @ 10, "mrr_at_10": RR @ 10, "map": AP}
+RELEVANT_ABOVE = 0.5
 
 
-def row_values(rows: Sequence[Row], score: Callable[[Sequence[tuple[str, str]]], list[float]]) -> dict[str, list[float]]:
+def row_values(rows: Sequence[Row], score: ScorePairs) -> dict[str, list[float]]:
     """nDCG@10, MRR@10 and MAP of a scorer for each row, with the row's documents as candidates.
 
     Args:
@@ -28,12 +32,11 @@ def row_values(rows: Sequence[Row], score: Callable[[Sequence[tuple[str, str]]],
     qrels, run = [], []
     for i, (_, documents) in enumerate(rows):
         for j, (_, label) in enumerate(documents):
-            qrels.append(Qrel(str(i), f"{i}-{j}", int(label > 0.5)))
+            qrels.append(Qrel(str(i), f"{i}-{j}", int(label > RELEVANT_ABOVE)))
             run.append(ScoredDoc(str(i), f"{i}-{j}", next(scores)))
-    values = per_query(qrels, run)
-    return {name: list(values[name].values()) for name in ("ndcg_at_10", "mrr_at_10", "map")}
+    return {name: list(by_row.values()) for name, by_row in calculate(MEASURES, qrels, run).items()}
 
 
-def row_measures(rows: Sequence[Row], score: Callable[[Sequence[tuple[str, str]]], list[float]]) -> dict[str, float]:
+def row_measures(rows: Sequence[Row], score: ScorePairs) -> dict[str, float]:
     """The means of :func:`row_values`, 0 where there is no row with a relevant document."""
-    return {name: sum(own) / max(len(own), 1) for name, own in row_values(rows, score).items()}
+    return {name: sum(values) / max(len(values), 1) for name, values in row_values(rows, score).items()}

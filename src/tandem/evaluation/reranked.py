@@ -1,22 +1,43 @@
-"""A reranker over the first documents of a retriever: what the mixture of both measures on test, and whether it earns its place on dev."""
+"""A reranker over the first documents of a retriever: what the two measure on test, and whether the reranker is worth it on dev."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
 
 from ir_measures import ScoredDoc
 
-from tandem.evaluation.champions import choose_reranker
+from tandem.evaluation.champions import Outcome, choose_reranker
 from tandem.evaluation.collections import Judged
 from tandem.evaluation.fusion import below, choose_weight, cross_fit, interpolate
-from tandem.evaluation.measures import per_query
+from tandem.evaluation.gate import GateSettings
+from tandem.evaluation.measures import MeasureName, per_query
+from tandem.evaluation.significance import SignificanceSettings
+from tandem.settings import Level
 
-__all__ = ["measure_reranked"]
+__all__ = ["RerankedSettings", "RerankerOutcome", "measure_reranked"]
 
 Values = dict[str, dict[str, float]]
 Scored = tuple[Sequence[ScoredDoc], Sequence[ScoredDoc], Sequence[ScoredDoc]]
 Rescore = Callable[[Sequence[ScoredDoc], Mapping[str, str], Mapping[str, str]], Scored]
+
+
+class RerankedSettings(SignificanceSettings):
+    """When a reranker is worth it."""
+
+    measure: MeasureName
+    """of dev queries, at the gate"""
+    alpha: Level
+    """of the reranker's gain on dev"""
+
+    def gate(self) -> GateSettings:
+        """The rule of the gate: a significant gain alone counts, for a reranker is never cheaper than none."""
+        return GateSettings(alpha=self.alpha, equal_within=0.0, guard_tolerance=0.0, resamples=self.resamples, seed=self.seed)
+
+
+class RerankerOutcome(Outcome):
+    """The gate of the reranker, and the weight of its scores beside the retriever's."""
+
+    weight: float | None
 
 
 def measure_reranked(
@@ -24,13 +45,9 @@ def measure_reranked(
     collections: Mapping[str, Judged],
     runs: Mapping[str, Sequence[ScoredDoc]],
     rescore: Rescore | None,
-    *,
-    measure: str,
-    alpha: float,
-    resamples: int,
-    seed: int,
-) -> tuple[dict[str, Values], dict[str, Any]]:
-    """Test values of ``NAME+reranker`` and the reranker's meeting with no reranker.
+    settings: RerankedSettings,
+) -> tuple[dict[str, Values], RerankerOutcome]:
+    """Test values of ``NAME+reranker``, and the reranker at the gate against no reranker.
 
     The weight of the reranker beside the retriever is chosen on dev; for its dev values, on the other half of dev.
 
@@ -40,10 +57,7 @@ def measure_reranked(
         runs: of the retriever on both.
         rescore: run, queries and documents to the reranker's scores of the first documents, the retriever's of the same, and its documents
             beyond; None where there is no reranker.
-        measure: of the gate.
-        alpha: of the gate.
-        resamples: of the gate's test.
-        seed: of the gate's test.
+        settings: of the gate.
     """
     if rescore is None:
         return {}, {"champion": "", "decisions": [], "models": {}, "weight": None}
@@ -55,6 +69,5 @@ def measure_reranked(
     dev = per_query(collections["dev"].qrels, below(cross_fit(reranked, first, pairs), rest))
     reranked, first, rest = scored["test"]
     test = per_query(collections["test"].qrels, below(interpolate(reranked, first, weight), rest))
-    rule = {"alpha": alpha, "equal_within": 0.0, "guard_tolerance": 0.0, "resamples": resamples, "seed": seed}
-    gate = choose_reranker("relevance", alone[measure], dev[measure], **rule)
-    return {f"{name}+reranker": test}, {**gate, "weight": weight}
+    outcome = choose_reranker("relevance", alone[settings.measure], dev[settings.measure], settings.gate())
+    return {f"{name}+reranker": test}, {**outcome, "weight": weight}

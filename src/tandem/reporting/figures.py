@@ -69,20 +69,20 @@ def curves(lines: Mapping[str, Sequence[tuple[Any, float]]], label: str, across:
 def stacks(rows: Mapping[str, Sequence[tuple[str, int]]], label: str) -> str:
     """One horizontal bar a row, parted by reason; a reason has its colour in every row."""
     figure, axes = _axes(0.5 * len(rows) + 1.3)
-    reasons = list(dict.fromkeys(reason for parts in rows.values() for reason, _ in parts))
+    reasons = list(dict.fromkeys(reason for counts in rows.values() for reason, _ in counts))
     for i, reason in enumerate(reasons):
         left = []
         widths = []
-        for parts in rows.values():
-            names = [name for name, _ in parts]
+        for counts in rows.values():
+            names = [name for name, _ in counts]
             position = names.index(reason) if reason in names else len(names)
-            left.append(sum(count for _, count in parts[:position]))
-            widths.append(parts[position][1] if position < len(parts) else 0)
+            left.append(sum(count for _, count in counts[:position]))
+            widths.append(counts[position][1] if position < len(counts) else 0)
         axes.barh(list(rows), widths, left=left, color=SERIES[i % len(SERIES)], label=reason, height=0.6)
     axes.invert_yaxis()
     axes.set_xlabel(label)
     axes.legend(labelcolor=INK, ncols=4, loc="upper center", bbox_to_anchor=(0.5, -0.35 if len(rows) < 3 else -0.2), fontsize=8)
-    return _svg(figure, f"{label}: " + "; ".join(f"{name}: " + ", ".join(f"{r} {n}" for r, n in parts) for name, parts in rows.items()))
+    return _svg(figure, f"{label}: " + "; ".join(f"{name}: " + ", ".join(f"{r} {n}" for r, n in counts) for name, counts in rows.items()))
 
 
 @mpl.rc_context(STYLE)
@@ -109,7 +109,7 @@ def _axes(height: float = 2.7) -> tuple[Any, Any]:
 
 
 def _svg(figure: Any, title: str) -> str:
-    """The drawing as an ``svg`` element that scales with the page and says in words what it shows."""
+    """The drawing as an ``svg`` element that scales with the page, with its content in words for screen readers."""
     out = io.StringIO()
     with mpl.rc_context({"svg.hashsalt": title}):  # ids that no other drawing of the page has
         figure.savefig(out, format="svg", metadata={"Date": None, "Creator": None, "Type": None, "Format": None}, transparent=True)

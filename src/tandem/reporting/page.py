@@ -3,93 +3,77 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 from jinja2 import Environment, StrictUndefined
 
 from tandem.reporting.figures import bars, curves, intervals, stacks
+from tandem.reporting.report import Report, System
 
-__all__ = ["render"]
+__all__ = ["format_number", "render"]
 
 TEMPLATE = Path(__file__).parent / "page.html"
+LEVEL = 0.05  # below which a difference is called significant
 
 
-def render(
-    *,
-    ladder: Sequence[Mapping[str, Any]],
-    rounds: Sequence[str],
-    measure: str,
-    baseline: str,
-    funnels: Mapping[str, Sequence[tuple[str, int]]],
-    difficulty: Mapping[str, Sequence[tuple[float, int]]],
-    rewards: Mapping[str, Sequence[tuple[int, float]]],
-    champions: Mapping[str, Any],
-    **parts: Any,
-) -> str:
-    """Fill the page.
-
-    Args:
-        ladder: rows of the comparison with ``minutes`` and ``queries``.
-        rounds: names of the systems that are rounds.
-        measure: that the comparison is on.
-        baseline: what it is against.
-        funnels: of each round's queries.
-        difficulty: histograms by update.
-        rewards: curves by update.
-        champions: by role, with every meeting.
-        parts: what the template names besides.
-    """
-    champion = champions["retriever"]["champion"]
-    systems = {row["system"]: row for row in ladder}
-    lines = {
-        label: [(name, systems[name][key]) for name in rounds] for key, label in ((measure, measure), ("recall_at_100", "recall_at_100"))
-    }
-    figures = {
-        "ladder": intervals(ladder, measure, measure),
-        "rounds": curves(lines, "value", "round") if len(rounds) > 1 else "",
-        "funnel": stacks(funnels, "queries") if funnels else "",
-        "difficulty": bars(difficulty, "queries", "difficulty") if difficulty else "",
-        "reward": curves(rewards, "reward", "step") if any(rewards.values()) else "",
-    }
-    headline, lead = _in_words(ladder, champions, measure=measure, baseline=baseline)
+def render(report: Report) -> str:
+    """Fill the page."""
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True)
-    environment.filters["number"] = _number
+    environment.filters["number"] = format_number
     page = environment.from_string(TEMPLATE.read_text(encoding="utf8"))
-    shared = {"ladder": ladder, "measure": measure, "baseline": baseline, "champions": champions, "champion": champion}
-    return page.render(headline=headline, lead=lead, figures=figures, **shared, **parts) + "\n"
+    headline, lead = _summarise(report)
+    champion = report.champions["retriever"]["champion"]
+    return page.render(report=report, headline=headline, lead=lead, figures=_figures(report), champion=champion) + "\n"
 
 
-def _number(value: float | None, form: str, scale: float = 1.0) -> str:
-    """A number as it is shown; what was not finite is null in the files, and a dash here."""
+def format_number(value: float | None, form: str, scale: float = 1.0) -> str:
+    """A number as it is printed; what was not finite is null in the files, and a dash here."""
     return "\N{EN DASH}" if value is None or not math.isfinite(value) else form % (scale * value)
 
 
-def _in_words(ladder: Sequence[Mapping[str, Any]], champions: Mapping[str, Any], *, measure: str, baseline: str) -> tuple[str, list[str]]:
-    """What stands on top of the page: the champion, and the best of all systems, with how sure that is."""
-    systems = {row["system"]: row for row in ladder}
-    name = champions["retriever"]["champion"]
-    own, best = systems[name], max(ladder, key=lambda row: row[measure])
-    lead = [
-        f"Champion of the retrievers: {name}, {measure} {own[measure]:.3f} [{own['low']:.3f}, {own['high']:.3f}]{_against(own, baseline)}."
-    ]
-    if best["system"] != name:
-        lead.append(f"Highest of all systems on test: {best['system']}, {best[measure]:.3f}{_against(best, baseline)}.")
-    moved = [f"{role} {found['champion']}" for role, found in champions.items() if role != "retriever" and found["champion"]]
-    if moved:
-        lead.append(f"Other champions: {', '.join(moved)}.")
-    cost = f"It took {own['minutes']:.1f} minutes of training and {own['queries']} generated queries." if own["minutes"] is not None else ""
-    gains = [row for row in ladder if "difference" in row and row["p_randomisation_holm"] < 0.05 and row["difference"] > 0]
-    sure = (
-        f"Significantly better than {baseline}: {', '.join(row['system'] for row in gains)}."
-        if gains
-        else f"No system is significantly better than {baseline}."
+def _figures(report: Report) -> dict[str, str]:
+    """SVG by name; empty where there is nothing to draw."""
+    measure, label = report.compared.measure, report.compared.label
+    values = {system.name: system.values for system in report.systems}
+    measures = {measure: label, "recall_at_100": "Recall@100"}
+    lines = {text: [(name, values[name][key]) for name in report.rounds] for key, text in measures.items()}
+    return {
+        "systems": intervals([system.values for system in report.systems], measure, label),
+        "rounds": curves(lines, "mean over test queries", "round") if len(report.rounds) > 1 else "",
+        "funnel": stacks(report.funnels, "queries") if report.funnels else "",
+        "difficulty": bars(report.difficulty, "queries", "difficulty") if report.difficulty else "",
+        "reward": curves(report.rewards, "mean reward", "step") if any(report.rewards.values()) else "",
+    }
+
+
+def _summarise(report: Report) -> tuple[str, list[str]]:
+    """The headline, and the sentences below it: the champion, the best of all systems, and how sure that is."""
+    measure, label, baseline = report.compared.measure, report.compared.label, report.compared.baseline
+    name = report.champions["retriever"]["champion"]
+    champion = next(system for system in report.systems if system.name == name)
+    best = max(report.systems, key=lambda system: system.values[measure])
+    values = champion.values
+    interval = f"[{values['low']:.3f}, {values['high']:.3f}]"
+    lead = [f"Champion retriever: {name}, {label} {values[measure]:.3f} {interval}{_against(champion, baseline)}."]
+    if best.name != name:
+        lead.append(f"Best system on test: {best.name}, {label} {best.values[measure]:.3f}{_against(best, baseline)}.")
+    others = [f"{role} {outcome['champion']}" for role, outcome in report.champions.items() if role != "retriever" and outcome["champion"]]
+    if others:
+        lead.append(f"Other champions: {', '.join(others)}.")
+    better = [system.name for system in report.systems if _is_better(system)]
+    lead.append(
+        f"Significantly better than {baseline}: {', '.join(better)}." if better else f"No system is significantly better than {baseline}."
     )
-    return f"{name} is champion at {measure} {own[measure]:.3f}", [*lead, sure, *([cost] if cost else [])]
+    if champion.cost:
+        lead.append(f"Training cost of {name}: {champion.cost.minutes:.1f} minutes and {champion.cost.queries} generated queries.")
+    return f"Champion: {name}, {label} {values[measure]:.3f}", lead
 
 
-def _against(row: Mapping[str, Any], baseline: str) -> str:
-    if "difference" not in row:
-        return ""
-    return f", {row['difference']:+.3f} against {baseline} (p {row['p_randomisation_holm']:.3f})"
+def _is_better(system: System) -> bool:
+    values = system.values
+    return "difference" in values and values["p_randomisation_holm"] < LEVEL and values["difference"] > 0
+
+
+def _against(system: System, baseline: str) -> str:
+    values = system.values
+    return f", {values['difference']:+.3f} against {baseline} (p {values['p_randomisation_holm']:.3f})" if "difference" in values else ""

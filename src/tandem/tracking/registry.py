@@ -13,7 +13,7 @@ from typing import Any
 
 from ruamel.yaml import YAML
 
-from tandem.evaluation.gate import Candidate, decide
+from tandem.evaluation.gate import Candidate, GateSettings, decide
 from tandem.evaluation.significance import bootstrap_interval
 
 __all__ = ["ALIAS", "ROLES", "move", "register", "versions"]
@@ -126,7 +126,7 @@ def _meet(client: Any, role: str, challenger: Any, own: Mapping[str, Any]) -> st
     if holder:
         before = _values(client, holder)
         rival = Candidate(own["champion"], values["dev"], values["guard"], values["costs"])
-        decision = decide(Candidate(f"version {holder.version}", **before), rival, **own["rule"])
+        decision = decide(Candidate(f"version {holder.version}", **before), rival, GateSettings.model_validate(own["rule"]))
         moved, reason = decision.moved, decision.reason
     if moved:
         client.set_registered_model_alias(name, ALIAS, challenger.version)

@@ -1,0 +1,61 @@
+"""Who is champion of each role: rounds and baselines, generators, a reranker."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tandem.evaluation.champions import ChampionSettings, choose_generator, choose_reranker, choose_retriever, to_markdown
+from tandem.formats.errors import SettingError
+
+RULE = ChampionSettings(measure="ndcg_at_10", alpha=0.05, equal_within=0.01, guard_tolerance=0.02, min_distinct=0.9, resamples=1000, seed=1)
+
+
+def values(*numbers: float) -> dict[str, float]:
+    return {f"q{i}": number for i, number in enumerate(numbers)}
+
+
+BASE = values(*[0.5] * 20)
+BETTER = values(*[0.7] * 20)
+NOISE = values(*[0.5 + 0.2 * (-1) ** i for i in range(20)])
+
+
+def test_rounds_at_the_gate(tmp_path: Path) -> None:
+    rounds = {"r1": {"prev": "r0", "generator": "g1"}, "r2": {"prev": "r1", "generator": "g2"}}
+    for name, values_of_round in (("r0", BASE), ("r1", BETTER), ("r2", BETTER)):
+        for folder in ("dev", "guard"):
+            (tmp_path / folder).mkdir(exist_ok=True)
+            (tmp_path / folder / f"{name}.json").write_text(json.dumps({"ndcg_at_10": values_of_round}))
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "generated.jsonl").write_text("{}\n" * 10)
+    for folder in ("dev", "guard"):
+        (tmp_path / folder / "baselines.json").write_text(json.dumps({"bm25": {"ndcg_at_10": BASE}, "dense": {"ndcg_at_10": BASE}}))
+    paths = (tmp_path / "dev", tmp_path / "guard", tmp_path)
+    outcome = choose_retriever(*paths, rounds, RULE)
+    assert outcome["champion"] == "r1"
+    assert {name: model["costs"] for name, model in outcome["models"].items()} == {
+        **{name: {"generated_queries": 0} for name in ("bm25", "dense", "r0")},
+        "r1": {"generated_queries": 10},
+        "r2": {"generated_queries": 20},
+    }
+    assert "| r2 | r1 | +0.000" in to_markdown({"retriever": outcome})
+    assert list(outcome["rule"]) == ["alpha", "equal_within", "guard_tolerance", "resamples", "seed"]
+    with pytest.raises(SettingError, match=r"^measure: 'map' found, allowed: ndcg_at_10"):
+        choose_retriever(*paths, rounds, RULE.model_copy(update={"measure": "map"}))
+
+
+def test_a_generator_that_repeats_itself_is_no_champion() -> None:
+    by_generator = {"base": BASE, "g1": BASE, "g2": BETTER}
+    rows = {name: {"distinct_share": 1.0} for name in by_generator}
+    assert choose_generator(rows, by_generator, RULE)["champion"] == "g2"
+    rows["g2"]["distinct_share"] = 0.5
+    outcome = choose_generator(rows, by_generator, RULE)
+    assert outcome["champion"] == "g1"
+    assert "only 50% of its queries are distinct" in outcome["decisions"][0]["reason"]
+
+
+def test_a_reranker_must_earn_its_place() -> None:
+    assert choose_reranker("relevance", BASE, BETTER, RULE)["champion"] == "relevance"
+    assert choose_reranker("relevance", BASE, NOISE, RULE)["champion"] == ""
