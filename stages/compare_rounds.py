@@ -1,4 +1,4 @@
-"""Baselines and rounds in one table, each against round 0 with paired tests and Holm's correction."""
+"""Baselines, rounds and fused systems in one table, each against the untrained fusion with paired tests and Holm's correction."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from tandem.evaluation.comparison import (
     read_systems,
     write_comparison,
 )
+from tandem.evaluation.fusing import UNTRAINED
 from tandem.formats.jsonl import write_json
 
 
@@ -29,7 +30,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     reads, writes = "values leaks", "comparison controls table text"
     with open_stage("compare_rounds", Params, argv, reads=reads, writes=writes) as (paths, params, tracked, _):
         files = {name: paths.values / f"{name}.json" for name in ["r0", *params.rounds]}
-        systems = {**read_systems([paths.values / "baselines.json"], files), **read_systems([paths.values / "reranked.json"])}
+        fused = read_systems([paths.values / "fusion.json"])
+        untrained = read_systems([paths.values / "baselines.json"]) | {UNTRAINED: fused.pop(UNTRAINED)}
+        systems = {**untrained, **read_systems([], files), **fused, **read_systems([paths.values / "reranked.json"])}
         rows = compare_systems(systems, params)
         controls = compare_controls(systems, params.rounds, params)
         write_json(paths.controls, [control.as_dict() for control in controls])

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from stages.opening import open_stage, run
 from stages.sections import RetrieverParams
-from tandem.evaluation.collections import read_collections, read_runs, top_documents, write_runs
-from tandem.evaluation.fusing import FusionSettings, fuse_system
+from tandem.evaluation.collections import read_collections, read_runs, write_runs
+from tandem.evaluation.fusing import UNTRAINED, FusionSettings, fuse_system
 from tandem.evaluation.measures import mean_measures
 from tandem.formats.jsonl import write_json
-from tandem.retrievers.hybrid import Arm, System
-
-UNTRAINED = "fusion"
+from tandem.retrievers.hybrid import describe_system
 
 
 class Params(FusionSettings):
@@ -23,35 +21,30 @@ class Params(FusionSettings):
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Read runs and judgements; write each fused system with its weights, runs and values."""
-    reads, writes = "corpus test dev guard runs", "metrics systems values runs_of_fused"
+    """Read runs and judgements; write every system's arms, and each fused system's weights, runs and values."""
+    reads, writes = "corpus test dev guard runs", "metrics systems per_query dev_values guard_values fused"
     with open_stage("evaluate_fusion", Params, argv, reads=reads, writes=writes) as (paths, params, tracked, _):
         qrels = {name: judged.qrels for name, judged in read_collections(paths.corpus, paths.test, paths.dev, paths.guard).items()}
-        systems, means, values = {}, {}, {}
+        systems = [describe_system(name, {name: name}, {name: 1.0}, params.method) for name in ("bm25", "dense", "colbert")]
+        systems += [
+            describe_system(name, {params.retriever.kind: name}, {params.retriever.kind: 1.0}, params.method)
+            for name in ("r0", *params.rounds)
+        ]
+        values = {}
         for round_id in ("", "r0", *params.rounds):
             name = f"{UNTRAINED}-{round_id}" if round_id else UNTRAINED
-            arms = {arm: round_id if round_id and arm == params.retriever.kind else arm for arm in params.arms}
-            fused = fuse_system({arm: read_runs(paths.runs / source, qrels) for arm, source in arms.items()}, qrels, params)
-            systems[name] = _system(name, arms, fused.weights, params).model_dump()
-            means[name] = {**mean_measures(fused.values["test"]), **{f"share/{arm}": share for arm, share in fused.shares.items()}}
-            values[name] = {**fused.values, "top": top_documents(fused.runs["test"])}
-            write_runs(paths.runs_of_fused / name, fused.runs)
-        write_json(paths.metrics, means)
-        write_json(paths.systems, systems)
-        write_json(paths.values, values)
+            sources: Mapping[str, str] = {arm: round_id if round_id and arm == params.retriever.kind else arm for arm in params.arms}
+            fused = fuse_system({arm: read_runs(paths.runs / source, qrels) for arm, source in sources.items()}, qrels, params)
+            systems.append(describe_system(name, sources, fused.weights, params.method))
+            values[name] = fused.values
+            write_runs(paths.fused / name, fused.runs)
+            tracked.log({f"{name}/weight/{arm}": weight for arm, weight in fused.weights.items()})
+            tracked.log({f"{name}/share/{arm}": share for arm, share in fused.shares.items()})
+        write_json(paths.systems, {system.name: system.model_dump() for system in systems})
+        for path, collection in ((paths.per_query, "test"), (paths.dev_values, "dev"), (paths.guard_values, "guard")):
+            write_json(path, {name: measures[collection] for name, measures in values.items()})
+        write_json(paths.metrics, means := {name: mean_measures(measures["test"]) for name, measures in values.items()})
         tracked.log({f"{name}/{key}": value for name, measures in means.items() for key, value in measures.items()})
-        tracked.log({f"{name}/weight/{arm}": own["weight"] for name, system in systems.items() for arm, own in system["arms"].items()})
-
-
-def _system(name: str, sources: dict[str, str], weights: dict[str, float], settings: FusionSettings) -> System:
-    arms = {arm: Arm(index=f"out/indexes/{source}", weights=_weights(source), weight=weights[arm]) for arm, source in sources.items()}
-    return System(name=name, arms=arms, method=settings.method)
-
-
-def _weights(source: str) -> str | None:
-    if source == "bm25":
-        return None
-    return f"out/models/baselines/{source}/weights" if source in ("dense", "colbert") else f"out/rounds/{source}/retriever/weights"
 
 
 if __name__ == "__main__":

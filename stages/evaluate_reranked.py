@@ -9,11 +9,10 @@ import orjson
 
 from stages.filter_sections import RelevanceParams
 from stages.opening import open_stage, run
-from tandem.evaluation.collections import read_collections
+from tandem.evaluation.collections import read_collections, read_runs
 from tandem.evaluation.measures import mean_measures
 from tandem.evaluation.reranked import RerankedSettings, measure_reranked
 from tandem.formats.jsonl import write_json
-from tandem.formats.runs import read_run
 from tandem.rerankers.judge import load_judge, rerank
 from tandem.runtime.hardware import Precision, device_name, use_bf16
 from tandem.settings import Depth
@@ -30,14 +29,15 @@ class Params(RerankedSettings):
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Read the champion, its weights and the reranker; write its system for the comparison, and whether it is champion of its role."""
-    reads, writes = "corpus test dev champions runs reranker", "gate per_query"
+    reads, writes = "corpus test dev champions runs fused reranker", "gate per_query"
     with open_stage("evaluate_reranked", Params, argv, reads=reads, writes=writes) as (paths, params, tracked, _):
         retriever = orjson.loads(paths.champions.read_bytes())["retriever"]
         champion = retriever["champion"]
         device, bf16 = device_name(), use_bf16(params.precision)
         judge = load_judge(trained=paths.reranker, **dict(params.relevance), device=device, bf16=bf16)
         collections = read_collections(paths.corpus, paths.test, paths.dev) if judge else {}
-        runs = {name: read_run(paths.runs / champion / f"{name}.jsonl") for name in ("test", "dev")}
+        folder = (paths.fused if (paths.fused / champion).is_dir() else paths.runs) / champion
+        runs = read_runs(folder, ("test", "dev"))
         rescore = partial(rerank, judge, depth=params.rerank_depth) if judge else None
         systems, gate = measure_reranked(champion, collections, runs, rescore, params)
         write_json(paths.gate, gate)

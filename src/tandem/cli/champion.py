@@ -8,7 +8,9 @@ from typing import Annotated
 
 import typer
 
-__all__ = ["champion", "champion_index", "champion_weights"]
+__all__ = ["CHAMPIONS", "champion", "champion_weights"]
+
+CHAMPIONS = Path("out/report/champions.json")
 
 
 def champion(
@@ -25,13 +27,8 @@ def champion(
             print(f"{own:<10} {number:>3}  {alias:<9} {shown}")
 
 
-def champion_weights(path: Path = Path("out/report/champions.json")) -> Path:
+def champion_weights(path: Path = CHAMPIONS) -> Path:
     """Where the champion of the retrievers lies, by the gate's own report."""
     if not path.is_file():
         raise FileNotFoundError(f"{path}: no such file, so no champion yet; `dvc repro` chooses one, or name a retriever's weights")
     return Path(json.loads(path.read_text(encoding="utf8"))["retriever"]["folder"], "weights")
-
-
-def champion_index(path: Path = Path("out/report/champions.json")) -> Path:
-    """The index of the champion of the retrievers over the corpus of the pipeline."""
-    return Path("out/indexes", json.loads(path.read_text(encoding="utf8"))["retriever"]["champion"])

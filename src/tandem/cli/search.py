@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from tandem.cli.champion import champion_index, champion_weights
+from tandem.cli.champion import CHAMPIONS
 from tandem.formats.texts import TextFile
 
 __all__ = ["search"]
@@ -19,20 +19,17 @@ def search(
     corpus: Annotated[Path, typer.Option(help="A prepared corpus")] = Path("out/data/corpus.jsonl"),
     number: Annotated[int, typer.Option(min=1, help="Results to show")] = 5,
 ) -> None:
-    """Search a prepared corpus with the champion of the pipeline, or with the retriever that is named."""
-    from tandem.retrievers.index.building import open_index
+    """Search a prepared corpus with the champion system of the pipeline, or with the retriever that is named."""
+    from tandem.retrievers.hybrid import open_system, read_system
     from tandem.retrievers.retriever import load_retriever, searcher
     from tandem.runs import name_texts, rank_results
     from tandem.runtime.hardware import device_name
 
     documents = TextFile(corpus)
     if model is None:
-        weights, index_folder = champion_weights(), champion_index()
-        index = open_index(index_folder, weights, device=device_name()) if index_folder.exists() else None
-        model = weights
+        index = open_system(read_system(CHAMPIONS), device=device_name())
     else:
-        index = None
-    index = index or searcher(load_retriever(model, device=device_name()), documents)  # which encodes the whole corpus for one query
+        index = searcher(load_retriever(model, device=device_name()), documents)  # which encodes the whole corpus for one query
     run = index.search(name_texts([query]), depth=number)
     (results,) = rank_results(run).values()
     for rank, item in enumerate(results, start=1):

@@ -9,6 +9,7 @@ from typing import Any, NotRequired, TypedDict
 
 import orjson
 
+from tandem.evaluation.fusing import UNTRAINED
 from tandem.evaluation.gate import Candidate, Decision, GateSettings, decide, run_gate
 from tandem.evaluation.measures import MeasureName
 from tandem.formats.errors import SettingError
@@ -40,61 +41,68 @@ class ModelValues(TypedDict):
 
 
 class Outcome(TypedDict):
-    """The gate of one role: ``champion`` is empty where there is none; retrievers have a ``folder`` and a ``start`` too.
+    """The gate of one role: ``champion`` is empty where there is none.
+
+    Retrievers have a ``folder``, a ``start`` and the ``system`` that searches too.
 
     ``start`` says which model was champion to begin with, and why; ``rule`` is that of the gate.
     """
 
     champion: str
     folder: NotRequired[str]
+    system: NotRequired[dict[str, Any]]
     start: NotRequired[str]
     decisions: list[dict[str, Any]]
     models: dict[str, ModelValues]
     rule: NotRequired[dict[str, float]]
 
 
-def choose_retriever(dev: Path, guard: Path, folder: Path, rounds: Mapping[str, Mapping[str, str]], settings: ChampionSettings) -> Outcome:
-    """The gate over rounds in their order; the baseline that is best on dev is champion to begin with.
+def choose_retriever(
+    dev: Path, guard: Path, folder: Path, rounds: Mapping[str, Mapping[str, str]], systems: Mapping[str, Any], settings: ChampionSettings
+) -> Outcome:
+    """The gate over systems, each round's retriever alone and then fused; the baseline that is best on dev is the first champion.
 
-    Baselines are retrievers like any other, and need no training: what does not beat the best of them significantly is not worth having.
+    Baselines, the fusion of the untrained ones among them, need no training: what does not beat the best of them significantly is not
+    worth having.
     So no baseline beats the champion significantly either. With no dev query nothing can be told apart, and BM25, the first of the
     baselines, stays.
 
     Args:
-        dev: folder of per-query dev values: a file a round, and ``baselines.json`` with values by baseline.
+        dev: folder of per-query dev values: a file a round, and ``baselines.json`` and ``fusion.json`` with values by system.
         guard: the same of the guard collection.
         folder: of the rounds, for what each cost: the generated queries of the round and of the round before it.
         rounds: the pipeline's, with the round before each.
+        systems: what each system is made of, by name; see :class:`tandem.retrievers.hybrid.System`.
         settings: of the gate.
 
     Raises:
         SettingError: the values lack the measure.
     """
     measure = settings.measure
-    guard_values = _read_baselines(guard / "baselines.json", measure)
-    baselines = [
-        Candidate(name, values, guard_values.get(name, {}), {"generated_queries": 0})
-        for name, values in _read_baselines(dev / "baselines.json", measure).items()
-    ]
-    first = max(baselines, key=lambda candidate: _mean(candidate.dev))  # of equal ones the first, which is the cheapest
+    by_system = [_read_systems(part / "baselines.json", measure) | _read_systems(part / "fusion.json", measure) for part in (dev, guard)]
     generated = {"r0": 0, **{name: _count_lines(folder / name / "generated.jsonl") for name in rounds}}
     previous = {name: entry["prev"] for name, entry in rounds.items()}
-    trained = [
-        Candidate(
-            name,
-            _read_values(dev / f"{name}.json", measure),
-            _read_values(guard / f"{name}.json", measure),
-            {"generated_queries": generated[name] + generated[previous.get(name, "r0")]},
-        )
-        for name in generated
-    ]
-    champion, decisions = run_gate([first, *trained], settings)
-    folders = {candidate.name: f"out/models/baselines/{candidate.name}" for candidate in baselines}
-    folders |= {candidate.name: f"out/rounds/{candidate.name}/retriever" for candidate in trained}
-    outcome = _outcome(champion, decisions, [*baselines, *trained], settings)
+    for name in generated:
+        for values, part in zip(by_system, (dev, guard), strict=True):
+            values[name] = _read_values(part / f"{name}.json", measure)
+    dev_values, guard_values = by_system
+    costs = dict.fromkeys(dev_values, 0) | {
+        system: queries + generated[previous.get(name, "r0")]
+        for name, queries in generated.items()
+        for system in (name, f"{UNTRAINED}-{name}")
+    }
+    candidates = {
+        name: Candidate(name, values, guard_values.get(name, {}), {"generated_queries": costs[name]}) for name, values in dev_values.items()
+    }
+    challengers = [candidates[system] for name in generated for system in (name, f"{UNTRAINED}-{name}") if system in candidates]
+    baselines = [candidate for candidate in candidates.values() if candidate not in challengers]
+    first = max(baselines, key=lambda candidate: _mean(candidate.dev))  # of equal ones the first, which is the cheapest
+    champion, decisions = run_gate([first, *challengers], settings)
+    outcome = _outcome(champion, decisions, [*baselines, *challengers], settings)
     for name, model in outcome["models"].items():
-        model["folder"] = folders[name]
-    return {"champion": champion, "folder": folders[champion], "start": _explain_start(first, baselines), **outcome}
+        model["folder"] = systems[name]["folder"]
+    system = systems[champion]
+    return {"champion": champion, "folder": system["folder"], "system": system, "start": _explain_start(first, baselines), **outcome}
 
 
 def _explain_start(first: Candidate, baselines: Sequence[Candidate]) -> str:
@@ -168,7 +176,7 @@ def _mean(values: Values) -> float:
     return sum(values.values()) / max(len(values), 1)
 
 
-def _read_baselines(path: Path, measure: str) -> dict[str, dict[str, float]]:
+def _read_systems(path: Path, measure: str) -> dict[str, dict[str, float]]:
     systems: dict[str, dict[str, dict[str, float]]] = orjson.loads(path.read_bytes())
     return {name: _of_measure(values, measure) for name, values in systems.items()}
 

@@ -10,12 +10,14 @@ from ir_measures import Qrel, ScoredDoc
 
 from tandem.evaluation.dev_score import ndcg_at_10
 from tandem.evaluation.measures import per_query
+from tandem.formats.errors import SettingError
 from tandem.runs import FusionMethod, fuse_runs, rank_results
 from tandem.runtime.training import summarise
 from tandem.settings import Depth, Settings
 
-__all__ = ["Fused", "FusionSettings", "choose_weights", "contributions", "cross_fit", "fuse_system"]
+__all__ = ["UNTRAINED", "Fused", "FusionSettings", "choose_weights", "contributions", "cross_fit", "fuse_system"]
 
+UNTRAINED = "fusion"  # the name of what is fused of untrained systems alone
 STEPS = 10  # weights are multiples of a tenth
 FIRST = 10
 Runs = Mapping[str, Sequence[ScoredDoc]]
@@ -54,7 +56,7 @@ def fuse_system(arms: Mapping[str, Runs], qrels: Mapping[str, Sequence[Qrel]], s
         settings: of the fusion.
 
     Raises:
-        ValueError: an arm with a weight changes none of the first ten results of any query.
+        SettingError: an arm with a weight changes none of the first ten results of any query.
     """
     pairs = [(qrel.query_id, qrel.doc_id) for qrel in qrels["dev"] if qrel.relevance > 0]
     dev_runs = {name: runs["dev"] for name, runs in arms.items()}
@@ -130,20 +132,17 @@ def contributions(runs: Runs, fused: Sequence[ScoredDoc], weights: Mapping[str, 
     """Each arm's share of the first ten fused results: how many of them the arm has among its first ten too, the mean over queries.
 
     Raises:
-        ValueError: an arm that has a weight changes nothing: without it, the first ten of every query are the same.
+        SettingError: an arm that has a weight changes nothing: without it, the first ten of every query are the same.
     """
     first = _first(fused)
     shares = {}
     for name in runs:
         alone = _first(runs[name])
-        shares[name] = sum(len(set(items) & set(alone.get(query_id, ()))) / len(items) for query_id, items in first.items()) / max(
-            len(first), 1
-        )
+        overlaps = [len(set(items) & set(alone.get(query_id, ()))) / len(items) for query_id, items in first.items()]
+        shares[name] = sum(overlaps) / max(len(overlaps), 1)
         others = {other: weight for other, weight in weights.items() if other != name}
         if first and weights.get(name) and any(others.values()) and _first(fuse_runs(runs, others, method=method)) == first:
-            raise ValueError(
-                f"arms: {name!r} found, with weight {weights[name]:.2g}, and it changes no query's first {FIRST} results; leave it out"
-            )
+            raise SettingError(f"arms: {name!r} found, which changes no query's first {FIRST} results; leave it out")
     return shares
 
 
