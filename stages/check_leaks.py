@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from dataclasses import asdict
 
 from stages.opening import open_stage, run
-from stages.sections import PromptParams
 from tandem.evaluation.leaks import check_all, raise_leaks, to_markdown
 from tandem.formats.beir import read_qrels
 from tandem.formats.jsonl import read_records, write_json
 from tandem.formats.texts import CorpusFile
+from tandem.generators.prompts import PromptSettings
 from tandem.records import LabelledPair, PseudoQuery, Query
 from tandem.settings import OpenShare, PositiveShare, Settings, Share
 
@@ -24,7 +24,7 @@ class Params(Settings):
     """of a round's generated queries that may be a test or dev query by chance"""
     alpha: OpenShare
     """p-value below which test documents count as barred or favoured"""
-    prompt: PromptParams
+    prompt: PromptSettings
     rounds: dict[str, dict[str, str]]
 
 

@@ -96,7 +96,7 @@ def project(tiny_cross_encoder: Path, tiny_encoder: Path, tiny_generator: Path, 
     params["train_generator"].update(base="generator", epochs=3, lora={"rank": 4, "alpha": 8, "dropout": 0.0})
     lines(
         tmp_path / "difficulty.jsonl",
-        [{"query_id": n, "doc_id": n, "rank": 1, "score": 1.0, "gap": 0.0, "difficulty": i / 6} for i, n in enumerate(names)],
+        [{"query_id": n, "doc_id": n, "rank": 1, "score": 1.0, "difficulty": i / 6} for i, n in enumerate(names)],
     )
     (tmp_path / "gate.json").write_text(json.dumps({"passed": False}))
     improvement = {
