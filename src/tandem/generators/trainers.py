@@ -19,7 +19,7 @@ from tandem.settings import BatchSize, Epochs, LearningRate, Settings
 
 if TYPE_CHECKING:
     from peft import LoraConfig
-    from transformers import PreTrainedModel, PreTrainedTokenizerBase, Trainer
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase, Trainer, TrainingArguments
 
 __all__ = [
     "EpochSettings",
@@ -122,10 +122,10 @@ def lora_config(lora: Lora, *, task: str = "CAUSAL_LM") -> LoraConfig:
 
 def train_adapter(
     trainer_class: Callable[..., Trainer],
-    arguments: Any,
+    arguments: TrainingArguments,
     model: PreTrainedModel,
     tokenizer: PreTrainedTokenizerBase,
-    rows: Sequence[Mapping[str, Any]],
+    rows: Sequence[Mapping[str, object]],
     *,
     dev_rows: Sequence[Row] = (),
     adapter: LoraConfig,
