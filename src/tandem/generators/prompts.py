@@ -11,8 +11,7 @@ import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from tandem.settings import CountOrZero, Settings, Tokens
-from tandem.text import Language
+from tandem.generators.prompt_settings import PromptedSettings, PromptSettings
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -21,26 +20,6 @@ __all__ = ["DEFAULT_TEMPLATE", "PromptSettings", "PromptedSettings", "completion
 
 DEFAULT_TEMPLATE = "Document: {document}\nKeywords: {keywords}\nQuery:"
 SPACES = re.compile(r"\s+")
-
-
-class PromptSettings(Settings):
-    """The one prompt of fine-tuning, sampling, rewards and policy optimisation."""
-
-    template: str
-    """holds {document}, and {keywords} where the query is to be guided"""
-    document_tokens: Tokens
-    """of the document; it is cut before the query ever is"""
-    keywords: CountOrZero
-    """words of the document that a prompt offers, at most; 0 for none"""
-    ignored_words: list[str]
-    """that a prompt never offers: what every document of this corpus has"""
-
-
-class PromptedSettings(Settings):
-    """The prompt, and the language that its keywords are taken from."""
-
-    prompt: PromptSettings
-    language: Language
 
 
 def truncate_documents(texts: Sequence[str], tokenizer: PreTrainedTokenizerBase, max_length: int) -> list[str]:
