@@ -22,13 +22,15 @@ import torch
 
 from tandem.formats.jsonl import write_text
 from tandem.generators.base import load_generator, resolve_generator
-from tandem.generators.dpo import optimise_preferences
-from tandem.generators.grpo import optimise_in_groups
-from tandem.generators.ppo import PPO
-from tandem.generators.prompts import DEFAULT_TEMPLATE
-from tandem.generators.reward_model import load_reward_model, train_reward_model
-from tandem.generators.rollouts import Prompt
-from tandem.generators.sft import fine_tune
+from tandem.generators.dpo import DPOSettings, optimise_preferences
+from tandem.generators.grpo import GroupSettings, optimise_in_groups
+from tandem.generators.ppo import PPO, PPOSettings
+from tandem.generators.prompts import DEFAULT_TEMPLATE, PromptSettings
+from tandem.generators.reward_model import RewardModelSettings, load_reward_model, train_reward_model
+from tandem.generators.rewards import WeightedRewards
+from tandem.generators.rollouts import Curriculum, Prompt
+from tandem.generators.sft import SFTSettings, fine_tune
+from tandem.generators.trainers import preference_rows
 from tandem.records import Document, PreferencePair
 from tandem.rerankers.pair_format import PairFormat
 from tandem.rerankers.reranker import Reranker
@@ -36,11 +38,13 @@ from tandem.rerankers.training import train_reranker
 from tandem.retrievers.retriever import build_retriever
 from tandem.retrievers.training import train_retriever
 from tandem.runtime.encoders import resolve_encoder
-from tandem.runtime.hardware import device_name, use_bf16
+from tandem.runtime.hardware import Compute, device_name, use_bf16
+from tandem.runtime.lora import Lora
 
 MARKS = ("<!-- gpu: begin -->", "<!-- gpu: end -->")
-LORA = {"lora_rank": 16, "lora_alpha": 32}
-PROMPT: dict[str, Any] = {"template": DEFAULT_TEMPLATE, "max_document_tokens": 256}
+LORA = Lora(rank=16, alpha=32)
+PROMPT = PromptSettings(template=DEFAULT_TEMPLATE, document_tokens=256, keywords=0, ignored_words=[])
+LENGTH = WeightedRewards({"length": (1.0, lambda queries, _: [float(len(text)) for text in queries])}, cap=1e6)
 
 
 @dataclass(frozen=True)
@@ -138,7 +142,8 @@ def fine_tuning(output: Path, documents: list[Document], queries: list[str], sca
     model, tokenizer = load_generator(str(output / "llama"), device=device_name())
     put(model, 4)
     rows = [{"prompt": document.text, "completion": f" {query}"} for document, query in zip(documents, queries, strict=True)]
-    fine_tune(model, tokenizer, rows, [], epochs=1, batch_size=scale.batch, learning_rate=1e-4, lora_dropout=0.0, **LORA, **common)
+    settings = SFTSettings(epochs=1, batch_size=scale.batch, learning_rate=1e-4, lora=LORA)
+    fine_tune(model, tokenizer, rows, [], settings, compute=Compute(device=device_name(), **common))
 
 
 def reward_model(output: Path, documents: list[Document], queries: list[str], scale: Scale, common: dict[str, Any], put: Put) -> None:
@@ -147,8 +152,10 @@ def reward_model(output: Path, documents: list[Document], queries: list[str], sc
     model = load_reward_model(str(output / "llama"), tokenizer, device=device_name(), new_head=True)
     put(model, 4)
     pairs, texts = preferences(documents, queries)
-    settings: dict[str, Any] = {**PROMPT, "epochs": 1, "batch_size": scale.batch, "learning_rate": 1e-4}
-    train_reward_model(model, tokenizer, pairs, texts, center_coefficient=0.01, lora_dropout=0.0, **settings, **LORA, **common)
+    passes: dict[str, Any] = {"epochs": 1, "batch_size": scale.batch, "learning_rate": 1e-4}
+    settings = RewardModelSettings(**passes, center_coefficient=0.01, min_accuracy=0.0, min_pairs=1, lora=LORA)
+    rows = preference_rows(pairs, texts, tokenizer, PROMPT)
+    train_reward_model(model, tokenizer, rows, settings, compute=Compute(device=device_name(), **common))
 
 
 def dpo(output: Path, documents: list[Document], queries: list[str], scale: Scale, common: dict[str, Any], put: Put) -> None:
@@ -156,9 +163,10 @@ def dpo(output: Path, documents: list[Document], queries: list[str], scale: Scal
     model, tokenizer = load_generator(str(output / "llama"), device=device_name())
     put(model, 4)
     pairs, texts = preferences(documents, queries)
-    settings: dict[str, Any] = {**PROMPT, "epochs": 1, "batch_size": scale.batch, "learning_rate": 1e-5}
-    loss: dict[str, Any] = {"loss": "sigmoid", "beta": 0.1, "label_smoothing": 0.0, "fine_tuning_weight": 0.0}
-    optimise_preferences(model, tokenizer, pairs, [], texts, **settings, **loss, **LORA, **common)
+    passes: dict[str, Any] = {"epochs": 1, "batch_size": scale.batch, "learning_rate": 1e-5}
+    settings = DPOSettings(**passes, loss="sigmoid", beta=0.1, label_smoothing=0.0, fine_tuning_weight=0.0)
+    rows = preference_rows(pairs, texts, tokenizer, PROMPT)
+    optimise_preferences(model, tokenizer, rows, [], settings, lora=LORA, compute=Compute(device=device_name(), **common))
 
 
 def preferences(documents: list[Document], queries: list[str]) -> tuple[list[PreferencePair], dict[str, str]]:
@@ -176,20 +184,33 @@ def ppo(output: Path, documents: list[Document], queries: list[str], scale: Scal
     del queries
     model, tokenizer = load_generator(str(output / "llama"), device=device_name(), bf16=common["bf16"])
     put(model, 4)
-    prompts = [Prompt(document.text, document.text, 0.0) for document in documents]
     common["scratch"].mkdir(parents=True, exist_ok=True)
-    trainer = PPO(
-        model=model,
-        tokenizer=tokenizer,
-        reward=lambda _, written: [float(len(text)) for text in written],
+    settings = PPOSettings(
+        steps=max(scale.steps // 4, 2),
         batch_size=2 * scale.batch,
         minibatch_size=scale.batch,
         epochs=2,
         learning_rate=1e-4,
+        kl_coefficient=0.1,
+        target_kl=None,
+        temperature=1.0,
         max_new_tokens=32 if scale is REAL else 4,
-        **LORA,
+        missing_end_penalty=1.0,
+        score_clip=4.0,
+        clip=0.2,
+        value_clip=0.2,
+        value_coefficient=0.1,
+        gamma=1.0,
+        lam=0.95,
+        max_grad_norm=1.0,
     )
-    trainer.train(prompts, steps=max(scale.steps // 4, 2), order="random", scratch=common["scratch"])
+    compute = Compute(device=device_name(), **common)
+    PPO(model, tokenizer, LENGTH, settings, lora=LORA, compute=compute).train(in_random_order(documents))
+
+
+def in_random_order(documents: list[Document]) -> Curriculum:
+    """Each document as its prompt."""
+    return Curriculum([Prompt(document.doc_id, document.text, 0.0) for document in documents], "random", 1)
 
 
 def grpo(output: Path, documents: list[Document], queries: list[str], scale: Scale, common: dict[str, Any], put: Put) -> None:
@@ -197,13 +218,7 @@ def grpo(output: Path, documents: list[Document], queries: list[str], scale: Sca
     del queries
     model, tokenizer = load_generator(str(output / "llama"), device=device_name())
     put(model, 4)
-    optimise_in_groups(
-        model,
-        tokenizer,
-        [Prompt(document.text, document.text, 0.0) for document in documents],
-        lambda _, written: [float(len(text)) for text in written],
-        algorithm="grpo",
-        order="random",
+    settings = GroupSettings(
         steps=max(scale.steps // 4, 2),
         prompts_per_step=max(scale.batch // 4, 1),
         responses=4,
@@ -215,9 +230,10 @@ def grpo(output: Path, documents: list[Document], queries: list[str], scale: Sca
         max_new_tokens=32 if scale is REAL else 4,
         missing_end_penalty=0.0,
         max_grad_norm=1.0,
-        **LORA,
-        **common,
     )
+    compute = Compute(device=device_name(), **common)
+    curriculum = in_random_order(documents)
+    optimise_in_groups(model, tokenizer, curriculum, LENGTH, settings, algorithm="grpo", lora=LORA, compute=compute)
 
 
 def retriever(kind: str) -> Callable[..., None]:

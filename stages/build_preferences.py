@@ -5,22 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from stages.opening import open_stage, run
-from tandem.feedback.preferences import build_preferences, split_by_document, summarise
+from tandem.feedback.preferences import PreferenceSettings, build_preferences, split_by_document, summarise
 from tandem.formats.jsonl import read_records, write_records
 from tandem.records import Difficulty, PseudoQuery
-from tandem.settings import Coefficient, Count, CountOrZero, OpenShare, Seed, Settings
+from tandem.settings import Seed
 
 
-class Params(Settings):
+class Params(PreferenceSettings):
     """Which pairs."""
 
-    pairs_per_document: Count
-    min_margin: Coefficient
-    """of difficulty, between two kept queries"""
-    max_length_difference: CountOrZero
-    """in words"""
-    held_out_share: OpenShare
-    """of the documents, to gate the reward model on"""
     seed: Seed
 
 
@@ -29,7 +22,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     reads, writes = "queries difficulty", "pairs held_out"
     with open_stage("build_preferences", Params, argv, reads=reads, writes=writes, words="round") as (paths, params, tracked, _):
         difficulty = {row.query_id: row.difficulty for row in read_records(paths.difficulty, Difficulty)}
-        pairs = build_preferences(read_records(paths.queries, PseudoQuery), difficulty, **params.model_dump(exclude={"held_out_share"}))
+        pairs = build_preferences(read_records(paths.queries, PseudoQuery), difficulty, params, seed=params.seed)
         train, held_out = split_by_document(pairs, held_out_share=params.held_out_share, seed=params.seed)
         write_records(paths.pairs, train)
         write_records(paths.held_out, held_out)

@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from dataclasses import asdict
 
 from stages.opening import open_stage, run
-from stages.sections import PromptParams
 from tandem.evaluation.leaks import HeldOut, LeakSettings, TrainingData, check_all, raise_leaks, to_markdown
 from tandem.formats.beir import read_qrels
 from tandem.formats.jsonl import read_records, write_json
 from tandem.formats.texts import CorpusFile
+from tandem.generators.prompts import PromptSettings
 from tandem.records import LabelledPair, PseudoQuery, Query
 
 REMEDY = (
@@ -22,7 +22,7 @@ REMEDY = (
 class Params(LeakSettings):
     """What counts as a leak, and what is looked at."""
 
-    prompt: PromptParams
+    prompt: PromptSettings
     rounds: dict[str, dict[str, str]]
 
 

@@ -4,25 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from stages.improvement_sections import ImprovementParams
 from stages.opening import open_stage, run
-from stages.sections import PromptedParams
 from tandem.feedback.difficulty import document_difficulty
-from tandem.filters.reward import round_trip_reward
+from tandem.filters.reward import RoundTripReward
 from tandem.formats.jsonl import read_records
 from tandem.formats.tables import write_table
 from tandem.formats.texts import CorpusFile
-from tandem.generators.improvement import improve_generator, mean_of_last
+from tandem.generators.improvement import Feedback, ImprovementSettings, RewardSources, improve_generator, mean_of_last, series_of
+from tandem.generators.prompts import PromptedSettings
 from tandem.records import Difficulty, PreferencePair
 from tandem.retrievers.bm25 import BM25Index
-from tandem.runtime.hardware import Precision, device_name, use_bf16
+from tandem.runtime.hardware import Compute, Precision, device_name, use_bf16
+from tandem.settings import Seed
 from tandem.tracking.model_folder import save_model_folder, serving_code
 
 
-class Params(ImprovementParams, PromptedParams):
+class Params(ImprovementSettings, PromptedSettings):
     """What is maximised and how, and the prompt that it is done with."""
 
     precision: Precision
+    seed: Seed
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -33,26 +34,19 @@ def main(argv: Sequence[str] | None = None) -> None:
         save_model_folder(paths.model, serving_code("generator_model")) as weights,
     ):
         corpus = CorpusFile(paths.corpus)
-        history = improve_generator(
-            paths.generator,
-            paths.reward_model,
-            paths.gate,
-            read_records(paths.pairs, PreferencePair),
-            read_records(paths.held_out, PreferencePair),
+        feedback = Feedback(
             corpus.texts,
             document_difficulty(read_records(paths.difficulty, Difficulty)),
-            weights,
-            round_trip=round_trip_reward(corpus, BM25Index.load(paths.index).search) if params.needs_round_trip() else None,
-            prompt=params.asked(),
-            **params.model_dump(exclude={"prompt", "precision", "language"}),
-            scratch=scratch,
-            device=device_name(),
-            bf16=use_bf16(params.precision),
+            read_records(paths.pairs, PreferencePair),
+            read_records(paths.held_out, PreferencePair),
         )
-        columns = sorted({key for row in history for key in row} | {"step"})
-        write_table(paths.curve, history, columns)
-        for key in columns:
-            tracked.log_series(key, [(int(row["step"]), row[key]) for row in history if key in row])
+        sources = RewardSources(lambda: RoundTripReward(corpus, BM25Index.load(paths.index)), paths.reward_model, paths.gate)
+        compute = Compute(device=device_name(), bf16=use_bf16(params.precision), seed=params.seed, scratch=scratch)
+        history = improve_generator(paths.generator, feedback, weights, params, prompted=params, sources=sources, compute=compute)
+        series = series_of(history)
+        write_table(paths.curve, history, list(series))
+        for name, points in series.items():
+            tracked.log_series(name, points)
         tracked.log(mean_of_last(history))
 
 

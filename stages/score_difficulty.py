@@ -5,23 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from stages.opening import open_stage, run
-from tandem.feedback.difficulty import Mode, best_competitors, score_difficulty, summarise
+from tandem.feedback.difficulty import DifficultySettings, score_difficulty, summarise
 from tandem.filters.round_trip import document_ranks
 from tandem.formats.jsonl import read_records, write_records
 from tandem.formats.texts import CorpusFile
 from tandem.records import PseudoQuery, group_numbers
 from tandem.retrievers.index.building import VectorIndex
 from tandem.runtime.hardware import device_name
-from tandem.settings import Depth, Settings
 
 
-class Params(Settings):
+class Params(DifficultySettings):
     """What difficulty means."""
-
-    mode: Mode
-    """log_rank, or paper: equation 13 with shifted scores"""
-    depth: Depth
-    """ranks beyond it count as depth + 1"""
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -33,16 +27,8 @@ def main(argv: Sequence[str] | None = None) -> None:
         queries, targets = {row.query_id: row.text for row in kept}, {row.query_id: row.doc_id for row in kept}
         index = VectorIndex(paths.index, paths.weights, device=device_name())
         ranked = index.search(queries, depth=params.depth)
-        groups = group_numbers(corpus)
-        rows = score_difficulty(
-            targets,
-            document_ranks(targets, ranked, groups),
-            best_competitors(targets, ranked, groups),
-            index.count_vectors(queries),
-            corpus_size=len(corpus),
-            depth=params.depth,
-            mode=params.mode,
-        )
+        ranks = document_ranks(targets, ranked, group_numbers(corpus))
+        rows = score_difficulty(targets, ranks, index.count_vectors(queries), params, corpus_size=len(corpus))
         write_records(paths.difficulty, rows)
         tracked.log(summarise(rows))
 

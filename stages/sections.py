@@ -7,6 +7,7 @@ from typing import Any, Literal, Self
 
 from pydantic import model_validator
 
+from tandem.generators.prompts import PromptedSettings
 from tandem.retrievers.bm25 import BM25Index, BM25Settings
 from tandem.runtime.hardware import Precision
 from tandem.settings import (
@@ -29,7 +30,6 @@ from tandem.text import Language
 __all__ = [
     "ContrastiveParams",
     "LexicalParams",
-    "PromptParams",
     "PromptTexts",
     "PromptedParams",
     "RetrieverParams",
@@ -50,24 +50,8 @@ class LexicalParams(Settings):
         return BM25Index(texts, self.bm25, language=self.language)
 
 
-class PromptParams(Settings):
-    """The one prompt of fine-tuning, sampling, rewards and PPO."""
-
-    template: str
-    """holds {document}, and {keywords} where the query is to be guided"""
-    document_tokens: Tokens
-    """of the document; it is cut before the query ever is"""
-    keywords: CountOrZero
-    """words of the document that a prompt offers, at most; 0 for none"""
-    ignored_words: list[str]
-    """that a prompt never offers: what every document of this corpus has"""
-
-
-class PromptedParams(Settings):
+class PromptedParams(PromptedSettings):
     """The prompt, and the language that its keywords are taken from."""
-
-    prompt: PromptParams
-    language: Language
 
     def asked(self) -> dict[str, Any]:
         """Arguments of tandem.generators.sampling.plan_prompts."""

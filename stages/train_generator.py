@@ -5,27 +5,22 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from stages.opening import open_stage, run
-from stages.sections import PromptedParams
 from tandem.formats.jsonl import read_records
 from tandem.formats.tables import write_curve
 from tandem.formats.texts import CorpusFile
-from tandem.generators.sft import fine_tune_on_pairs
+from tandem.generators.prompts import PromptedSettings
+from tandem.generators.sft import SFTSettings, fine_tune_on_pairs
 from tandem.records import LabelledPair
-from tandem.runtime.hardware import Precision, device_name, use_bf16
-from tandem.runtime.lora import Lora
-from tandem.settings import BatchSize, Epochs, LearningRate, Seed
+from tandem.runtime.hardware import Compute, Precision, device_name, use_bf16
+from tandem.settings import Seed
 from tandem.tracking.model_folder import save_model_folder, serving_code
 
 
-class Params(PromptedParams):
-    """Supervised fine-tuning."""
+class Params(SFTSettings, PromptedSettings):
+    """Supervised fine-tuning, and the prompt that it is done with."""
 
     base: str
     """builtin (the small model that ships), a Hugging Face id or a folder"""
-    epochs: Epochs
-    batch_size: BatchSize
-    learning_rate: LearningRate
-    lora: Lora
     precision: Precision
     seed: Seed
 
@@ -42,12 +37,10 @@ def main(argv: Sequence[str] | None = None) -> None:
             read_records(paths.train, LabelledPair),
             read_records(paths.dev, LabelledPair),
             weights,
-            **params.model_dump(exclude={"lora", "prompt", "language", "precision"}),
-            **{f"lora_{key}": value for key, value in params.lora.model_dump().items()},
-            **params.asked(),
-            scratch=scratch,
-            device=device_name(),
-            bf16=use_bf16(params.precision),
+            params,
+            base=params.base,
+            prompted=params,
+            compute=Compute(device=device_name(), bf16=use_bf16(params.precision), seed=params.seed, scratch=scratch),
         )
         tracked.log_series("loss", fitted.loss)
         tracked.log_series("dev_loss", fitted.dev_loss)

@@ -1,34 +1,24 @@
-"""Train the reward model on preference pairs and gate it: its accuracy on pairs of held-out documents decides on PPO."""
+"""Train the reward model on preference pairs and gate it: its accuracy on pairs of held-out documents says whether it counts."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 from stages.opening import open_stage, run
-from stages.sections import PromptParams
 from tandem.formats.jsonl import read_records, write_json
 from tandem.formats.tables import write_curve
 from tandem.formats.texts import TextFile
-from tandem.generators.reward_model import fit_reward_model
+from tandem.generators.prompts import PromptSettings
+from tandem.generators.reward_model import RewardModelSettings, fit_reward_model
 from tandem.records import PreferencePair
-from tandem.runtime.hardware import Precision, device_name, use_bf16
-from tandem.runtime.lora import Lora
-from tandem.settings import BatchSize, Coefficient, CountOrZero, Epochs, LearningRate, Seed, Settings, Share
+from tandem.runtime.hardware import Compute, Precision, device_name, use_bf16
+from tandem.settings import Seed
 
 
-class Params(Settings):
-    """Reward model training."""
+class Params(RewardModelSettings):
+    """Reward model training, and the prompt that it is done with."""
 
-    epochs: Epochs
-    batch_size: BatchSize
-    learning_rate: LearningRate
-    center_coefficient: Coefficient
-    """keeps scores centred"""
-    min_accuracy: Share
-    min_pairs: CountOrZero
-    """on held-out pairs, and how many training pairs; below either the reward model does not count"""
-    lora: Lora
-    prompt: PromptParams
+    prompt: PromptSettings
     precision: Precision
     seed: Seed
 
@@ -37,22 +27,19 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Read generator, pairs and corpus, write the merged model, its curve and the gate's decision."""
     reads, writes = "corpus generator pairs held_out", "model gate curve"
     with open_stage("train_reward_model", Params, argv, reads=reads, writes=writes, words="round") as (paths, params, tracked, scratch):
-        fitted, gate = fit_reward_model(
+        loss, gate = fit_reward_model(
             paths.generator,
             read_records(paths.pairs, PreferencePair),
             read_records(paths.held_out, PreferencePair),
             TextFile(paths.corpus),
             paths.model,
-            **params.model_dump(exclude={"lora", "prompt", "precision"}),
-            **{f"lora_{key}": value for key, value in params.lora.model_dump().items()},
-            **params.prompt.model_dump(include={"template", "document_tokens"}),
-            scratch=scratch,
-            device=device_name(),
-            bf16=use_bf16(params.precision),
+            params,
+            prompt=params.prompt,
+            compute=Compute(device=device_name(), bf16=use_bf16(params.precision), seed=params.seed, scratch=scratch),
         )
         write_json(paths.gate, gate)
-        write_curve(paths.curve, {"loss": fitted})
-        tracked.log_series("loss", fitted)
+        write_curve(paths.curve, {"loss": loss})
+        tracked.log_series("loss", loss)
         tracked.log(gate)
 
 

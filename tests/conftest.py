@@ -94,6 +94,14 @@ def device(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> s
     return str(request.param)
 
 
+def prompted(document_tokens: int = 16, keywords: int = 2, template: str = "Document: {document}\nKeywords: {keywords}\nQuery:") -> Any:
+    """How prompts are made, in English, with no word ignored."""
+    from tandem.generators.prompts import PromptedSettings, PromptSettings
+
+    prompt = PromptSettings(template=template, document_tokens=document_tokens, keywords=keywords, ignored_words=[])
+    return PromptedSettings(prompt=prompt, language="english")
+
+
 @pytest.fixture
 def corpus() -> list[Document]:
     return [Document(doc_id=doc_id, text=text) for doc_id, text in TEXTS.items()]

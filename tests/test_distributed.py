@@ -22,6 +22,8 @@ import pytest
 from conftest import QUERIES, TEXTS, set_values
 from ruamel.yaml import YAML
 
+from tandem.retrievers.bm25 import BM25Index
+
 ROOT = Path(__file__).parents[1]
 DEEPSPEED = ROOT / ".venv/deepspeed"  # beside the environment: in it, every save of a model would import it
 DATA = "--corpus corpus.jsonl --train train.jsonl --dev dev.jsonl"
@@ -29,7 +31,7 @@ DEEPSPEED_THERE = pytest.mark.skipif(not DEEPSPEED.is_dir(), reason="`make test`
 pytestmark = pytest.mark.xdist_group("distributed")  # two processes each: one test at a time is enough for two cores
 TORCHRUN = ["torch.distributed.run", "--nproc-per-node", "2", "--standalone"]
 FLAGS = {
-    "improve_generator": "--round g1 --corpus corpus.jsonl --generator generator --reward-model none --gate gate.json "
+    "improve_generator": "--round g1 --corpus corpus.jsonl --index bm25 --generator generator --reward-model none --gate gate.json "
     "--pairs pairs.jsonl --held-out held_out.jsonl --difficulty difficulty.jsonl --model model --curve curve.csv --record record.json",
     "generate_queries": "--round r1 --corpus corpus.jsonl --weights generator --queries queries.jsonl --record record.json",
     "train_reranker": "--name teacher --rows rows.jsonl --dev-rows dev_rows.jsonl --model model --curve curve.csv --record record.json",
@@ -96,9 +98,10 @@ def project(tiny_cross_encoder: Path, tiny_encoder: Path, tiny_generator: Path, 
     params["train_generator"].update(base="generator", epochs=3, lora={"rank": 4, "alpha": 8, "dropout": 0.0})
     lines(
         tmp_path / "difficulty.jsonl",
-        [{"query_id": n, "doc_id": n, "rank": 1, "score": 1.0, "gap": 0.0, "difficulty": i / 6} for i, n in enumerate(names)],
+        [{"query_id": n, "doc_id": n, "rank": 1, "score": 1.0, "difficulty": i / 6} for i, n in enumerate(names)],
     )
     (tmp_path / "gate.json").write_text(json.dumps({"passed": False}))
+    BM25Index(TEXTS).save(tmp_path / "bm25")
     improvement = {
         "rewards": {"reward_model": 0.0, "round_trip": 1.0},
         "ppo": {"steps": 3, "batch_size": 2, "minibatch_size": 2, "max_new_tokens": 6},

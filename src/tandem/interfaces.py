@@ -7,7 +7,15 @@ from typing import Protocol
 
 from ir_measures import ScoredDoc
 
-__all__ = ["Searcher"]
+__all__ = ["Reward", "Searcher"]
+
+
+class Reward(Protocol):
+    """Tells what a query is worth to the document that it was written for."""
+
+    def __call__(self, queries: Sequence[str], doc_ids: Sequence[str]) -> list[float]:
+        """One number for each query and its document, in the order given; higher is better."""
+        ...
 
 
 class Searcher(Protocol):

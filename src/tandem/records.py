@@ -93,15 +93,14 @@ class Ranking(Record):
 class Difficulty(Record):
     """How hard one pseudo query is for a trained retriever.
 
-    ``rank`` is the document's pessimistic rank over the whole corpus, ``score`` its late-interaction score, ``gap`` the
-    best competitor's score minus its own, per query token; ``difficulty`` combines them as the chosen mode says.
+    ``rank`` is the document's pessimistic rank over the whole corpus, ``score`` its late-interaction score;
+    ``difficulty`` combines them as the chosen mode says.
     """
 
     query_id: Identifier
     doc_id: Identifier
     rank: int
     score: float
-    gap: float
     difficulty: float
 
 

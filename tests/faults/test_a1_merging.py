@@ -15,24 +15,28 @@ from typing import Any
 import pytest
 import torch
 from accelerate.utils import extract_model_from_parallel
-from conftest import QUERIES, TEXTS
+from conftest import QUERIES, TEXTS, prompted
 from safetensors.torch import load_file
 
-from tandem.generators import improvement, reward_model, sft
+from tandem.generators import trainers
 from tandem.generators.base import load_generator
-from tandem.generators.improvement import improve_generator
-from tandem.generators.prompts import DEFAULT_TEMPLATE
-from tandem.generators.reward_model import fit_reward_model, load_reward_model
-from tandem.generators.sft import fine_tune_on_pairs
+from tandem.generators.dpo import DPOSettings
+from tandem.generators.grpo import GroupSettings
+from tandem.generators.improvement import Feedback, ImprovementSettings, RewardSources, improve_generator
+from tandem.generators.ppo import PPOSettings
+from tandem.generators.reward_model import RewardModelSettings, fit_reward_model, load_reward_model
+from tandem.generators.rewards import RewardSettings
+from tandem.generators.sft import SFTSettings, fine_tune_on_pairs
 from tandem.records import Document, LabelledPair, PreferencePair
 from tandem.rerankers import pair_scorer
 from tandem.rerankers.pair_format import PairFormat
 from tandem.rerankers.reranker import Reranker
 from tandem.rerankers.training import train_reranker
 from tandem.runtime import lora as adapters
+from tandem.runtime.hardware import Compute
 from tandem.runtime.lora import Lora
 
-LORA = {"lora_rank": 4, "lora_alpha": 8}
+LORA = Lora(rank=4, alpha=8)
 PAIRS = [
     PreferencePair(doc_id=name, chosen=QUERIES[name], rejected=QUERIES[other], kind="valid_over_invalid")
     for name in QUERIES
@@ -56,7 +60,7 @@ def adapter_outputs(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
         merged, seen["difference"] = adapters.merge_adapter(model, example, **settings)
         return merged, seen["difference"]
 
-    for module in (sft, reward_model, improvement, pair_scorer):
+    for module in (trainers, pair_scorer):
         monkeypatch.setattr(module, "merge_adapter", spy)
     return seen
 
@@ -79,42 +83,26 @@ def test_sft(tiny_generator: Path, tmp_path: Path, adapter_outputs: dict[str, An
         [LabelledPair(query_id=name, text=text, doc_id=name) for name, text in QUERIES.items()],
         [],
         tmp_path / "model",
+        SFTSettings(epochs=4, batch_size=2, learning_rate=1e-2, lora=LORA),
         base=str(tiny_generator),
-        template=DEFAULT_TEMPLATE,
-        document_tokens=16,
-        keywords=2,
-        device=device,
-        seed=1,
-        epochs=4,
-        batch_size=2,
-        learning_rate=1e-2,
-        **LORA,
-        lora_dropout=0.0,
-        scratch=tmp_path / "scratch",
-        bf16=bf16,
+        prompted=prompted(),
+        compute=Compute(device=device, bf16=bf16, seed=1, scratch=tmp_path / "scratch"),
     )
     assert_saved(tmp_path / "model", load_generator(str(tmp_path / "model"))[0], adapter_outputs, load_generator(str(tiny_generator))[0])
 
 
 @both_precisions
 def test_reward_model(tiny_generator: Path, tmp_path: Path, adapter_outputs: dict[str, Any], device: str, bf16: bool) -> None:
-    settings: dict[str, Any] = {"epochs": 4, "batch_size": 4, "learning_rate": 1e-2, "center_coefficient": 0.01, "seed": 1}
+    values: dict[str, Any] = {"epochs": 4, "batch_size": 4, "learning_rate": 1e-2, "center_coefficient": 0.01}
     _, gate = fit_reward_model(
         tiny_generator,
         PAIRS,
         PAIRS[:3],
         TEXTS,
         tmp_path / "model",
-        template=DEFAULT_TEMPLATE,
-        document_tokens=16,
-        min_accuracy=0.0,
-        min_pairs=1,
-        device=device,
-        scratch=tmp_path / "scratch",
-        bf16=bf16,
-        **settings,
-        **LORA,
-        lora_dropout=0.0,
+        RewardModelSettings(**values, min_accuracy=0.0, min_pairs=1, lora=LORA),
+        prompt=prompted().prompt,
+        compute=Compute(device=device, bf16=bf16, seed=1, scratch=tmp_path / "scratch"),
     )
     assert gate["passed"]
     _, tokenizer = load_generator(str(tiny_generator))
@@ -126,48 +114,34 @@ def test_reward_model(tiny_generator: Path, tmp_path: Path, adapter_outputs: dic
 @both_precisions
 @pytest.mark.parametrize("algorithm", ["ppo", "rloo", "grpo", "dpo"])
 def test_improvements(
-    tiny_generator: Path, tmp_path: Path, adapter_outputs: dict[str, Any], algorithm: str, device: str, bf16: bool
+    tiny_generator: Path, tmp_path: Path, adapter_outputs: dict[str, Any], algorithm: Any, device: str, bf16: bool
 ) -> None:
     (tmp_path / "gate.json").write_text(json.dumps({"passed": False}))
-    shared = {"learning_rate": 1e-2, "kl_coefficient": 0.05, "clip": 0.2, "temperature": 1.0, "max_new_tokens": 6}
+    shared: dict[str, Any] = {"learning_rate": 1e-2, "kl_coefficient": 0.05, "clip": 0.2, "temperature": 1.0, "max_new_tokens": 6}
+    shared |= {"steps": 2, "max_grad_norm": 1.0}
+    critic: dict[str, Any] = {"score_clip": 4.0, "value_clip": 0.2, "value_coefficient": 0.1, "gamma": 1.0, "lam": 0.95}
+    settings = ImprovementSettings(
+        algorithm=algorithm,
+        rewards=RewardSettings(round_trip=1.0, reward_model=0.0, cap=3.0),
+        order="easy_first",
+        lora_rank=LORA.rank,
+        lora_alpha=LORA.alpha,
+        ppo=PPOSettings(**shared, **critic, batch_size=8, minibatch_size=4, epochs=1, target_kl=None, missing_end_penalty=1.0),
+        group=GroupSettings(**shared, prompts_per_step=2, responses=4, updates=2, missing_end_penalty=0.5),
+        dpo=DPOSettings(epochs=2, batch_size=4, learning_rate=1e-2, beta=0.1, loss="sigmoid", label_smoothing=0.0, fine_tuning_weight=0.0),
+    )
     improve_generator(
         tiny_generator,
-        tmp_path / "none",
-        tmp_path / "gate.json",
-        PAIRS,
-        [],
-        TEXTS,
-        {name: i / 6 for i, name in enumerate(TEXTS)},
+        Feedback(TEXTS, {name: i / 6 for i, name in enumerate(TEXTS)}, PAIRS, []),
         tmp_path / "model",
-        prompt={"template": DEFAULT_TEMPLATE, "document_tokens": 16, "keywords": 2},
-        algorithm=algorithm,
-        rewards={"round_trip": 1.0, "reward_model": 0.0, "cap": 3.0},
-        round_trip=lambda _, queries: [float("table" in query) + len(query) / 100 for query in queries],
-        order="easy_first",
-        ppo={"steps": 2, "batch_size": 8, "minibatch_size": 4, "epochs": 1, **shared},
-        group={
-            "steps": 2,
-            "prompts_per_step": 2,
-            "responses": 4,
-            "updates": 2,
-            **shared,
-            "missing_end_penalty": 0.5,
-            "max_grad_norm": 1.0,
-        },
-        dpo={
-            "epochs": 2,
-            "batch_size": 4,
-            "learning_rate": 1e-2,
-            "beta": 0.1,
-            "loss": "sigmoid",
-            "label_smoothing": 0.0,
-            "fine_tuning_weight": 0.0,
-        },
-        scratch=tmp_path,
-        device=device,
-        bf16=bf16,
-        seed=1,
-        **LORA,
+        settings,
+        prompted=prompted(),
+        sources=RewardSources(
+            lambda: lambda queries, _: [float("table" in query) + len(query) / 100 for query in queries],
+            tmp_path / "none",
+            tmp_path / "gate.json",
+        ),
+        compute=Compute(device=device, bf16=bf16, seed=1, scratch=tmp_path),
     )
     assert_saved(tmp_path / "model", load_generator(str(tmp_path / "model"))[0], adapter_outputs, load_generator(str(tiny_generator))[0])
 

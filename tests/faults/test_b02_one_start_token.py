@@ -7,26 +7,34 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import QUERIES, TEXTS
+from conftest import QUERIES, TEXTS, prompted
 from trl import DPOTrainer, GRPOTrainer, RewardTrainer, RLOOTrainer, SFTTrainer
 
 from tandem.generators.base import load_generator, save_generator
-from tandem.generators.dpo import optimise_preferences
-from tandem.generators.grpo import optimise_in_groups
-from tandem.generators.ppo import PPO
+from tandem.generators.dpo import DPOSettings, optimise_preferences
+from tandem.generators.grpo import GroupSettings, optimise_in_groups
+from tandem.generators.ppo import PPO, PPOSettings
 from tandem.generators.prompts import completion_text, render_prompts
-from tandem.generators.reward_model import fit_reward_model, load_reward_model, reward_function
-from tandem.generators.rollouts import plan_rollouts
+from tandem.generators.reward_model import RewardModelSettings, fit_reward_model, load_reward_model
+from tandem.generators.rewards import ModelReward, WeightedRewards
+from tandem.generators.rollouts import Curriculum, plan_rollouts
 from tandem.generators.sampling import plan_prompts, sample_queries
-from tandem.generators.sft import fine_tune
+from tandem.generators.sft import SFTSettings, fine_tune
+from tandem.generators.trainers import preference_rows
 from tandem.records import PreferencePair
+from tandem.runtime.hardware import Compute
+from tandem.runtime.lora import Lora
 
 CHAT = (
     "{{ bos_token }}{% for m in messages %}[{{ m.role }}] {{ m.content }} {% endfor %}{% if add_generation_prompt %}[assistant] {% endif %}"
 )
 PROMPT: dict[str, Any] = {"template": "about {document} :", "document_tokens": 8, "keywords": 2}
 SHAPE: dict[str, Any] = {"template": PROMPT["template"], "max_document_tokens": 8}
-LORA = {"lora_rank": 2, "lora_alpha": 4}
+PROMPTED = prompted(**PROMPT)
+LORA = Lora(rank=2, alpha=4)
+EPOCHS: dict[str, Any] = {"epochs": 1, "batch_size": 2, "learning_rate": 1e-3}
+SHARED: dict[str, Any] = {"steps": 1, "learning_rate": 1e-3, "kl_coefficient": 0.0, "clip": 0.2, "temperature": 1.0, "max_grad_norm": 1.0}
+REWARDS = WeightedRewards({"length": (1.0, lambda queries, _: [float(len(query)) for query in queries])}, cap=1e6)
 PAIRS = [PreferencePair(doc_id=n, chosen=QUERIES[n], rejected="plot", kind="valid_over_invalid") for n in list(TEXTS)[:4]]
 
 
@@ -48,7 +56,7 @@ def test_prompts_of_sampling_and_rollouts(chat_generator: Path) -> None:
     model, tokenizer = load_generator(str(chat_generator))
     plan = {"prefix": "r1", "sampled_documents": 3, "queries_per_document": 1, "seed": 1}
     _, prompts = plan_prompts(TEXTS, tokenizer, **plan, **PROMPT)
-    rollouts = [prompt.text for prompt in plan_rollouts(TEXTS, dict.fromkeys(TEXTS, 0.5), tokenizer, prompt=PROMPT, seed=1)]
+    rollouts = [prompt.text for prompt in plan_rollouts(TEXTS, dict.fromkeys(TEXTS, 0.5), tokenizer, PROMPTED, seed=1)]
     for text in [*prompts.values(), *rollouts]:
         assert starts(tokenizer(text)["input_ids"], tokenizer) == 1
     sampling: dict[str, Any] = {"batch_size": 2, "temperature": 0.0, "top_p": 1.0, "max_new_tokens": 2, "seed": 1}
@@ -88,20 +96,19 @@ def test_every_trainer(chat_generator: Path, tmp_path: Path, monkeypatch: pytest
 
     for trainer in (SFTTrainer, DPOTrainer, RewardTrainer):
         monkeypatch.setattr(trainer, "train", stop)
-    settings: dict[str, Any] = {"epochs": 1, "batch_size": 2, "learning_rate": 1e-3, "scratch": tmp_path, "bf16": False, "seed": 1, **LORA}
+    compute = Compute(device="cpu", bf16=False, seed=1, scratch=tmp_path)
     model, _ = load_generator(str(chat_generator))
     prompts = render_prompts([TEXTS[p.doc_id] for p in PAIRS], [""] * 4, tokenizer, **SHAPE)
     rows = [{"prompt": prompt, "completion": completion_text(p.chosen, tokenizer)} for prompt, p in zip(prompts, PAIRS, strict=True)]
     with pytest.raises(KeyboardInterrupt):
-        fine_tune(model, tokenizer, rows, [], lora_dropout=0.0, **settings)
-    dpo = {"beta": 0.1, "loss": "sigmoid", "label_smoothing": 0.0, "fine_tuning_weight": 0.0}
+        fine_tune(model, tokenizer, rows, [], SFTSettings(**EPOCHS, lora=LORA), compute=compute)
+    dpo = DPOSettings(**EPOCHS, beta=0.1, loss="sigmoid", label_smoothing=0.0, fine_tuning_weight=0.0)
+    pair_rows = preference_rows(PAIRS, TEXTS, tokenizer, PROMPTED.prompt)
     with pytest.raises(KeyboardInterrupt):
-        optimise_preferences(load_generator(str(chat_generator))[0], tokenizer, PAIRS, [], TEXTS, **SHAPE, **dpo, **settings)
-    rest = {"center_coefficient": 0.0, "lora_dropout": 0.0, "min_accuracy": 0.0, "min_pairs": 1, "device": "cpu"}
+        optimise_preferences(load_generator(str(chat_generator))[0], tokenizer, pair_rows, [], dpo, lora=LORA, compute=compute)
+    settings = RewardModelSettings(**EPOCHS, center_coefficient=0.0, min_accuracy=0.0, min_pairs=1, lora=LORA)
     with pytest.raises(KeyboardInterrupt):
-        fit_reward_model(
-            chat_generator, PAIRS, PAIRS, TEXTS, tmp_path / "rm", template=SHAPE["template"], document_tokens=8, **rest, **settings
-        )
+        fit_reward_model(chat_generator, PAIRS, PAIRS, TEXTS, tmp_path / "rm", settings, prompt=PROMPTED.prompt, compute=compute)
     assert set(seen) == {"SFTTrainer", "DPOTrainer", "RewardTrainer"}
     for name, ids in seen.items():
         whole = [row for row in ids if row and (name != "DPOTrainer" or row[0] == tokenizer.bos_token_id)]
@@ -111,7 +118,7 @@ def test_every_trainer(chat_generator: Path, tmp_path: Path, monkeypatch: pytest
 
 
 @pytest.mark.parametrize("algorithm", ["rloo", "grpo"])
-def test_group_rollouts(chat_generator: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, algorithm: str) -> None:
+def test_group_rollouts(chat_generator: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, algorithm: Any) -> None:
     seen: list[list[int]] = []
     trainer = GRPOTrainer if algorithm == "grpo" else RLOOTrainer
     theirs = trainer._generate_single_turn
@@ -122,16 +129,15 @@ def test_group_rollouts(chat_generator: Path, tmp_path: Path, monkeypatch: pytes
 
     monkeypatch.setattr(trainer, "_generate_single_turn", spy)
     model, tokenizer = load_generator(str(chat_generator))
-    prompts = plan_rollouts(TEXTS, dict.fromkeys(TEXTS, 0.5), tokenizer, prompt=PROMPT, seed=1)
-    values: dict[str, Any] = {"steps": 1, "prompts_per_step": 2, "responses": 2, "updates": 1, "learning_rate": 1e-3, "clip": 0.2}
-    values |= {"kl_coefficient": 0.0, "temperature": 1.0, "max_new_tokens": 3, "missing_end_penalty": 0.0, "max_grad_norm": 1.0}
-    values |= {**LORA, "scratch": tmp_path, "bf16": False, "seed": 1, "order": "easy_first"}
-    optimise_in_groups(model, tokenizer, prompts, lambda _, queries: [float(len(q)) for q in queries], algorithm=algorithm, **values)
+    prompts = plan_rollouts(TEXTS, dict.fromkeys(TEXTS, 0.5), tokenizer, PROMPTED, seed=1)
+    settings = GroupSettings(**SHARED, prompts_per_step=2, responses=2, updates=1, max_new_tokens=3, missing_end_penalty=0.0)
+    compute, curriculum = Compute(device="cpu", bf16=False, seed=1, scratch=tmp_path), Curriculum(prompts, "easy_first", 1)
+    optimise_in_groups(model, tokenizer, curriculum, REWARDS, settings, algorithm=algorithm, lora=LORA, compute=compute)
     assert seen
     assert {starts(ids, tokenizer) for ids in seen} == {1}
 
 
-def test_ppo_and_rewards(chat_generator: Path) -> None:
+def test_ppo_and_rewards(chat_generator: Path, tmp_path: Path) -> None:
     model, tokenizer = load_generator(str(chat_generator))
     read: list[Any] = []
     judge = load_reward_model(str(chat_generator), tokenizer, new_head=True)
@@ -142,18 +148,13 @@ def test_ppo_and_rewards(chat_generator: Path) -> None:
         return theirs(input_ids=input_ids, **named)
 
     judge.forward = spy
-    reward_function(judge, tokenizer, **SHAPE)([TEXTS["sort"], TEXTS["plot"]], ["sort a table", "plot"])
-    ppo = PPO(
-        model=model,
-        tokenizer=tokenizer,
-        reward=lambda d, q: [0.0] * len(q),
-        batch_size=2,
-        minibatch_size=2,
-        epochs=1,
-        learning_rate=1e-3,
-        **LORA,
-    )
-    prompts = plan_rollouts(TEXTS, dict.fromkeys(list(TEXTS)[:2], 0.5), tokenizer, prompt=PROMPT, seed=1)
+    ModelReward(judge, tokenizer, TEXTS, PROMPTED.prompt)(["sort a table", "plot"], ["sort", "plot"])
+    critic: dict[str, Any] = {"score_clip": 4.0, "value_clip": 0.2, "value_coefficient": 0.1, "gamma": 1.0, "lam": 0.95}
+    batches: dict[str, Any] = {"batch_size": 2, "minibatch_size": 2, "epochs": 1, "target_kl": None, "max_new_tokens": 32}
+    settings = PPOSettings(**SHARED, **critic, **batches, missing_end_penalty=1.0)
+    compute = Compute(device="cpu", bf16=False, seed=0, scratch=tmp_path)
+    ppo = PPO(model, tokenizer, REWARDS, settings, lora=LORA, compute=compute)
+    prompts = plan_rollouts(TEXTS, dict.fromkeys(list(TEXTS)[:2], 0.5), tokenizer, PROMPTED, seed=1)
     rollout = ppo.roll_out(prompts)
     read += [
         ids[mask.bool()].tolist()

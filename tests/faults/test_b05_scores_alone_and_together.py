@@ -8,11 +8,12 @@ from typing import Any
 
 import pytest
 import torch
-from conftest import QUERIES, TEXTS
+from conftest import QUERIES, TEXTS, prompted
 
 from tandem.generators.base import load_generator, save_generator
 from tandem.generators.decoding import decode
-from tandem.generators.reward_model import load_reward_model, reward_function
+from tandem.generators.reward_model import load_reward_model
+from tandem.generators.rewards import ModelReward
 from tandem.rerankers.pair_format import PairFormat
 from tandem.rerankers.reranker import Reranker
 
@@ -37,10 +38,10 @@ def test_rewards(generator: Path, side: str) -> None:
     tokenizer.padding_side = side
     torch.manual_seed(1)
     model = load_reward_model(str(generator), tokenizer, new_head=True)
-    reward = reward_function(model, tokenizer, template="{document}:", max_document_tokens=40)
-    documents, queries = [TEXTS["sort"], "plot", TEXTS["solve"] * 3], ["plot", QUERIES["solve"], "sort a table"]
-    together = reward(documents, queries)
-    alone = [reward([document], [query])[0] for document, query in zip(documents, queries, strict=True)]
+    documents, queries = {"a": TEXTS["sort"], "b": "plot", "c": TEXTS["solve"] * 3}, ["plot", QUERIES["solve"], "sort a table"]
+    reward = ModelReward(model, tokenizer, documents, prompted(document_tokens=40, template="{document}:").prompt)
+    together = reward(queries, list(documents))
+    alone = [reward([query], [doc_id])[0] for doc_id, query in zip(documents, queries, strict=True)]
     assert together == pytest.approx(alone, abs=1e-5)
     assert len({round(value, 4) for value in alone}) == 3
 

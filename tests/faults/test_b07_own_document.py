@@ -13,7 +13,7 @@ from ir_measures import Qrel, ScoredDoc
 
 from tandem.evaluation.collections import Judged, measure_collections
 from tandem.filters.chain import Rule, keep_rate
-from tandem.filters.reward import round_trip_reward
+from tandem.filters.reward import RoundTripReward
 from tandem.interfaces import Searcher
 from tandem.records import Document, LabelledPair
 from tandem.rerankers.judge import rerank
@@ -169,5 +169,5 @@ def test_a_reward_is_of_all_documents(corpus: list[Document]) -> None:
     """Queries that have no id of their own leave nothing out, though documents may be numbered."""
     numbered = [Document(doc_id=str(i), text=text) for i, text in enumerate(TEXTS.values())]
     index = bm25.BM25Index({document.doc_id: document.text for document in numbered})
-    reward = round_trip_reward(numbered, index.search)
-    assert reward(list(TEXTS.values()), list(TEXTS.values())) == [1.0] * 6
+    reward = RoundTripReward(numbered, index)
+    assert reward(list(TEXTS.values()), [document.doc_id for document in numbered]) == [1.0] * 6

@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 import torch
-from conftest import QUERIES, TEXTS
+from conftest import QUERIES, TEXTS, prompted
 from safetensors.torch import load_file, save_file
 
 from tandem.generators.base import load_generator
-from tandem.generators.reward_model import fit_reward_model, load_reward_model
+from tandem.generators.reward_model import RewardModelSettings, fit_reward_model, load_reward_model
 from tandem.records import PreferencePair
 from tandem.rerankers.judge import load_judge
 from tandem.rerankers.monot5 import MonoT5
@@ -22,6 +22,8 @@ from tandem.rerankers.reranker import Reranker
 from tandem.retrievers.colbert import build_colbert, load_colbert
 from tandem.retrievers.dense import load_dense
 from tandem.retrievers.retriever import build_retriever, load_retriever, save_retriever
+from tandem.runtime.hardware import Compute
+from tandem.runtime.lora import Lora
 
 FORMS = {
     "encoder": PairFormat(kind="encoder", max_length=32, max_query_length=16),
@@ -129,7 +131,9 @@ def test_reward_models(tiny_generator: Path, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"no weights in it for score\.weight.*stage train_reward_model"):
         load_reward_model(str(tiny_generator), tokenizer)
     pair = PreferencePair(doc_id="sort", chosen=QUERIES["sort"], rejected=QUERIES["mean"], kind="valid_over_invalid")
-    settings = {"template": "Document: {document}\nKeywords: {keywords}\nQuery:", "document_tokens": 16, "min_accuracy": 0.0}
-    _, gate = fit_reward_model(tiny_generator, [pair], [pair], TEXTS, tmp_path, **settings, min_pairs=2, device="cpu", seed=1)  # type: ignore[arg-type]
+    values: dict[str, Any] = {"epochs": 1, "batch_size": 1, "learning_rate": 1e-3, "center_coefficient": 0.0, "min_accuracy": 0.0}
+    settings = RewardModelSettings(**values, min_pairs=2, lora=Lora(rank=2, alpha=4))
+    compute = Compute(device="cpu", bf16=False, seed=1, scratch=tmp_path / "scratch")
+    _, gate = fit_reward_model(tiny_generator, [pair], [pair], TEXTS, tmp_path, settings, prompt=prompted().prompt, compute=compute)
     assert not gate["passed"]
     load_reward_model(str(tmp_path), tokenizer)

@@ -1,11 +1,10 @@
-"""The generator is measured by what no reward has seen, and by what is learnt from its queries; rewards are capped, copies are counted."""
+"""The generator is measured by what no reward has seen, and by what is learnt from its queries; copies are counted."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import Any
 
-import pytest
 from conftest import QUERIES, TEXTS
 from ir_measures import ScoredDoc
 from ruamel.yaml import YAML
@@ -16,7 +15,6 @@ from tandem.evaluation.generator_report import to_markdown
 from tandem.evaluation.generators import compare_generators, compare_training, copied_share
 from tandem.evaluation.significance import SignificanceSettings
 from tandem.filters.round_trip import ranks_of_pairs
-from tandem.generators.rollouts import weighted_sum
 from tandem.generators.trial import write_trials
 from tandem.records import Document, LabelledPair, PseudoQuery
 from tandem.retrievers.generated_training import train_on_generated
@@ -89,13 +87,6 @@ def test_copied_share() -> None:
     assert copied_share("rows sort the table", document) == 0.5
     assert copied_share("draw lines", document) == 0.0
     assert copied_share("", document) == 0.0
-
-
-def test_rewards_are_capped() -> None:
-    reward = weighted_sum([(1.0, lambda documents, queries: [1e9, -1e9, 0.5])], cap=3.0)
-    assert reward(["d"] * 3, ["a", "b", "c"]) == [3.0, -3.0, 0.5]
-    two = weighted_sum([(0.1, lambda documents, queries: [50.0]), (1.0, lambda documents, queries: [0.5])], cap=3.0)
-    assert two(["d"], ["a"]) == pytest.approx([0.8])
 
 
 def test_what_is_learnt_from_equal_numbers_of_queries(tiny_encoder: Path, tmp_path: Path) -> None:

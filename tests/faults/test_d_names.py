@@ -115,9 +115,11 @@ def test_the_two_of_that_day_are_found(tmp_path: Path) -> None:
     assert shortened_keys(source) == ["errors.py:1: generator.template", "errors.py:2: difficulty.mode"]
 
 
-def test_the_test_finds_what_it_looks_for() -> None:
+def test_the_test_finds_what_it_looks_for(tmp_path: Path) -> None:
     names = {name for path in SOURCES for _, name in named_keys(path)}
-    assert {"relevance.model", "prompt.template", "mine_negatives.teach", "improve_generator.ppo.learning_rate"} <= names
+    assert {"relevance.model", "prompt.template", "mine_negatives.teach"} <= names
+    (tmp_path / "nested.py").write_text('"""See improve_generator.ppo.learning_rate."""\n')
+    assert [name for _, name in named_keys(tmp_path / "nested.py")] == ["improve_generator.ppo.learning_rate"]
     assert not has(schema_of("prompt"), ["tmplate"])
     assert has(schema_of("rerankers"), ["teacher", "form", "max_length"])
 

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 from ir_measures import ScoredDoc
 
 from tandem.filters.chain import Rule, filter_rows, keep_rate
-from tandem.filters.reward import round_trip_reward
 from tandem.filters.round_trip import apply_rule, apply_shape_rule, document_ranks, funnel
 from tandem.records import Document, LabelledPair, PseudoQuery
 
@@ -88,17 +85,3 @@ def test_chain_and_the_keep_rate_of_real_pairs() -> None:
 def test_without_rules_every_usable_row_stays() -> None:
     marked, *_ = filter_rows(rows("one two", ""), [Document(doc_id="a", text="a")], search, rules=[], min_words=1, max_words=9)
     assert [r.status for r in marked] == ["kept", "rejected"]
-
-
-def test_the_round_trip_as_a_reward() -> None:
-    """Four documents, so log2 N = 2: rank 1 gives 1, rank 2 gives 1/2, rank 4 and not found give 0; near duplicates do not compete."""
-    corpus = [Document(doc_id=i, text=f"text {i}") for i in "abcd"]
-    scores = {"q1": {"a": 3.0}, "q2": {"b": 3.0, "a": 1.0}, "q3": {"b": 4.0, "c": 3.0, "d": 2.0, "a": 1.0}, "q4": {"b": 1.0}}
-
-    def search(queries: Mapping[str, str]) -> list[ScoredDoc]:
-        return [ScoredDoc(query_id, doc_id, score) for query_id, text in queries.items() for doc_id, score in scores.get(text, {}).items()]
-
-    reward = round_trip_reward(corpus, search)
-    assert reward(["text a"] * 5, ["q1", "q2", "q3", "q4", ""]) == [1.0, 0.5, 0.0, 0.0, 0.0]
-    twins = [document.model_copy(update={"group": "twins"}) if document.doc_id in "ab" else document for document in corpus]
-    assert round_trip_reward(twins, search)(["text a"], ["q2"]) == [1.0]

@@ -8,40 +8,41 @@ from typing import Any
 
 import pytest
 import torch
-from conftest import QUERIES, TEXTS
+from conftest import QUERIES, TEXTS, prompted
 
 from tandem.generators.base import load_generator
-from tandem.generators.dpo import optimise_preferences
-from tandem.generators.prompts import DEFAULT_TEMPLATE
+from tandem.generators.dpo import DPOSettings, optimise_preferences
+from tandem.generators.trainers import preference_rows
 from tandem.records import PreferencePair
+from tandem.runtime.hardware import Compute
+from tandem.runtime.lora import Lora
 
 PAIRS = [
-    PreferencePair(doc_id=own, chosen=QUERIES[own], rejected=QUERIES[other], kind="valid_over_invalid")
-    for own in QUERIES
+    PreferencePair(doc_id=doc_id, chosen=QUERIES[doc_id], rejected=QUERIES[other], kind="valid_over_invalid")
+    for doc_id in QUERIES
     for other in QUERIES
-    if other != own
+    if other != doc_id
 ]
+
+
+SETTINGS = DPOSettings(
+    epochs=4,
+    batch_size=6,
+    learning_rate=1e-2,
+    beta=0.1,
+    loss="sigmoid",
+    label_smoothing=0.0,
+    fine_tuning_weight=0.0,
+)
 
 
 def optimise(folder: Path, scratch: Path, **changes: Any) -> tuple[Any, list[dict[str, float]]]:
     model, tokenizer = load_generator(str(folder))
-    settings: dict[str, Any] = {
-        "epochs": 4,
-        "batch_size": 6,
-        "learning_rate": 1e-2,
-        "beta": 0.1,
-        "loss": "sigmoid",
-        "label_smoothing": 0.0,
-        "fine_tuning_weight": 0.0,
-        "lora_rank": 8,
-        "lora_alpha": 16,
-        "bf16": False,
-        "seed": 3,
-    }
-    prompt = {"template": DEFAULT_TEMPLATE, "max_document_tokens": 32}
-    held_out = [pair for pair in PAIRS if pair.doc_id == "plot"]
-    train = [pair for pair in PAIRS if pair.doc_id != "plot"]
-    return optimise_preferences(model, tokenizer, train, held_out, TEXTS, scratch=scratch, **prompt, **{**settings, **changes})
+    prompt = prompted(document_tokens=32).prompt
+    held_out = preference_rows([pair for pair in PAIRS if pair.doc_id == "plot"], TEXTS, tokenizer, prompt)
+    train = preference_rows([pair for pair in PAIRS if pair.doc_id != "plot"], TEXTS, tokenizer, prompt)
+    settings, compute = SETTINGS.model_copy(update=changes), Compute(device="cpu", bf16=False, seed=3, scratch=scratch)
+    return optimise_preferences(model, tokenizer, train, held_out, settings, lora=Lora(rank=8, alpha=16), compute=compute)
 
 
 def test_learns_what_is_preferred(tiny_generator: Path, tmp_path: Path) -> None:

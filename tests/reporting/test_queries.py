@@ -33,7 +33,7 @@ def test_the_funnel_ends_in_what_was_kept() -> None:
 
 
 def test_bins_hold_every_query() -> None:
-    rows = [Difficulty(query_id=str(i), doc_id="d", rank=1, score=0, gap=0, difficulty=float(i)) for i in range(11)]
+    rows = [Difficulty(query_id=str(i), doc_id="d", rank=1, score=0, difficulty=float(i)) for i in range(11)]
     bins = histogram(rows, bins=5)
     assert [count for _, count in bins] == [2, 2, 2, 2, 3]
     assert bins[0][0] == 0.0

@@ -7,13 +7,21 @@ import statistics
 from collections.abc import Mapping, Sequence
 from typing import Literal
 
-from ir_measures import ScoredDoc
-
 from tandem.records import Difficulty
+from tandem.settings import Depth, Settings
 
-__all__ = ["Mode", "best_competitors", "document_difficulty", "query_difficulty", "score_difficulty", "summarise"]
+__all__ = ["DifficultySettings", "Mode", "document_difficulty", "query_difficulty", "score_difficulty", "summarise"]
 
 Mode = Literal["log_rank", "paper"]
+
+
+class DifficultySettings(Settings):
+    """What difficulty means."""
+
+    mode: Mode
+    """log_rank, or paper: equation 13 with shifted scores"""
+    depth: Depth
+    """of the run; ranks beyond it count as depth + 1"""
 
 
 def query_difficulty(*, rank: int, score: float, query_tokens: int, corpus_size: int, mode: Mode) -> float:
@@ -24,7 +32,7 @@ def query_difficulty(*, rank: int, score: float, query_tokens: int, corpus_size:
     cannot rule and which does not grow with the corpus.
 
     Args:
-        rank: of the query's own document, from 1.
+        rank: of the query's document, from 1.
         score: its MaxSim.
         query_tokens: |q|.
         corpus_size: N, at least 2.
@@ -38,32 +46,27 @@ def query_difficulty(*, rank: int, score: float, query_tokens: int, corpus_size:
 def score_difficulty(
     targets: Mapping[str, str],
     ranks: Mapping[str, tuple[int, float]],
-    best_others: Mapping[str, float],
     query_tokens: Mapping[str, int],
+    settings: DifficultySettings,
     *,
     corpus_size: int,
-    depth: int,
-    mode: Mode,
 ) -> list[Difficulty]:
     """The difficulty of each query; a document beyond the run's depth has rank ``depth + 1`` and the lowest score seen.
 
     Args:
         targets: doc_id by query_id.
         ranks: (rank, score) by query_id, as a round trip gives them.
-        best_others: the best competitor's score by query_id.
         query_tokens: by query_id.
+        settings: what difficulty means.
         corpus_size: documents in the corpus.
-        depth: of the run.
-        mode: see :func:`query_difficulty`.
     """
     lowest = min((score for _, score in ranks.values()), default=0.0)
     rows = []
     for query_id, doc_id in targets.items():
-        rank, score = ranks.get(query_id, (min(depth + 1, corpus_size), lowest))
+        rank, score = ranks.get(query_id, (min(settings.depth + 1, corpus_size), lowest))
         tokens = query_tokens[query_id]
-        value = query_difficulty(rank=rank, score=score, query_tokens=tokens, corpus_size=corpus_size, mode=mode)
-        gap = (best_others.get(query_id, 0.0) - score) / tokens
-        rows.append(Difficulty(query_id=query_id, doc_id=doc_id, rank=rank, score=score, gap=gap, difficulty=value))
+        value = query_difficulty(rank=rank, score=score, query_tokens=tokens, corpus_size=corpus_size, mode=settings.mode)
+        rows.append(Difficulty(query_id=query_id, doc_id=doc_id, rank=rank, score=score, difficulty=value))
     return rows
 
 
@@ -72,25 +75,15 @@ def document_difficulty(rows: Sequence[Difficulty]) -> dict[str, float]:
     values: dict[str, list[float]] = {}
     for row in rows:
         values.setdefault(row.doc_id, []).append(row.difficulty)
-    return {doc_id: statistics.fmean(own) for doc_id, own in values.items()}
-
-
-def best_competitors(targets: Mapping[str, str], run: Sequence[ScoredDoc], groups: Mapping[str, int]) -> dict[str, float]:
-    """The best score of a document that is neither the query's own nor a near duplicate of it, by query_id."""
-    best: dict[str, float] = {}
-    for item in run:
-        own = targets.get(item.query_id)
-        if own is not None and groups[item.doc_id] != groups[own]:
-            best[item.query_id] = max(item.score, best.get(item.query_id, item.score))
-    return best
+    return {doc_id: statistics.fmean(difficulties) for doc_id, difficulties in values.items()}
 
 
 def summarise(rows: Sequence[Difficulty]) -> dict[str, float]:
     """Mean difficulty, the share at rank 1 and the share beyond rank 10."""
-    number = max(len(rows), 1)
+    count = max(len(rows), 1)
     return {
         "queries": len(rows),
-        "mean_difficulty": sum(row.difficulty for row in rows) / number,
-        "share_at_rank_1": sum(row.rank == 1 for row in rows) / number,
-        "share_beyond_rank_10": sum(row.rank > 10 for row in rows) / number,
+        "mean_difficulty": sum(row.difficulty for row in rows) / count,
+        "share_at_rank_1": sum(row.rank == 1 for row in rows) / count,
+        "share_beyond_rank_10": sum(row.rank > 10 for row in rows) / count,
     }

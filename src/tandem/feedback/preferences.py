@@ -10,28 +10,34 @@ import random
 from collections.abc import Mapping, Sequence
 
 from tandem.records import PreferencePair, PseudoQuery
+from tandem.settings import Coefficient, Count, CountOrZero, OpenShare, Settings
 from tandem.text import count_words, normalize_query
 
-__all__ = ["build_preferences", "split_by_document", "summarise"]
+__all__ = ["PreferenceSettings", "build_preferences", "split_by_document", "summarise"]
+
+
+class PreferenceSettings(Settings):
+    """Which pairs are made of a round's queries."""
+
+    pairs_per_document: Count
+    """at most; at least half of them, where there are so many, hard over easy"""
+    min_margin: Coefficient
+    """of difficulty, between two kept queries"""
+    max_length_difference: CountOrZero
+    """in words, between the two of a pair"""
+    held_out_share: OpenShare
+    """of the documents, to gate the reward model on"""
 
 
 def build_preferences(
-    rows: Sequence[PseudoQuery],
-    difficulty: Mapping[str, float],
-    *,
-    pairs_per_document: int,
-    min_margin: float,
-    max_length_difference: int,
-    seed: int,
+    rows: Sequence[PseudoQuery], difficulty: Mapping[str, float], settings: PreferenceSettings, *, seed: int
 ) -> list[PreferencePair]:
     """Pairs of each document's queries, balanced in length over the whole set.
 
     Args:
         rows: a round's queries with their status.
         difficulty: of the kept ones, by query_id.
-        pairs_per_document: at most; at least half of them, where there are so many, hard over easy.
-        min_margin: of difficulty between two kept queries.
-        max_length_difference: in words, between the two of a pair.
+        settings: which pairs.
         seed: of the draws.
     """
     rng = random.Random(f"preferences:{seed}")
@@ -40,21 +46,27 @@ def build_preferences(
         by_document.setdefault(row.doc_id, []).append(row)
     pairs: list[PreferencePair] = []
     for doc_id in sorted(by_document):
-        own = by_document[doc_id]
-        kept = [row for row in own if row.status == "kept"]
-        hard = _hard_over_easy(kept, difficulty, min_margin)
-        invalid = [row for row in own if row.status == "rejected" and row.reason not in ("duplicate", "empty")]
-        valid = [_pair(a, b, "valid_over_invalid", 1.0) for a in kept for b in invalid]
-        hard, valid = (
-            [p for p in part if _length_gap(p) <= max_length_difference and normalize_query(p.chosen) != normalize_query(p.rejected)]
-            for part in (hard, valid)
-        )
-        rng.shuffle(valid)
-        rng.shuffle(hard)
-        share = max(pairs_per_document // 2, pairs_per_document - len(valid))
-        pairs += hard[:share]
-        pairs += valid[: pairs_per_document - min(len(hard), share)]
+        pairs += _pairs_of_document(by_document[doc_id], difficulty, settings, rng)
     return _balance_length(pairs, rng)
+
+
+def _pairs_of_document(
+    rows: Sequence[PseudoQuery], difficulty: Mapping[str, float], settings: PreferenceSettings, rng: random.Random
+) -> list[PreferencePair]:
+    """Pairs of the queries of one document, hard over easy first, drawn where there are more than allowed."""
+    kept = [row for row in rows if row.status == "kept"]
+    invalid = [row for row in rows if row.status == "rejected" and row.reason not in ("duplicate", "empty")]
+    hard, valid = (
+        [p for p in pairs if abs(_lead(p)) <= settings.max_length_difference and normalize_query(p.chosen) != normalize_query(p.rejected)]
+        for pairs in (
+            _hard_over_easy(kept, difficulty, settings.min_margin),
+            [_pair(a, b, "valid_over_invalid", 1.0) for a in kept for b in invalid],
+        )
+    )
+    rng.shuffle(valid)
+    rng.shuffle(hard)
+    share = max(settings.pairs_per_document // 2, settings.pairs_per_document - len(valid))
+    return hard[:share] + valid[: settings.pairs_per_document - min(len(hard), share)]
 
 
 def split_by_document(
@@ -83,25 +95,22 @@ def _pair(better: PseudoQuery, worse: PseudoQuery, kind: str, margin: float) -> 
     )
 
 
-def _length_gap(pair: PreferencePair) -> int:
-    return abs(count_words(pair.chosen) - count_words(pair.rejected))
+def _lead(pair: PreferencePair) -> int:
+    """By how many words the chosen query is the longer one."""
+    return count_words(pair.chosen) - count_words(pair.rejected)
 
 
 def _balance_length(pairs: list[PreferencePair], rng: random.Random) -> list[PreferencePair]:
     """Drop pairs at random from the longer side until chosen and rejected are, in the mean, within a tenth of a word."""
-
-    def gap(pair: PreferencePair) -> int:
-        return count_words(pair.chosen) - count_words(pair.rejected)
-
-    total = sum(gap(pair) for pair in pairs)
+    total = sum(_lead(pair) for pair in pairs)
     order = list(range(len(pairs)))
     rng.shuffle(order)
     dropped: set[int] = set()
     for i in order:
         if abs(total) <= 0.1 * (len(pairs) - len(dropped)):
             break
-        if gap(pairs[i]) * total > 0:
-            total -= gap(pairs[i])
+        if _lead(pairs[i]) * total > 0:
+            total -= _lead(pairs[i])
             dropped.add(i)
     return [pair for i, pair in enumerate(pairs) if i not in dropped]
 
@@ -109,10 +118,10 @@ def _balance_length(pairs: list[PreferencePair], rng: random.Random) -> list[Pre
 def summarise(train: Sequence[PreferencePair], held_out: Sequence[PreferencePair]) -> dict[str, float]:
     """Counts, the share of each kind, and how much longer chosen queries are than rejected ones, in words."""
     pairs = [*train, *held_out]
-    number = max(len(pairs), 1)
+    count = max(len(pairs), 1)
     return {
         "pairs": len(train),
         "held_out_pairs": len(held_out),
-        "hard_over_easy_share": sum(pair.kind == "hard_over_easy" for pair in pairs) / number,
-        "mean_length_difference": sum(count_words(p.chosen) - count_words(p.rejected) for p in pairs) / number,
+        "hard_over_easy_share": sum(pair.kind == "hard_over_easy" for pair in pairs) / count,
+        "mean_length_difference": sum(_lead(pair) for pair in pairs) / count,
     }

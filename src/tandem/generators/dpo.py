@@ -7,106 +7,83 @@ its adapter off. ``hinge`` is SLiC's (Zhao et al. 2023), ``ipo`` Azar et al. (20
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Annotated, Literal
 
-import torch
+from pydantic import Field
 
-from tandem.generators.trainers import epoch_settings, preference_rows, train_whole
-from tandem.records import PreferencePair
-from tandem.runtime.lora import adapter_config
+from tandem.generators.trainers import EpochSettings, epoch_arguments, lora_config, train_adapter
+from tandem.runtime.hardware import Compute
+from tandem.runtime.lora import Lora
+from tandem.settings import Coefficient, PositiveCoefficient
 
-__all__ = ["optimise_preferences"]
+if TYPE_CHECKING:
+    from peft import PeftModel
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+__all__ = ["DPOSettings", "optimise_preferences"]
 
 NAMES = {"loss": "loss", "rewards/margins": "reward", "rewards/accuracies": "accuracy", "grad_norm": "gradient_norm"}
 HELD_OUT = {"eval_rewards/accuracies": "held_out_accuracy", "eval_rewards/margins": "held_out_reward"}
 
 
+class DPOSettings(EpochSettings):
+    """DPO on the preference pairs."""
+
+    epochs: Annotated[float, Field(ge=0, le=10_000, allow_inf_nan=False)]
+    """passes over the pairs; 0 leaves the generator as it is"""
+    beta: PositiveCoefficient
+    """b of the loss; higher stays nearer to the generator that it starts from"""
+    loss: Literal["sigmoid", "hinge", "ipo"]
+    """sigmoid is DPO"""
+    label_smoothing: float = Field(ge=0, lt=0.5, allow_inf_nan=False)
+    """share of pairs that are taken to be the wrong way round (sigmoid alone)"""
+    fine_tuning_weight: Coefficient
+    """of the chosen query's negative log-likelihood beside the loss; 0 leaves it out"""
+
+
 def optimise_preferences(
-    model: Any,
-    tokenizer: Any,
-    pairs: Sequence[PreferencePair],
-    held_out: Sequence[PreferencePair],
-    documents: Mapping[str, str],
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
+    rows: Sequence[dict[str, str]],
+    held_out_rows: Sequence[dict[str, str]],
+    settings: DPOSettings,
     *,
-    template: str,
-    max_document_tokens: int,
-    epochs: float,
-    batch_size: int,
-    learning_rate: float,
-    beta: float,
-    loss: str,
-    label_smoothing: float,
-    fine_tuning_weight: float,
-    lora_rank: int,
-    lora_alpha: int,
-    scratch: Path,
-    bf16: bool,
-    seed: int,
-) -> tuple[Any, list[dict[str, float]]]:
+    lora: Lora,
+    compute: Compute,
+) -> tuple[PeftModel, list[dict[str, float]]]:
     """Train an adapter on preference pairs.
 
     Args:
         model: the merged policy of the round before.
         tokenizer: its tokenizer.
-        pairs: to train on.
-        held_out: pairs of other documents, measured after each epoch; may be empty.
-        documents: text by doc_id.
-        template: of the prompt; keywords stay empty, for a pair's two queries may have been written with different ones.
-        max_document_tokens: the document is cut, the query never.
-        epochs: passes over the pairs.
-        batch_size: pairs a step and process.
-        learning_rate: peak; cosine decay after a tenth of warm-up.
-        beta: b above; higher stays nearer to the reference.
-        loss: ``sigmoid`` (DPO), ``hinge`` or ``ipo``.
-        label_smoothing: share of pairs that are taken to be the wrong way round (sigmoid alone).
-        fine_tuning_weight: of the chosen query's own negative log-likelihood beside the loss; 0 leaves it out.
-        lora_rank: of the adapter.
-        lora_alpha: its scale is alpha over rank.
-        scratch: checkpoints live here; a run that finds one goes on from it.
-        bf16: train under bfloat16 autocast.
-        seed: of order and of the adapter's start.
+        rows: to train on, from :func:`tandem.generators.trainers.preference_rows`.
+        held_out_rows: pairs of other documents, measured after each epoch; may be empty.
+        settings: of the run.
+        lora: the adapter.
+        compute: where and how.
 
     Returns:
         The policy with its adapter, and a row of metrics for each logged step: ``reward`` is the implicit reward by which the chosen query
         leads the rejected one, ``accuracy`` how often it leads; ``held_out_`` the same of held-out pairs.
     """
-    from datasets import Dataset
     from trl import DPOConfig, DPOTrainer
 
-    prompt: dict[str, Any] = {"template": template, "max_document_tokens": max_document_tokens}
-    rows, dev_rows = (preference_rows(part, documents, tokenizer, **prompt) for part in (pairs, held_out))
-    settings = DPOConfig(
-        **epoch_settings(
-            rows=len(rows),
-            epochs=epochs,
-            batch_size=batch_size,
-            learning_rate=learning_rate,
-            scratch=scratch,
-            cpu=model.device.type == "cpu",
-            bf16=bf16,
-            seed=seed,
-        ),
-        beta=beta,
-        loss_type=[loss, "sft"] if fine_tuning_weight else [loss],
-        loss_weights=[1.0, fine_tuning_weight] if fine_tuning_weight else None,
-        label_smoothing=label_smoothing,
-        logging_steps=1,
-        eval_strategy="epoch" if dev_rows else "no",
-        per_device_eval_batch_size=batch_size,
+    weight = settings.fine_tuning_weight
+    arguments = DPOConfig(
+        **epoch_arguments(settings, rows, held_out_rows, compute=compute),
+        beta=settings.beta,
+        loss_type=[settings.loss, "sft"] if weight else [settings.loss],
+        loss_weights=[1.0, weight] if weight else None,
+        label_smoothing=settings.label_smoothing,
     )
-    torch.manual_seed(seed)
-    trainer = DPOTrainer(
-        model=model,
-        args=settings,
-        train_dataset=Dataset.from_list(rows),
-        eval_dataset=Dataset.from_list(dev_rows) if dev_rows else None,
-        processing_class=tokenizer,
-        peft_config=adapter_config(rank=lora_rank, alpha=lora_alpha, dropout=0.0),
-    )
-    train_whole(trainer, scratch)
-    by_step: dict[int, dict[str, float]] = {}
-    for logged in trainer.state.log_history:
-        row = by_step.setdefault(logged["step"], {"step": float(logged["step"])})
-        row |= {name: logged[key] for key, name in {**NAMES, **HELD_OUT}.items() if key in logged}
-    return trainer.model, [row for row in by_step.values() if "loss" in row]
+    trainer = train_adapter(DPOTrainer, arguments, model, tokenizer, rows, dev_rows=held_out_rows, adapter=lora_config(lora))
+    return trainer.model, _history(trainer.state.log_history)
+
+
+def _history(logged: Sequence[Mapping[str, float]]) -> list[dict[str, float]]:
+    """A row of metrics for each step that has a loss, under our names."""
+    by_step: dict[float, dict[str, float]] = {}
+    for entry in logged:
+        row = by_step.setdefault(entry["step"], {"step": float(entry["step"])})
+        row |= {name: entry[key] for key, name in {**NAMES, **HELD_OUT}.items() if key in entry}
+    return [row for row in by_step.values() if "loss" in row]

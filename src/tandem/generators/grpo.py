@@ -7,22 +7,39 @@ reference off the reward, GRPO adds it to the loss.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from itertools import chain, islice
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, Literal
 
-import torch
+from pydantic import Field
 
 from tandem.generators.decoding import end_tokens
 from tandem.generators.parsing import clean_query
-from tandem.generators.reward_model import Reward
-from tandem.generators.rollouts import Prompt, curriculum
-from tandem.generators.trainers import common_settings, train_whole
+from tandem.generators.rewards import WeightedRewards
+from tandem.generators.rollouts import Curriculum
+from tandem.generators.trainers import common_arguments, lora_config, train_adapter
 from tandem.runtime.distributed import world_size
-from tandem.runtime.lora import adapter_config
+from tandem.runtime.hardware import Compute
+from tandem.runtime.lora import Lora
+from tandem.settings import (
+    BatchSize,
+    Coefficient,
+    LearningRate,
+    PositiveCoefficient,
+    PositiveShare,
+    PositiveTemperature,
+    Settings,
+    Steps,
+    StepsOrZero,
+    Tokens,
+)
 
-__all__ = ["optimise_in_groups"]
+if TYPE_CHECKING:
+    from peft import PeftModel
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+__all__ = ["GroupSettings", "optimise_in_groups"]
 
 NAMES = {
     "query_reward": "reward",
@@ -36,115 +53,106 @@ NAMES = {
 }
 
 
+class GroupSettings(Settings):
+    """RLOO and GRPO: several responses to a prompt, each measured by the others."""
+
+    steps: StepsOrZero
+    """rounds of responses; 0 leaves the generator as it is"""
+    prompts_per_step: BatchSize
+    """a step and process"""
+    responses: int = Field(ge=2, le=1024)
+    """to each prompt, compared with each other"""
+    updates: Steps
+    """optimiser steps on each round of responses"""
+    learning_rate: LearningRate
+    """constant"""
+    kl_coefficient: Coefficient
+    """RLOO takes the KL to the reference off the reward, GRPO adds it to the loss; 0 leaves it out"""
+    clip: PositiveShare
+    """of the probability ratio"""
+    temperature: PositiveTemperature
+    """of sampling and of the log-probabilities"""
+    max_new_tokens: Tokens
+    """of a response"""
+    missing_end_penalty: Coefficient
+    """taken off the reward of a response that does not end"""
+    max_grad_norm: PositiveCoefficient
+    """gradients are cut to it"""
+
+
 def optimise_in_groups(
-    model: Any,
-    tokenizer: Any,
-    prompts: Sequence[Prompt],
-    reward: Reward,
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
+    curriculum: Curriculum,
+    rewards: WeightedRewards,
+    settings: GroupSettings,
     *,
-    algorithm: str,
-    order: str,
-    steps: int,
-    prompts_per_step: int,
-    responses: int,
-    updates: int,
-    learning_rate: float,
-    kl_coefficient: float,
-    clip: float,
-    temperature: float,
-    max_new_tokens: int,
-    missing_end_penalty: float,
-    max_grad_norm: float,
-    lora_rank: int,
-    lora_alpha: int,
-    scratch: Path,
-    bf16: bool,
-    seed: int,
-) -> tuple[Any, list[dict[str, float]]]:
+    algorithm: Literal["rloo", "grpo"],
+    lora: Lora,
+    compute: Compute,
+) -> tuple[PeftModel, list[dict[str, float]]]:
     """Train an adapter on rewards of what the policy writes.
 
     Args:
         model: the merged policy of the round before; with the adapter off it is the reference.
         tokenizer: its tokenizer, padding on the left.
-        prompts: with their documents.
-        reward: documents and queries to scores.
-        algorithm: ``rloo`` or ``grpo``.
-        order: of the documents: ``easy_first``, ``hard_first`` or ``random``.
-        steps: rounds of responses.
-        prompts_per_step: a step and process.
-        responses: to each prompt, compared with each other.
-        updates: optimiser steps on each round of responses.
-        learning_rate: constant.
-        kl_coefficient: of the KL to the reference; 0 leaves it out.
-        clip: of the probability ratio.
-        temperature: of sampling and of the log-probabilities.
-        max_new_tokens: of a response.
-        missing_end_penalty: taken off the reward of a response that does not end.
-        max_grad_norm: gradients are cut to it.
-        lora_rank: of the adapter.
-        lora_alpha: its scale is alpha over rank.
-        scratch: checkpoints live here; a run that finds one goes on from it.
-        bf16: train under bfloat16 autocast.
-        seed: of everything random.
+        curriculum: prompts with their documents, in order.
+        rewards: of the queries that are written.
+        settings: of the run.
+        algorithm: how a response is measured by the others.
+        lora: the adapter.
+        compute: where and how.
 
     Returns:
         The policy with its adapter, and a row of metrics a step; ``undecided`` is the share of prompts whose responses all earn the same.
     """
     from trl import GRPOConfig, GRPOTrainer, RLOOConfig, RLOOTrainer
 
-    settings = common_settings(
-        batch_size=prompts_per_step * responses,
-        learning_rate=learning_rate,
-        scratch=scratch,
-        cpu=model.device.type == "cpu",
-        bf16=bf16,
-        seed=seed,
+    trainer_class, config = (GRPOTrainer, GRPOConfig) if algorithm == "grpo" else (RLOOTrainer, RLOOConfig)
+    scored = _penalised(rewards, set(end_tokens(model).tolist()), settings.missing_end_penalty)
+    batches = islice(curriculum.batches(settings.prompts_per_step * world_size()), settings.steps)
+    rows = [{"prompt": p.text, "doc_id": p.doc_id, "difficulty": p.difficulty} for p in chain.from_iterable(batches)]
+    trainer = train_adapter(
+        partial(trainer_class, reward_funcs=scored),
+        config(**_arguments(settings, compute)),
+        model,
+        tokenizer,
+        rows,
+        adapter=lora_config(lora),
     )
-    settings |= {
-        "max_steps": steps * updates,
-        "num_generations": responses,
-        "num_iterations": updates,
+    names = NAMES | {f"{name}_reward": f"{name}_reward" for name in rewards.rewards}
+    return trainer.model, _history(trainer.state.log_history, names, settings.updates)
+
+
+def _arguments(settings: GroupSettings, compute: Compute) -> dict[str, Any]:
+    """Of either of TRL's two configurations."""
+    batch_size = settings.prompts_per_step * settings.responses
+    return {
+        **common_arguments(batch_size=batch_size, learning_rate=settings.learning_rate, compute=compute),
+        "max_steps": settings.steps * settings.updates,
+        "num_generations": settings.responses,
+        "num_iterations": settings.updates,
         "steps_per_generation": 1,
-        "shuffle_dataset": False,  # the rows are in the order wanted
+        "shuffle_dataset": False,  # the rows are in the curriculum's order
         "lr_scheduler_type": "constant",
-        "beta": kl_coefficient,
-        "epsilon": clip,
-        "temperature": temperature,
-        "max_completion_length": max_new_tokens,
-        "max_grad_norm": max_grad_norm,
+        "beta": settings.kl_coefficient,
+        "epsilon": settings.clip,
+        "temperature": settings.temperature,
+        "max_completion_length": settings.max_new_tokens,
+        "max_grad_norm": settings.max_grad_norm,
         "disable_dropout": True,
-        "logging_steps": updates,
+        "logging_steps": settings.updates,
         "save_strategy": "steps",
-        "save_steps": updates * max(steps // 20, 1),
+        "save_steps": settings.updates * max(settings.steps // 20, 1),
     }
-    torch.manual_seed(seed)
-    parts: dict[str, Any] = {
-        "model": model,
-        "reward_funcs": _penalised(reward, set(end_tokens(model).tolist()), missing_end_penalty),
-        "train_dataset": _rows(prompts, batches=steps, batch_size=prompts_per_step * world_size(), order=order, seed=seed),
-        "processing_class": tokenizer,
-        "peft_config": adapter_config(rank=lora_rank, alpha=lora_alpha, dropout=0.0),
-    }
-    grpo = algorithm == "grpo"
-    trainer = GRPOTrainer(args=GRPOConfig(**settings), **parts) if grpo else RLOOTrainer(args=RLOOConfig(**settings), **parts)
-    train_whole(trainer, scratch)
-    return trainer.model, _history(trainer.state.log_history, updates)
 
 
-def _rows(prompts: Sequence[Prompt], *, batches: int, order: str, **settings: Any) -> Any:
-    """A data set of prompts in the order in which they are visited, as many as there is time for."""
-    from datasets import Dataset
-
-    visited = chain.from_iterable(islice(curriculum(prompts, order=order, **settings), batches))
-    return Dataset.from_list([{"prompt": p.text, "document": p.document, "difficulty": p.difficulty} for p in visited])
-
-
-def _history(logged: Sequence[Mapping[str, float]], updates: int) -> list[dict[str, float]]:
+def _history(logged: Sequence[Mapping[str, float]], names: Mapping[str, str], updates: int) -> list[dict[str, float]]:
     """A row of metrics for each round of responses, under our names."""
     return [
         {
             "step": row["step"] // updates,
-            **{name: float(row[key]) for key, name in NAMES.items() if key in row},
+            **{name: float(row[key]) for key, name in names.items() if key in row},
             "ended": 1 - row["completions/clipped_ratio"],
         }
         for row in logged
@@ -152,15 +160,22 @@ def _history(logged: Sequence[Mapping[str, float]], updates: int) -> list[dict[s
     ]
 
 
-def _penalised(reward: Reward, ends: set[int], penalty: float) -> Any:
-    """The reward as TRL calls it, with a penalty for responses that do not end; the reward itself is logged without it."""
+def _penalised(rewards: WeightedRewards, ends: set[int], penalty: float) -> Callable[..., list[float]]:
+    """The rewards as TRL calls them, with a penalty for responses that do not end; the sum itself is logged without it."""
 
     def scored(
-        completions: list[str], completion_ids: list[list[int]], document: list[str], difficulty: list[float], log_metric: Any, **_: Any
+        completions: list[str],
+        completion_ids: list[list[int]],
+        doc_id: list[str],
+        difficulty: list[float],
+        log_metric: Callable[[str, float], None],
+        **_: object,
     ) -> list[float]:
-        values = reward(document, [clean_query(text) for text in completions])
-        log_metric("query_reward", sum(values) / len(values))
+        earned = rewards.score([clean_query(text) for text in completions], doc_id)
+        log_metric("query_reward", sum(earned.totals) / len(earned.totals))
         log_metric("difficulty", sum(difficulty) / len(difficulty))
-        return [value - penalty * (ids[-1] not in ends) for value, ids in zip(values, completion_ids, strict=True)]
+        for name, mean in earned.means.items():
+            log_metric(f"{name}_reward", mean)
+        return [total - penalty * (ids[-1] not in ends) for total, ids in zip(earned.totals, completion_ids, strict=True)]
 
     return scored

@@ -3,119 +3,206 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Literal
 
 import orjson
 
 from tandem.generators.base import load_generator, save_generator
-from tandem.generators.dpo import optimise_preferences
-from tandem.generators.grpo import optimise_in_groups
-from tandem.generators.ppo import PPO
-from tandem.generators.prompts import render_prompts
-from tandem.generators.reward_model import Reward, load_reward_model, reward_function
-from tandem.generators.rollouts import plan_rollouts, weighted_sum
+from tandem.generators.dpo import DPOSettings, optimise_preferences
+from tandem.generators.grpo import GroupSettings, optimise_in_groups
+from tandem.generators.ppo import PPO, PPOSettings
+from tandem.generators.prompts import PromptedSettings, PromptSettings
+from tandem.generators.reward_model import load_reward_model
+from tandem.generators.rewards import ModelReward, RewardSettings, WeightedRewards
+from tandem.generators.rollouts import Curriculum, Order, plan_rollouts
+from tandem.generators.trainers import merge_on, preference_rows, prompts_without_keywords
+from tandem.interfaces import Reward
 from tandem.records import PreferencePair
-from tandem.runtime.lora import merge_adapter
+from tandem.runtime.hardware import Compute
+from tandem.runtime.lora import Lora
+from tandem.settings import Rank, Settings
 
-__all__ = ["improve_generator", "mean_of_last"]
+if TYPE_CHECKING:
+    from peft import PeftModel
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+__all__ = ["Feedback", "ImprovementSettings", "RewardSources", "improve_generator", "mean_of_last", "series_of", "weigh_rewards"]
+
+
+class ImprovementSettings(Settings):
+    """How a generator is improved."""
+
+    algorithm: Literal["ppo", "rloo", "grpo", "dpo"]
+    """the first three learn from rewards of what the generator writes, dpo from preference pairs"""
+    rewards: RewardSettings
+    """nothing to dpo"""
+    order: Order
+    """in which documents are visited; nothing to dpo"""
+    lora_rank: Rank
+    lora_alpha: Rank
+    ppo: PPOSettings
+    group: GroupSettings
+    """of rloo and grpo"""
+    dpo: DPOSettings
+
+    @property
+    def lora(self) -> Lora:
+        """The adapter that is trained, without dropout."""
+        return Lora(rank=self.lora_rank, alpha=self.lora_alpha)
+
+
+@dataclass(frozen=True, slots=True)
+class Feedback:
+    """What a round's retriever has said of the generator's queries.
+
+    Args:
+        documents: text by doc_id.
+        difficulty: by doc_id; only these documents are visited.
+        pairs: for ``dpo``.
+        held_out: pairs of other documents, for ``dpo`` to be measured on.
+    """
+
+    documents: Mapping[str, str]
+    difficulty: Mapping[str, float]
+    pairs: Sequence[PreferencePair]
+    held_out: Sequence[PreferencePair]
+
+
+@dataclass(frozen=True, slots=True)
+class RewardSources:
+    """Where rewards come from; one whose weight is 0 is never opened.
+
+    Args:
+        round_trip: makes the reward of that name.
+        reward_model: folder of the merged reward model.
+        gate: JSON with ``passed``; the reward model counts only where it is true.
+    """
+
+    round_trip: Callable[[], Reward]
+    reward_model: Path
+    gate: Path
 
 
 def improve_generator(
     generator: Path,
-    reward_model: Path,
-    gate: Path,
-    pairs: Sequence[PreferencePair],
-    held_out: Sequence[PreferencePair],
-    documents: Mapping[str, str],
-    difficulty: Mapping[str, float],
+    feedback: Feedback,
     folder: Path,
+    settings: ImprovementSettings,
     *,
-    prompt: Mapping[str, Any],
-    algorithm: str,
-    rewards: Mapping[str, float],
-    round_trip: Reward | None,
-    order: str,
-    lora_rank: int,
-    lora_alpha: int,
-    ppo: Mapping[str, Any],
-    group: Mapping[str, Any],
-    dpo: Mapping[str, Any],
-    scratch: Path,
-    device: str,
-    bf16: bool,
-    seed: int,
+    prompted: PromptedSettings,
+    sources: RewardSources,
+    compute: Compute,
 ) -> list[dict[str, float]]:
     """Train the generator on rewards of what it writes, or on preference pairs, and write it merged; with nothing to learn from, unchanged.
 
     Args:
         generator: folder of the merged policy to start from.
-        reward_model: folder of the merged reward model.
-        gate: JSON with ``passed``.
-        pairs: for ``dpo``.
-        held_out: pairs of other documents, for ``dpo`` to be measured on.
-        documents: text by doc_id.
-        difficulty: by doc_id; only these documents are visited.
+        feedback: documents, their difficulty and preference pairs.
         folder: to write into.
-        prompt: ``template``, ``document_tokens``, ``keywords``, ``ignored_words`` and ``language`` of
-            :func:`tandem.generators.sampling.plan_prompts`.
-        algorithm: ``ppo``, ``rloo``, ``grpo`` or ``dpo``.
-        rewards: weights of ``reward_model`` (the paper's), which counts only where its gate has passed, and ``round_trip``; 0 leaves
-            one out. ``cap``: no reward counts beyond it, on either side.
-        round_trip: the function of that name; None where its weight is 0.
-        order: of the documents; nothing to ``dpo``.
-        lora_rank: of the adapter.
-        lora_alpha: its scale is alpha over rank.
-        ppo: ``steps`` and arguments of :class:`tandem.generators.ppo.PPO`.
-        group: arguments of :func:`tandem.generators.grpo.optimise_in_groups`, for ``rloo`` and ``grpo``.
-        dpo: arguments of :func:`tandem.generators.dpo.optimise_preferences`.
-        scratch: the checkpoint lives here.
-        device: to train on.
-        bf16: train under bfloat16 autocast; PPO computes in float32, for its ratios are of log-probabilities.
-        seed: of everything random.
+        settings: the algorithm, and those of each.
+        prompted: how a prompt is made.
+        sources: of the rewards; nothing to ``dpo``.
+        compute: where and how.
 
     Returns:
         One row of metrics a step.
     """
-    model, tokenizer = load_generator(str(generator), device=device)
-    asked: dict[str, Any] = {"template": prompt["template"], "max_document_tokens": prompt["document_tokens"]}
-    adapter: dict[str, Any] = {"lora_rank": lora_rank, "lora_alpha": lora_alpha, "seed": seed}
-    trainer: dict[str, Any] = {**adapter, "scratch": scratch, "bf16": bf16}
-    history: list[dict[str, float]] = []
-    if algorithm == "dpo":
-        if pairs and dpo["epochs"]:
-            model, history = optimise_preferences(model, tokenizer, pairs, held_out, documents, **dpo, **asked, **trainer)
+    model, tokenizer = load_generator(str(generator), device=compute.device)
+    if settings.algorithm == "dpo":
+        policy, history = _learn_preferences(model, tokenizer, feedback, settings, prompted.prompt, compute)
     else:
-        parts = [(rewards["round_trip"], round_trip)] if rewards["round_trip"] and round_trip else []
-        if rewards["reward_model"] and passes(gate):
-            judge = load_reward_model(str(reward_model), tokenizer, device=device)
-            parts.append((rewards["reward_model"], reward_function(judge, tokenizer, **asked)))
-        own = dict(ppo if algorithm == "ppo" else group)
-        if difficulty and parts and own["steps"]:
-            reward = weighted_sum(parts, cap=rewards["cap"])
-            prompts = plan_rollouts(documents, difficulty, tokenizer, prompt=prompt, seed=seed)
-            if algorithm == "ppo":
-                steps = own.pop("steps")
-                optimiser = PPO(model=model, tokenizer=tokenizer, reward=reward, **own, **adapter)
-                history = optimiser.train(prompts, steps=steps, order=order, scratch=scratch)
-                model = optimiser.policy
-            else:
-                model, history = optimise_in_groups(model, tokenizer, prompts, reward, algorithm=algorithm, order=order, **own, **trainer)
+        rewards = weigh_rewards(settings.rewards, sources, tokenizer, feedback.documents, prompted.prompt, device=compute.device)
+        policy, history = _learn_rewards(model, tokenizer, feedback, settings, rewards, prompted=prompted, compute=compute)
     if history:
-        texts = render_prompts([next(iter(documents.values()))], [""], tokenizer, **asked)
-        example = tokenizer(texts, return_tensors="pt").to(device)
-        model, _ = merge_adapter(model, {key: example[key] for key in ("input_ids", "attention_mask")})
-    save_generator(model, tokenizer, folder, prompt=prompt)
+        example = prompts_without_keywords([next(iter(feedback.documents.values()))], tokenizer, prompted.prompt)
+        model, _ = merge_on(policy, tokenizer, example[0])
+    save_generator(model, tokenizer, folder, prompt=prompted.prompt.model_dump())
     return history
 
 
-def passes(gate: Path) -> bool:
+def _learn_preferences(
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
+    feedback: Feedback,
+    settings: ImprovementSettings,
+    prompt: PromptSettings,
+    compute: Compute,
+) -> tuple[PreTrainedModel | PeftModel, list[dict[str, float]]]:
+    """The policy with its adapter and a row of metrics a step; where there is nothing to learn, the model and no row."""
+    if not feedback.pairs or not settings.dpo.epochs:
+        return model, []
+    rows, held_out_rows = (preference_rows(pairs, feedback.documents, tokenizer, prompt) for pairs in (feedback.pairs, feedback.held_out))
+    return optimise_preferences(model, tokenizer, rows, held_out_rows, settings.dpo, lora=settings.lora, compute=compute)
+
+
+def _learn_rewards(
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
+    feedback: Feedback,
+    settings: ImprovementSettings,
+    rewards: WeightedRewards,
+    *,
+    prompted: PromptedSettings,
+    compute: Compute,
+) -> tuple[PreTrainedModel | PeftModel, list[dict[str, float]]]:
+    """The policy with its adapter and a row of metrics a step; where there is nothing to learn, the model and no row."""
+    steps = settings.ppo.steps if settings.algorithm == "ppo" else settings.group.steps
+    if not feedback.difficulty or not rewards.rewards or not steps:
+        return model, []
+    prompts = plan_rollouts(feedback.documents, feedback.difficulty, tokenizer, prompted, seed=compute.seed)
+    curriculum = Curriculum(prompts, settings.order, compute.seed)
+    if settings.algorithm in ("rloo", "grpo"):
+        return optimise_in_groups(
+            model, tokenizer, curriculum, rewards, settings.group, algorithm=settings.algorithm, lora=settings.lora, compute=compute
+        )
+    ppo = PPO(model, tokenizer, rewards, settings.ppo, lora=settings.lora, compute=compute)
+    history = ppo.train(curriculum)
+    return ppo.policy.model, history
+
+
+def weigh_rewards(
+    settings: RewardSettings,
+    sources: RewardSources,
+    tokenizer: PreTrainedTokenizerBase,
+    documents: Mapping[str, str],
+    prompt: PromptSettings,
+    *,
+    device: str,
+) -> WeightedRewards:
+    """The rewards that have a weight, the reward model among them only where its gate has passed; there may be none.
+
+    Args:
+        settings: the weights.
+        sources: of the rewards.
+        tokenizer: the generator's.
+        documents: text by doc_id.
+        prompt: that the reward model was trained with.
+        device: for the reward model.
+    """
+    rewards: dict[str, tuple[float, Reward]] = {}
+    if settings.round_trip:
+        rewards["round_trip"] = settings.round_trip, sources.round_trip()
+    if settings.reward_model and _passes(sources.gate):
+        judge = load_reward_model(str(sources.reward_model), tokenizer, device=device)
+        rewards["reward_model"] = settings.reward_model, ModelReward(judge, tokenizer, documents, prompt)
+    return WeightedRewards(rewards, settings.cap)
+
+
+def _passes(gate: Path) -> bool:
     """Whether a reward model may count; where it may not, a warning says why."""
     decision = orjson.loads(gate.read_bytes())
     if not decision["passed"]:
-        warnings.warn(f"the reward model did not pass its gate ({gate}: {decision}) and does not count", stacklevel=3)
+        warnings.warn(f"the reward model did not pass its gate ({gate}: {decision}) and does not count", stacklevel=4)
     return bool(decision["passed"])
+
+
+def series_of(history: Sequence[Mapping[str, float]]) -> dict[str, list[tuple[int, float]]]:
+    """Each metric as points of (step, value), over the steps that have it; ``step`` itself is always among them."""
+    names = sorted({name for row in history for name in row} | {"step"})
+    return {name: [(int(row["step"]), row[name]) for row in history if name in row] for name in names}
 
 
 def mean_of_last(history: Sequence[Mapping[str, float]], share: float = 0.25) -> dict[str, float]:

@@ -64,11 +64,11 @@ def generalised_advantages(rewards: Tensor, values: Tensor, mask: Tensor, *, gam
     return advantages, advantages + values
 
 
-def whiten(values: Tensor, mask: Tensor, total: Callable[[Tensor], Tensor] = lambda part: part) -> Tensor:
+def whiten(values: Tensor, mask: Tensor, total: Callable[[Tensor], Tensor] = lambda tensor: tensor) -> Tensor:
     """Shift and scale to mean 0 and variance 1 over the mask; ``total`` sums over all processes that have a part of the batch."""
-    number = total(mask.sum()).clamp(min=1)
-    mean = total((values * mask).sum()) / number
-    variance = total(((values - mean) ** 2 * mask).sum()) / number
+    tokens = total(mask.sum()).clamp(min=1)
+    mean = total((values * mask).sum()) / tokens
+    variance = total(((values - mean) ** 2 * mask).sum()) / tokens
     return (values - mean) * torch.rsqrt(variance + 1e-8) * mask
 
 
@@ -121,12 +121,12 @@ class RunningMoments:
 
     def update(self, values: Tensor) -> None:
         """Take in a batch of scores."""
-        number, mean = len(values), float(values.mean())
+        size, mean = len(values), float(values.mean())
         variance = float(values.var(unbiased=False))
-        total = self.count + number
+        total = self.count + size
         delta = mean - self.mean
-        spread = self.variance * self.count + variance * number + delta**2 * self.count * number / total
-        self.mean += delta * number / total
+        spread = self.variance * self.count + variance * size + delta**2 * self.count * size / total
+        self.mean += delta * size / total
         self.variance, self.count = spread / total, total
 
     def standardise(self, values: Tensor) -> Tensor:

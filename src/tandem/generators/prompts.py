@@ -11,10 +11,12 @@ import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from tandem.generators.prompt_settings import PromptedSettings, PromptSettings
+
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
-__all__ = ["DEFAULT_TEMPLATE", "completion_text", "render_prompts", "truncate_documents"]
+__all__ = ["DEFAULT_TEMPLATE", "PromptSettings", "PromptedSettings", "completion_text", "render_prompts", "truncate_documents"]
 
 DEFAULT_TEMPLATE = "Document: {document}\nKeywords: {keywords}\nQuery:"
 SPACES = re.compile(r"\s+")

@@ -10,42 +10,52 @@ import pytest
 import torch
 
 from tandem.generators.base import load_generator
-from tandem.generators.grpo import optimise_in_groups
-from tandem.generators.rollouts import Prompt
+from tandem.generators.grpo import GroupSettings, optimise_in_groups
+from tandem.generators.rewards import WeightedRewards
+from tandem.generators.rollouts import Curriculum, Prompt
+from tandem.interfaces import Reward
+from tandem.runtime.hardware import Compute
+from tandem.runtime.lora import Lora
+
+SETTINGS = GroupSettings(
+    steps=4,
+    prompts_per_step=2,
+    responses=16,
+    updates=2,
+    learning_rate=1e-2,
+    kl_coefficient=0.0,
+    clip=0.2,
+    temperature=1.0,
+    max_new_tokens=6,
+    missing_end_penalty=0.0,
+    max_grad_norm=1.0,
+)
 
 
-def wants_table(documents: Sequence[str], queries: Sequence[str]) -> list[float]:
+def wants_table(queries: Sequence[str], doc_ids: Sequence[str]) -> list[float]:
     """1 where the query says 'table' (1 word of 60), so an untrained policy rarely earns it."""
-    assert len(documents) == len(queries)
+    assert len(doc_ids) == len(queries)
     return [float("table" in query.split()) for query in queries]
 
 
-def prompts(number: int = 8) -> list[Prompt]:
-    return [Prompt(f"document {i}", "Document: sort the rows\nKeywords: \nQuery:", i / number) for i in reversed(range(number))]
+def prompts(count: int = 8) -> list[Prompt]:
+    return [Prompt(f"document {i}", "Document: sort the rows\nKeywords: \nQuery:", i / count) for i in reversed(range(count))]
 
 
-def optimise(folder: Path, scratch: Path, algorithm: str, **changes: Any) -> tuple[Any, list[dict[str, float]]]:
+def optimise(
+    folder: Path, scratch: Path, algorithm: Any, *, order: Any = "easy_first", reward: Reward = wants_table, **changes: Any
+) -> tuple[Any, list[dict[str, float]]]:
     model, tokenizer = load_generator(str(folder))
-    settings: dict[str, Any] = {
-        "order": "easy_first",
-        "steps": 4,
-        "prompts_per_step": 2,
-        "responses": 16,
-        "updates": 2,
-        "learning_rate": 1e-2,
-        "kl_coefficient": 0.0,
-        "clip": 0.2,
-        "temperature": 1.0,
-        "max_new_tokens": 6,
-        "missing_end_penalty": 0.0,
-        "max_grad_norm": 1.0,
-        "lora_rank": 8,
-        "lora_alpha": 16,
-        "bf16": False,
-        "seed": 3,
-    }
-    values = {**settings, **changes}
-    return optimise_in_groups(model, tokenizer, prompts(), wants_table, algorithm=algorithm, scratch=scratch, **values)
+    return optimise_in_groups(
+        model,
+        tokenizer,
+        Curriculum(prompts(), order, 3),
+        WeightedRewards({"table": (1.0, reward)}, cap=3.0),
+        SETTINGS.model_copy(update=changes),
+        algorithm=algorithm,
+        lora=Lora(rank=8, alpha=16),
+        compute=Compute(device="cpu", bf16=False, seed=3, scratch=scratch),
+    )
 
 
 @pytest.mark.parametrize("algorithm", ["rloo", "grpo"])
@@ -55,6 +65,7 @@ def test_learns_a_toy_reward(tiny_generator: Path, tmp_path: Path, algorithm: st
     assert history[0]["reward"] < 0.4
     assert sum(row["reward"] for row in history[-5:]) / 5 > 0.8
     assert all(0 <= row["undecided"] <= 1 and 0 <= row["ended"] <= 1 for row in history)
+    assert [row["table_reward"] for row in history] == [row["reward"] for row in history]
 
 
 @pytest.mark.parametrize(
@@ -86,17 +97,16 @@ def test_the_kl_starts_at_zero_and_is_not_computed_without_a_coefficient(tiny_ge
 def test_resumed_equals_uninterrupted(tiny_generator: Path, tmp_path: Path, algorithm: str) -> None:
     whole, rows = optimise(tiny_generator, tmp_path / "a", algorithm)
 
-    def dies(documents: Sequence[str], queries: Sequence[str]) -> list[float]:
+    calls: list[int] = []
+
+    def dies(queries: Sequence[str], doc_ids: Sequence[str]) -> list[float]:
         calls.append(1)
         if len(calls) == 3:
             raise KeyboardInterrupt
-        return wants_table(documents, queries)
+        return wants_table(queries, doc_ids)
 
-    calls: list[int] = []
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(optimise.__globals__, "wants_table", dies)
-        with pytest.raises(KeyboardInterrupt):
-            optimise(tiny_generator, tmp_path / "b", algorithm)
+    with pytest.raises(KeyboardInterrupt):
+        optimise(tiny_generator, tmp_path / "b", algorithm, reward=dies)
     resumed, again = optimise(tiny_generator, tmp_path / "b", algorithm)
     assert [row["reward"] for row in again] == [row["reward"] for row in rows]
     first, second = ({name: p for name, p in model.named_parameters() if p.requires_grad} for model in (whole, resumed))
