@@ -110,7 +110,7 @@ class PreferencePair(Record):
     doc_id: Identifier
     chosen: Identifier
     rejected: str
-    kind: Literal["valid_over_invalid", "hard_over_easy"]
+    kind: Literal["valid_over_invalid", "hard_over_easy", "imported"]
     margin: float = 0.0
 
 

@@ -54,3 +54,52 @@ def test_mixed_and_empty_rows_are_refused(tmp_path: Path) -> None:
     for rows in ([], [*SUPERVISED, *PREFERENCES]):
         with pytest.raises(InputError, match="rows of one kind"):
             write_dataset(tmp_path, "x", rows)
+
+
+def write_entry(folder: Path, entry: dict[str, Any], text: str) -> None:
+    (folder / "dataset_info.json").write_text(json.dumps({"x": entry}))
+    (folder / entry.get("file_name", "x.json")).write_text(text)
+
+
+def test_json_lines_with_columns_and_tags_of_other_names(tmp_path: Path) -> None:
+    turns = [{"role": "system", "content": "be brief"}, {"role": "user", "content": "d"}, {"role": "assistant", "content": "q"}]
+    tags = {"role_tag": "role", "content_tag": "content", "user_tag": "user", "assistant_tag": "assistant", "system_tag": "system"}
+    entry = {"file_name": "x.jsonl", "formatting": "sharegpt", "columns": {"messages": "messages"}, "tags": tags}
+    write_entry(tmp_path, entry, json.dumps({"messages": turns}) + "\n")
+    assert read_dataset(tmp_path, "x") == [SupervisedRow(prompt="d", completion="q")]
+
+
+def test_without_columns_the_defaults_hold(tmp_path: Path) -> None:
+    write_entry(tmp_path, {}, '[{"instruction": "d", "input": "", "output": "q", "history": []}]')
+    assert read_dataset(tmp_path, "x") == [SupervisedRow(prompt="d", completion="q")]
+
+
+ONE_TURN = json.dumps([{"conversations": [{"from": "human", "value": "d"}]}])
+SWAPPED = json.dumps([{"conversations": [{"from": "gpt", "value": "q"}, {"from": "human", "value": "d"}]}])
+
+
+@pytest.mark.parametrize(
+    ("entry", "text", "message"),
+    [
+        ({"columns": {"prompt": "text"}}, '[{"text": "d"}]', r"dataset_info.json: x.columns.response: nothing found, the name of a column"),
+        ({"columns": {"query": "input"}}, "[]", r"x.columns.prompt: nothing found"),
+        ({"hf_hub_url": "a/b"}, "[]", r"dataset_info.json: x: hf_hub_url found; only files of this folder are read"),
+        ({}, "[]", r"x.json: no row in it, which .*dataset_info.json says is data set 'x'"),
+        (
+            {"columns": {"prompt": "p", "response": "r"}},
+            '[{"p": "d"}]',
+            r"row 0: not a alpaca row .*: no key 'r', found \{'p': 'd'\}",
+        ),
+        (
+            {"columns": {"prompt": "p", "response": "r", "history": "h"}},
+            '[{"p": "d", "r": "q", "h": [["a", "b"]]}]',
+            r"row 0: .* a history, one question and one answer are expected",
+        ),
+        ({"formatting": "sharegpt"}, ONE_TURN, r"row 0: .* 1 turns, one question and one answer expected"),
+        ({"formatting": "sharegpt"}, SWAPPED, r"row 0: .* from: 'gpt' found, 'human' is expected"),
+    ],
+)
+def test_what_is_missing_is_named(tmp_path: Path, entry: dict[str, Any], text: str, message: str) -> None:
+    write_entry(tmp_path, entry, text)
+    with pytest.raises(InputError, match=message):
+        read_dataset(tmp_path, "x")

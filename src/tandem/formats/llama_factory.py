@@ -8,6 +8,7 @@ LLaMA-Factory since 0.4 refuses ranking data outside its rm and dpo stages. The 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
@@ -15,11 +16,16 @@ import orjson
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from tandem.formats.encodings import read_text, require_file
-from tandem.formats.jsonl import InputError, explain, write_json
+from tandem.formats.errors import InputError
+from tandem.formats.jsonl import explain, read_json_lines, write_json
 
-__all__ = ["PreferenceRow", "SupervisedRow", "read_dataset", "write_dataset"]
+__all__ = ["PreferenceRow", "Row", "SupervisedRow", "read_dataset", "write_dataset"]
 
 Formatting = Literal["alpaca", "sharegpt"]
+# What an entry without columns and tags means.
+COLUMNS = {"alpaca": {"prompt": "instruction", "query": "input", "response": "output"}, "sharegpt": {"messages": "conversations"}}
+TAGS = {"role_tag": "from", "content_tag": "value", "user_tag": "human", "assistant_tag": "gpt", "system_tag": "system"}
+ELSEWHERE = ("hf_hub_url", "ms_hub_url", "script_url", "cloud_file_name")
 
 
 class SupervisedRow(BaseModel):
@@ -60,12 +66,43 @@ def write_dataset(folder: Path, name: str, rows: Sequence[Row], *, formatting: F
 
 
 def read_dataset(folder: Path, name: str) -> list[Row]:
-    """Read a data set that ``folder/dataset_info.json`` describes.
+    """Read a data set that ``folder/dataset_info.json`` describes, from a .json or .jsonl file of the folder.
+
+    Prompts of several columns are joined as LLaMA-Factory does, by a line break; a system turn is left out.
 
     Raises:
         InputError: the entry or a column is missing, or a row is not of the form that the entry says.
     """
     registry = folder / "dataset_info.json"
+    dataset = _read_entry(registry, name)
+    parse = _parse_alpaca if dataset.formatting == "alpaca" else _parse_sharegpt
+    rows: list[Row] = []
+    for place, row in enumerate(_read_rows(folder / dataset.file_name)):
+        where = f"{folder / dataset.file_name}: row {place}"
+        try:
+            rows.append(parse(row, dataset))
+        except ValidationError as error:
+            raise InputError(f"{where}: {explain(error)}") from None
+        except (AttributeError, KeyError, TypeError, IndexError, ValueError) as error:
+            reason = f"no key {error}" if isinstance(error, KeyError) else str(error)
+            raise InputError(f"{where}: not a {dataset.formatting} row as {registry} says: {reason}, found {row!r:.80}") from None
+    if not rows:
+        raise InputError(f"{folder / dataset.file_name}: no row in it, which {registry} says is data set '{name}'")
+    return rows
+
+
+@dataclass(frozen=True, slots=True)
+class Dataset:
+    """An entry of ``dataset_info.json``: columns and tags by LLaMA-Factory's names for them."""
+
+    file_name: str
+    formatting: str
+    ranking: bool
+    columns: dict[str, str]
+    tags: dict[str, str]
+
+
+def _read_entry(registry: Path, name: str) -> Dataset:
     entries = _read_json(registry, dict)
     if name not in entries:
         raise InputError(f"{registry}: no entry '{name}'; there are: {', '.join(sorted(entries)) or 'none'}")
@@ -73,20 +110,17 @@ def read_dataset(folder: Path, name: str) -> list[Row]:
     if not isinstance(entry, dict):
         raise InputError(f"{registry}: {name}: {entry!r:.60} found, a map with file_name, formatting and columns is expected")
     formatting = entry.get("formatting", "alpaca")
-    if formatting not in ("alpaca", "sharegpt"):
-        raise InputError(f"{registry}: {name}.formatting: {formatting!r} found, allowed: alpaca, sharegpt")
-    path = folder / entry.get("file_name", f"{name}.json")
-    parse = _parse_alpaca if formatting == "alpaca" else _parse_sharegpt
-    rows: list[Row] = []
-    for number, row in enumerate(_read_json(path, list)):
-        try:
-            rows.append(parse(row, entry))
-        except ValidationError as error:
-            raise InputError(f"{path}: row {number}: {explain(error)}") from None
-        except (AttributeError, KeyError, TypeError, IndexError, ValueError) as error:
-            told = f"no key {error}" if isinstance(error, KeyError) else str(error)
-            raise InputError(f"{path}: row {number}: not a {formatting} row as {registry} says: {told}, found {row!r:.80}") from None
-    return rows
+    if formatting not in COLUMNS:
+        raise InputError(f"{registry}: {name}.formatting: {formatting!r} found, allowed: {', '.join(COLUMNS)}")
+    if elsewhere := next((key for key in ELSEWHERE if key in entry and "file_name" not in entry), None):
+        raise InputError(f"{registry}: {name}: {elsewhere} found; only files of this folder are read: download it and give its file_name")
+    # A column that is left out is None in LLaMA-Factory as soon as any is given.
+    columns, ranking = entry.get("columns", COLUMNS[formatting]), bool(entry.get("ranking"))
+    needed = ["prompt" if formatting == "alpaca" else "messages", *([] if ranking or formatting == "sharegpt" else ["response"])]
+    for column in needed:
+        if column not in columns:
+            raise InputError(f"{registry}: {name}.columns.{column}: nothing found, the name of a column is expected; there are: {columns}")
+    return Dataset(entry.get("file_name", f"{name}.json"), formatting, ranking, columns, {**TAGS, **entry.get("tags", {})})
 
 
 def _entry(name: str, formatting: Formatting, *, ranking: bool) -> dict[str, Any]:
@@ -100,7 +134,7 @@ def _entry(name: str, formatting: Formatting, *, ranking: bool) -> dict[str, Any
         entry["columns"] = {"prompt": "instruction", "query": "input", **response, **answers}
     else:
         entry["columns"] = {"messages": "conversations", **answers}
-        entry["tags"] = {"role_tag": "from", "content_tag": "value", "user_tag": "human", "assistant_tag": "gpt"}
+        entry["tags"] = {key: tag for key, tag in TAGS.items() if key != "system_tag"}
     return entry
 
 
@@ -118,10 +152,12 @@ def _sharegpt_row(row: Row) -> dict[str, Any]:
     return {"conversations": [human], "chosen": chosen, "rejected": rejected}
 
 
-def _parse_alpaca(row: dict[str, Any], entry: dict[str, Any]) -> Row:
-    columns = entry.get("columns", {"prompt": "instruction", "query": "input", "response": "output"})
-    prompt = "\n".join(part for part in (row[columns["prompt"]], row.get(columns.get("query", ""), "")) if part)
-    if not entry.get("ranking"):
+def _parse_alpaca(row: dict[str, Any], dataset: Dataset) -> Row:
+    columns = dataset.columns
+    if row.get(columns.get("history", "")):
+        raise ValueError("a history, one question and one answer are expected")
+    prompt = "\n".join(text for text in (row[columns["prompt"]], row.get(columns.get("query", ""), "")) if text)
+    if not dataset.ranking:
         return SupervisedRow(prompt=prompt, completion=row[columns["response"]])
     if "chosen" in columns:
         return PreferenceRow(prompt=prompt, chosen=row[columns["chosen"]], rejected=row[columns["rejected"]])
@@ -129,16 +165,29 @@ def _parse_alpaca(row: dict[str, Any], entry: dict[str, Any]) -> Row:
     return PreferenceRow(prompt=prompt, chosen=better, rejected=worse)
 
 
-def _parse_sharegpt(row: dict[str, Any], entry: dict[str, Any]) -> Row:
-    columns, tags = entry.get("columns", {}), entry.get("tags", {})
-    content = tags.get("content_tag", "value")
-    turns = row[columns.get("messages", "conversations")]
-    if entry.get("ranking"):
-        chosen, rejected = (row[columns.get(key, key)][content] for key in ("chosen", "rejected"))
-        return PreferenceRow(prompt=turns[0][content], chosen=chosen, rejected=rejected)
-    if len(turns) != 2:
-        raise ValueError(f"{len(turns)} turns, one question and one answer are expected")
-    return SupervisedRow(prompt=turns[0][content], completion=turns[1][content])
+def _parse_sharegpt(row: dict[str, Any], dataset: Dataset) -> Row:
+    columns, role, content = dataset.columns, dataset.tags["role_tag"], dataset.tags["content_tag"]
+    turns = row[columns["messages"]]
+    if turns and turns[0].get(role) == dataset.tags["system_tag"]:
+        turns = turns[1:]
+    length = 1 if dataset.ranking else 2
+    if len(turns) != length:
+        raise ValueError(f"{len(turns)} turns, {'one question' if dataset.ranking else 'one question and one answer'} expected")
+    for turn, tag in zip(turns, ("user_tag", "assistant_tag"), strict=False):
+        if turn[role] != dataset.tags[tag]:
+            raise ValueError(f"{role}: {turn[role]!r:.40} found, '{dataset.tags[tag]}' is expected")
+    if not dataset.ranking:
+        return SupervisedRow(prompt=turns[0][content], completion=turns[1][content])
+    chosen, rejected = (row[columns.get(key, key)][content] for key in ("chosen", "rejected"))
+    return PreferenceRow(prompt=turns[0][content], chosen=chosen, rejected=rejected)
+
+
+def _read_rows(path: Path) -> Sequence[Any]:
+    if path.suffix.lower() == ".jsonl":
+        require_file(path, "`tandem export` writes one")
+        return [row for _, row in read_json_lines(path)]
+    rows: list[Any] = _read_json(path, list)
+    return rows
 
 
 def _read_json(path: Path, kind: type) -> Any:
