@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 from stages.opening import open_stage, run
 from tandem.feedback.preferences import PreferenceSettings, build_preferences, split_by_document, summarise
 from tandem.formats.jsonl import read_records, write_records
-from tandem.records import Difficulty, PseudoQuery
+from tandem.records import Difficulty, PreferencePair, PseudoQuery
 from tandem.settings import Seed
 
 
 class Params(PreferenceSettings):
     """Which pairs."""
 
+    file: str | None
+    """JSONL of preference pairs to take in place of the round's, as `tandem import preferences` writes them"""
     seed: Seed
 
 
@@ -22,7 +25,10 @@ def main(argv: Sequence[str] | None = None) -> None:
     reads, writes = "queries difficulty", "pairs held_out"
     with open_stage("build_preferences", Params, argv, reads=reads, writes=writes, words="round") as (paths, params, tracked, _):
         difficulty = {row.query_id: row.difficulty for row in read_records(paths.difficulty, Difficulty)}
-        pairs = build_preferences(read_records(paths.queries, PseudoQuery), difficulty, params, seed=params.seed)
+        if params.file:
+            pairs = read_records(Path(params.file), PreferencePair)
+        else:
+            pairs = build_preferences(read_records(paths.queries, PseudoQuery), difficulty, params, seed=params.seed)
         train, held_out = split_by_document(pairs, held_out_share=params.held_out_share, seed=params.seed)
         write_records(paths.pairs, train)
         write_records(paths.held_out, held_out)

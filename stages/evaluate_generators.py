@@ -39,10 +39,8 @@ def main(argv: Sequence[str] | None = None) -> None:
         seen = {pair.doc_id for pair in train} | {row.doc_id for rows in rounds.values() for row in rows}
         trials = write_trials({"base": paths.base, **folders}, corpus, seen=seen, device=device, **sampling)
         tested: dict[str, Any] = {"parents": params.parents(), "settings": params}
-        indexes = {
-            "unseen": open_index(paths.indexes / "dense", paths.unseen, device=device),
-            "rewarded": open_index(paths.indexes / "bm25"),
-        }
+        unseen = open_index(paths.indexes / "dense", paths.unseen, device=device)
+        indexes = {"unseen": unseen, "rewarded": open_index(paths.indexes / "bm25")}
         searches: dict[str, Search] = {name: partial(index.search, depth=100) for name, index in indexes.items()}
         ranks = {name: partial(ranks_of_pairs, corpus, search=find) for name, find in searches.items()}
         rows, values = compare_generators(trials, dev, ranks, corpus.texts, **tested)
@@ -61,8 +59,8 @@ def main(argv: Sequence[str] | None = None) -> None:
         write_json(paths.metrics, to_metrics(rows, training))
         write_json(paths.values, values)
         write_table(paths.table, [row.as_dict() for row in rows], COLUMNS)
-        shown = describe_rounds(rounds, corpus, examples=params.examples, seed=params.seed)
-        write_text(paths.text, f"# What the generators write\n\n{to_markdown(rows, training)}\n{shown}")
+        examples = describe_rounds(rounds, corpus, examples=params.examples, seed=params.seed)
+        write_text(paths.text, f"# What the generators write\n\n{to_markdown(rows, training)}\n{examples}")
         tracked.log({f"{row.generator}/{key}": value for row in rows for key, value in row.measures().items() if key in LOGGED})
         tracked.log({f"{name}/trained_ndcg_at_10": row.trained for name, row in training.items()})
 

@@ -59,12 +59,12 @@ def read(path: Path) -> Any:
 
 def test_two_rounds_end_in_one_table(project: Path) -> None:
     rows = {row["system"]: row for row in read(project / "out/report/comparison.json")}
-    assert list(rows)[:6] == ["bm25", "dense", "colbert", "r0", "r1", "r2"]
-    assert [name.partition("+")[2] for name in rows][6:] == ["reranker"]
+    assert list(rows)[:7] == ["bm25", "dense", "colbert", "fusion", "r0", "r1", "r2"]
+    assert [name.partition("+")[2] for name in rows][10:] == ["reranker"]
     assert all(0 <= row["ndcg_at_10"] <= 1 for row in rows.values())
     assert rows["bm25"]["ndcg_at_10"] > 0.2
-    assert "difference" not in rows["r0"]
-    assert all("p_randomisation_holm" in rows[name] for name in ("bm25", "r1", "r2"))
+    assert "difference" not in rows["fusion"]
+    assert all("p_randomisation_holm" in rows[name] for name in ("bm25", "r1", "r2", "fusion-r2"))
     assert "| r2 |" in (project / "out/report/comparison.md").read_text()
 
 
@@ -99,7 +99,7 @@ def test_mlflow_holds_each_execution_once(project: Path) -> None:
     )
     found = dict(reversed(item) for item in eval(run(project, "python", "-c", code).stdout.splitlines()[-1]))
     records = len(list((project / "out/records").rglob("*.json")))
-    assert records == 33
+    assert records == 41
     assert (found["tandem-stages"], found["tandem-rounds"], found["tandem"]) == (records, 3, 1)
 
 
@@ -174,6 +174,9 @@ def test_a_killed_stage_ends_in_the_same_bytes(project: Path, stage: str, leftov
     run(project, "dvc", "repro")
 
 
+SINGLE = ("r0", "r1", "r2", "r3", "s2")
+
+
 def test_a_third_round_and_a_control_run_alone(project: Path) -> None:
     """New rounds are new stages: nothing of rounds 0 to 2 runs again, and all of them stand in one table."""
     values = ["+rounds.r3={prev: r2, generator: g3}", "+updates.g3={base: g2, round: r2}", "+rounds.s2={prev: r1, generator: g1}"]
@@ -182,18 +185,27 @@ def test_a_third_round_and_a_control_run_alone(project: Path) -> None:
     run(project, "git", *identity, "commit", "--quiet", "--message", "two rounds")
     output = run(project, "dvc", "exp", "run", *(word for value in values for word in ("-S", value))).stdout
     ran = {line.split("'")[1] for line in output.splitlines() if line.startswith("Running stage")}
-    late = {"evaluate_generators", "check_leaks", "choose_champion", "evaluate_reranked", "compare_rounds", "write_report"}
+    late = {
+        "evaluate_generators",
+        "check_leaks",
+        "evaluate_fusion",
+        "choose_champion",
+        "evaluate_reranked",
+        "compare_rounds",
+        "write_report",
+    }
     late |= {"inputs", "sync_tracking"}
     assert ran - late == {stage for stage in ran if stage.endswith(("@r3", "@g3", "@s2"))}
     assert {"improve_generator@g3", "train_retriever@r3", "train_retriever@s2"} <= ran
     rows = read(project / "out/report/comparison.json")
-    assert [row["system"] for row in rows if "+" not in row["system"]] == ["bm25", "dense", "colbert", "r0", "r1", "r2", "r3", "s2"]
+    systems = [row["system"] for row in rows if "+" not in row["system"]]
+    assert systems == ["bm25", "dense", "colbert", "fusion", *SINGLE, *(f"fusion-{name}" for name in SINGLE)]
     (control,) = read(project / "out/report/controls.json")
     assert {control["system"], control["against"]} == {"r2", "s2"}
     assert "r3" in (project / "out/report/report.html").read_text()
     run(project, "git", "checkout", "--quiet", "--", "params.yaml")
     run(project, "dvc", "repro")
-    assert [row["system"] for row in read(project / "out/report/comparison.json")][5] == "r2"
+    assert [row["system"] for row in read(project / "out/report/comparison.json")][6] == "r2"
 
 
 def test_only_evaluation_opens_the_test_set(project: Path) -> None:

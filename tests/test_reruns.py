@@ -94,7 +94,15 @@ def test_a_late_change_reruns_nothing_early() -> None:
 
 def test_a_round_more_reruns_no_round_before() -> None:
     """`rounds` is a parameter of the comparisons alone; a new round's stages are new names."""
-    late = ["evaluate_generators", "check_leaks", "choose_champion", "evaluate_reranked", "compare_rounds", "write_report"]
+    late = [
+        "evaluate_generators",
+        "check_leaks",
+        "evaluate_fusion",
+        "choose_champion",
+        "evaluate_reranked",
+        "compare_rounds",
+        "write_report",
+    ]
     assert reruns({"rounds"}) == late
 
 
@@ -105,6 +113,7 @@ def test_one_more_reported_measure_retrains_nothing() -> None:
         "evaluate_baselines",
         "evaluate_retriever_r0",
         "evaluate_retriever",
+        "evaluate_fusion",
         "evaluate_reranked",
         "choose_champion",
         "compare_rounds",

@@ -32,18 +32,23 @@ def test_rounds_at_the_gate(tmp_path: Path) -> None:
         (tmp_path / name / "generated.jsonl").write_text("{}\n" * 10)
     for folder in ("dev", "guard"):
         (tmp_path / folder / "baselines.json").write_text(json.dumps({"bm25": {"ndcg_at_10": BASE}, "dense": {"ndcg_at_10": BASE}}))
+        fused = {name: {"ndcg_at_10": BASE} for name in ("fusion", "fusion-r0", "fusion-r1", "fusion-r2")}
+        (tmp_path / folder / "fusion.json").write_text(json.dumps(fused))
+    systems = {name: {"folder": f"folder of {name}"} for name in ("bm25", "dense", "r0", "r1", "r2", *fused)}
     paths = (tmp_path / "dev", tmp_path / "guard", tmp_path)
-    outcome = choose_retriever(*paths, rounds, RULE)
+    outcome = choose_retriever(*paths, rounds, systems, RULE)
     assert outcome["champion"] == "r1"
     assert {name: model["costs"] for name, model in outcome["models"].items()} == {
-        **{name: {"generated_queries": 0} for name in ("bm25", "dense", "r0")},
-        "r1": {"generated_queries": 10},
-        "r2": {"generated_queries": 20},
+        **{name: {"generated_queries": 0} for name in ("bm25", "dense", "fusion", "r0", "fusion-r0")},
+        **{name: {"generated_queries": 10} for name in ("r1", "fusion-r1")},
+        **{name: {"generated_queries": 20} for name in ("r2", "fusion-r2")},
     }
+    assert outcome["folder"] == "folder of r1"
+    assert outcome["system"] == systems["r1"]
     assert "| r2 | r1 | +0.000" in to_markdown({"retriever": outcome})
     assert list(outcome["rule"]) == ["alpha", "equal_within", "guard_tolerance", "resamples", "seed"]
     with pytest.raises(SettingError, match=r"^measure: 'map' found, allowed: ndcg_at_10"):
-        choose_retriever(*paths, rounds, RULE.model_copy(update={"measure": "map"}))
+        choose_retriever(*paths, rounds, systems, RULE.model_copy(update={"measure": "map"}))
 
 
 def test_a_generator_that_repeats_itself_is_no_champion() -> None:

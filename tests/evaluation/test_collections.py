@@ -1,4 +1,4 @@
-"""Several sets of queries in one search of each corpus."""
+"""Several sets of queries, each searched in the index of its corpus."""
 
 from __future__ import annotations
 
@@ -7,35 +7,52 @@ from pathlib import Path
 
 from ir_measures import Qrel, ScoredDoc
 
-from tandem.evaluation.collections import Judged, measure_collections, read_collections, top_documents
+from tandem.evaluation.collections import (
+    Judged,
+    draw_queries,
+    measure_collections,
+    read_collections,
+    read_runs,
+    top_documents,
+    write_runs,
+)
 from tandem.formats.beir import write_qrels
 from tandem.formats.jsonl import write_records
 from tandem.records import Document, LabelledPair, Query
 
 
-def test_a_corpus_is_searched_once_and_runs_do_not_mix() -> None:
-    documents, other = {"d1": "x", "d2": "y"}, {"g1": "z"}
-    calls = []
+class Counting:
+    """Finds every document, those of longer queries with higher scores, and remembers what it was asked."""
 
-    def search(texts: Mapping[str, str], queries: Mapping[str, str]) -> list[ScoredDoc]:
-        calls.append((dict(texts), len(queries)))
-        return [ScoredDoc(query_id, doc_id, float(len(queries[query_id]) - i)) for query_id in queries for i, doc_id in enumerate(texts)]
+    def __init__(self, documents: Mapping[str, str]) -> None:
+        self.documents, self.asked = documents, list[tuple[int, int]]()
 
+    def search(self, queries: Mapping[str, str], *, depth: int) -> list[ScoredDoc]:
+        self.asked.append((len(queries), depth))
+        return [ScoredDoc(key, doc_id, float(len(queries[key]) - i)) for key in queries for i, doc_id in enumerate(self.documents)]
+
+
+def test_each_collection_has_its_run_and_its_index(tmp_path: Path) -> None:
+    documents, guard = {"d1": "x", "d2": "y"}, {"g1": "z"}
     sets = {
         "test": Judged(documents, {"q": "a"}, [Qrel("q", "d1", 1)]),
         "dev": Judged(documents, {"p": "bb", "shared": "s"}, [Qrel("p", "d2", 1)]),
-        "more": Judged(documents, {"q": "a", "shared": "s"}, [Qrel("q", "d2", 1)]),  # the same query of the same id
-        "clash": Judged(documents, {"q": "ccc"}, [Qrel("q", "d1", 1)]),  # another query of that id is searched by itself
-        "guard": Judged(other, {"q": "c"}, [Qrel("q", "g1", 1)]),
-        "empty": Judged(other, {}, []),
+        "clash": Judged(documents, {"q": "ccc"}, [Qrel("q", "d1", 1)]),  # another query of that id
+        "guard": Judged(guard, {"q": "c"}, [Qrel("q", "g1", 1)]),
+        "empty": Judged(documents, {}, []),
     }
-    values, runs = measure_collections(sets, search)
-    assert calls == [(documents, 3), (documents, 1), (other, 1)]
+    index, guard_index = Counting(documents), Counting(guard)
+    values, runs = measure_collections(sets, index, guard_index, depth=7)
+    assert index.asked == [(1, 7), (2, 7), (1, 7)]
+    assert guard_index.asked == [(1, 7)]
     assert values["test"]["ndcg_at_10"] == {"q": 1.0}
     assert 0.6 < values["dev"]["ndcg_at_10"]["p"] < 0.7
     assert [(item.query_id, item.score) for item in runs["clash"]] == [("q", 3.0), ("q", 2.0)]
     assert values["empty"]["ndcg_at_10"] == {}
     assert top_documents(runs["dev"], 1) == {"p": ["d1"], "shared": ["d1"]}
+    write_runs(tmp_path, runs)
+    assert read_runs(tmp_path, runs) == runs
+    assert draw_queries({str(i): "" for i in range(9)}, 4, seed=1).keys() == draw_queries({str(i): "" for i in range(9)}, 4, seed=1).keys()
 
 
 def test_what_is_read(tmp_path: Path) -> None:

@@ -15,6 +15,8 @@ from tandem.cli.main import app
 from tandem.evaluation.champions import ChampionSettings, choose_retriever
 from tandem.evaluation.significance import compare
 from tandem.retrievers.bm25 import BM25Settings
+from tandem.retrievers.hybrid import describe_system
+from tandem.retrievers.index.building import IndexSettings, build_index
 from tandem.retrievers.retriever import Lexical, build_retriever, load_retriever, save_retriever, search
 
 RULE = ChampionSettings(
@@ -27,16 +29,24 @@ def spread(mean: float, number: int = 63) -> dict[str, float]:
     return {f"q{i}": mean + (i % 7 - 3) / 30 for i in range(number)}
 
 
+SYSTEMS = {
+    name: describe_system(name, {"arm": name.removeprefix("fusion-").replace("fusion", "colbert")}, {"arm": 1.0}, "min_max").model_dump()
+    for name in ("bm25", "dense", "colbert", "fusion", "r0", "r1", "fusion-r0", "fusion-r1")
+}
+
+
 def gate(folder: Path, **means: float) -> Any:
     values = {name: {"ndcg_at_10": spread(mean) if mean >= 0 else {}} for name, mean in means.items()}
     for kind in ("dev", "guard"):
         (folder / kind).mkdir(exist_ok=True)
         (folder / kind / "baselines.json").write_text(json.dumps({name: values[name] for name in ("bm25", "dense", "colbert")}))
+        fused = dict.fromkeys(("fusion", "fusion-r0", "fusion-r1"), values["fusion"]) if "fusion" in values else {}
+        (folder / kind / "fusion.json").write_text(json.dumps(fused))
         for name in ("r0", "r1"):
             (folder / kind / f"{name}.json").write_text(json.dumps(values[name]))
     (folder / "r1").mkdir(exist_ok=True)
     (folder / "r1/generated.jsonl").write_text("{}\n")
-    return choose_retriever(folder / "dev", folder / "guard", folder, ROUNDS, RULE)
+    return choose_retriever(folder / "dev", folder / "guard", folder, ROUNDS, SYSTEMS, RULE)
 
 
 def test_the_quickstart_of_that_day(tmp_path: Path) -> None:
@@ -45,6 +55,12 @@ def test_the_quickstart_of_that_day(tmp_path: Path) -> None:
     assert outcome["champion"] == "dense"
     assert outcome["folder"] == "out/models/baselines/dense"
     assert outcome["start"] == "dense, the best baseline on dev (bm25 0.695, dense 0.737, colbert 0.638)"
+
+
+def test_a_round_below_the_untrained_fusion_is_no_champion(tmp_path: Path) -> None:
+    outcome = gate(tmp_path, bm25=0.735, dense=0.737, colbert=0.75, fusion=0.8, r0=0.65, r1=0.76)
+    assert outcome["champion"] == "fusion"
+    assert outcome["start"].startswith("fusion, the best baseline on dev")
 
 
 def test_a_round_that_beats_the_best_baseline_is_champion(tmp_path: Path) -> None:
@@ -79,7 +95,12 @@ def project(tmp_path: Path, tiny_encoder: Path, monkeypatch: pytest.MonkeyPatch)
 
 @pytest.mark.parametrize("folder", ["out/models/baselines/bm25", "out/models/baselines/dense", "out/rounds/r1/retriever"])
 def test_search_follows_the_champion(project: Path, folder: str) -> None:
-    (project / "out/report/champions.json").write_text(json.dumps({"retriever": {"champion": "x", "folder": folder}}))
+    model = load_retriever(project / folder / "weights")
+    build_index(model, TEXTS, project / "index", IndexSettings(kind="exact"), scratch=project / "scratch", seed=1)
+    weights = None if folder.endswith("bm25") else f"{folder}/weights"
+    system = {"name": "x", "arms": {"x": {"index": "index", "weights": weights, "weight": 1.0}}, "method": "min_max", "folder": folder}
+    champions = {"retriever": {"champion": "x", "folder": folder, "system": system}}
+    (project / "out/report/champions.json").write_text(json.dumps(champions))
     shown = CliRunner().invoke(app, ["search", "linear equations", "--number", "2"])
     assert shown.exit_code == 0, shown.output
     expected = search(load_retriever(project / folder / "weights"), TEXTS, {"query": "linear equations"}, depth=2)

@@ -103,8 +103,9 @@ def test_the_loop_in_bfloat16_with_a_control(loop: Callable[..., dict[str, dict[
     """Two rounds, and a control of the second: after the same round, with the queries of the generator before."""
     names = {"r2": {"prev": "r1", "generator": "g2"}, "s2": {"prev": "r1", "generator": "g1"}}
     table = loop(precision="bf16", rounds={"r1": {"prev": "r0", "generator": "g1"}, **names})
-    assert list(table)[:7] == ["bm25", "dense", "colbert", "r0", "r1", "r2", "s2"]
-    assert [name.endswith("+reranker") for name in table] == [False] * 7 + [True]
+    assert list(table)[:8] == ["bm25", "dense", "colbert", "fusion", "r0", "r1", "r2", "s2"]
+    assert list(table)[8:12] == ["fusion-r0", "fusion-r1", "fusion-r2", "fusion-s2"]
+    assert [name.endswith("+reranker") for name in table] == [False] * 12 + [True]
     assert len(series("r0/train_retriever")["loss"]) > 1
     assert sum(row["status"] == "kept" for row in rows_of("r1")) > 4
     generators = json.loads(Path("metrics/generators.json").read_text())
@@ -184,7 +185,7 @@ def test_one_round_of_queries_from_a_file_that_no_filter_lets_pass(
         generate_queries={"backend": "file", "file": str(queries), "sampled_documents": 5},
         filter_queries={"min_words": 39},
     )
-    assert [name for name in table if "+" not in name] == ["bm25", "dense", "colbert", "r0", "r1"]
+    assert [name for name in table if "+" not in name] == ["bm25", "dense", "colbert", "fusion", "r0", "r1", "fusion-r0", "fusion-r1"]
     assert "No generator was updated." in Path("out/report/report.html").read_text()
     assert len(rows_of("r1")) == 5
     assert {row["reason"] for row in rows_of("r1")} == {"length"}

@@ -15,7 +15,7 @@ from tandem.runs import FusionMethod, fuse_runs, rank_results
 from tandem.runtime.training import summarise
 from tandem.settings import Depth, Settings
 
-__all__ = ["UNTRAINED", "Fused", "FusionSettings", "choose_weights", "contributions", "cross_fit", "fuse_system"]
+__all__ = ["UNTRAINED", "Fused", "FusionSettings", "check_arms", "choose_weights", "contributions", "cross_fit", "fuse_system"]
 
 UNTRAINED = "fusion"  # the name of what is fused of untrained systems alone
 STEPS = 10  # weights are multiples of a tenth
@@ -56,7 +56,7 @@ def fuse_system(arms: Mapping[str, Runs], qrels: Mapping[str, Sequence[Qrel]], s
         settings: of the fusion.
 
     Raises:
-        SettingError: an arm with a weight changes none of the first ten results of any query.
+        SettingError: an arm changes none of the first ten results of any query.
     """
     pairs = [(qrel.query_id, qrel.doc_id) for qrel in qrels["dev"] if qrel.relevance > 0]
     dev_runs = {name: runs["dev"] for name, runs in arms.items()}
@@ -69,7 +69,9 @@ def fuse_system(arms: Mapping[str, Runs], qrels: Mapping[str, Sequence[Qrel]], s
     values = {collection: per_query(judgements, runs[collection]) for collection, judgements in qrels.items()}
     if chosen:
         values["dev"] = per_query(qrels["dev"], cross_fit(dev_runs, pairs, method=settings.method))
-    shares = contributions({name: own["test"] for name, own in arms.items()}, runs["test"], weights, method=settings.method)
+    test_runs = {name: own["test"] for name, own in arms.items()}
+    check_arms(test_runs, method=settings.method)
+    shares = contributions(test_runs, runs["test"])
     return Fused(weights, runs, values, shares)
 
 
@@ -128,22 +130,28 @@ def _of(runs: Runs, query_ids: set[str]) -> dict[str, list[ScoredDoc]]:
     return {name: [item for item in run if item.query_id in query_ids] for name, run in runs.items()}
 
 
-def contributions(runs: Runs, fused: Sequence[ScoredDoc], weights: Mapping[str, float], *, method: FusionMethod) -> dict[str, float]:
-    """Each arm's share of the first ten fused results: how many of them the arm has among its first ten too, the mean over queries.
-
-    Raises:
-        SettingError: an arm that has a weight changes nothing: without it, the first ten of every query are the same.
-    """
+def contributions(runs: Runs, fused: Sequence[ScoredDoc]) -> dict[str, float]:
+    """Each arm's share of the first ten fused results: how many of them the arm has among its first ten too, the mean over queries."""
     first = _first(fused)
     shares = {}
     for name in runs:
         alone = _first(runs[name])
         overlaps = [len(set(items) & set(alone.get(query_id, ()))) / len(items) for query_id, items in first.items()]
         shares[name] = sum(overlaps) / max(len(overlaps), 1)
-        others = {other: weight for other, weight in weights.items() if other != name}
-        if first and weights.get(name) and any(others.values()) and _first(fuse_runs(runs, others, method=method)) == first:
-            raise SettingError(f"arms: {name!r} found, which changes no query's first {FIRST} results; leave it out")
     return shares
+
+
+def check_arms(runs: Runs, *, method: FusionMethod) -> None:
+    """Make sure that every arm has a say where all have the same weight.
+
+    Raises:
+        SettingError: one changes nothing: without it, the first ten of every query are the same.
+    """
+    whole = _first(fuse_runs(runs, _equal(runs), method=method))
+    for name in runs if len(runs) > 1 else ():
+        others = {other: 1.0 for other in runs if other != name}
+        if whole and _first(fuse_runs(runs, others, method=method)) == whole:
+            raise SettingError(f"arms: {name!r} found, which changes no query's first {FIRST} results; leave it out")
 
 
 def _first(run: Sequence[ScoredDoc]) -> dict[str, list[str]]:

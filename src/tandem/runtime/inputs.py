@@ -25,6 +25,7 @@ NAMED = {
     "prepare_corpus": ("path", "pairs"),
     "prepare_guard": ("path", "pairs"),
     "generate_queries": ("file",),
+    "build_preferences": ("file",),
     "train_generator": ("base",),
     "retriever": ("encoder",),
     "train_filter_encoder": ("encoder",),

@@ -108,7 +108,7 @@ def _empty(shards: Shards, kind: str, settings: FaissSettings) -> Any:
             "flat is exact, and small here"
         )
     if size % settings.sub_vectors:
-        raise ValueError(f"faiss.sub_vectors: {settings.sub_vectors} found, it must divide the {size} dimensions")
+        raise ValueError(f"sub_vectors: {settings.sub_vectors} found, it must divide the {size} dimensions")
     lists = settings.lists or max(int(4 * shards.documents**0.5), 1)
     index = faiss.index_factory(size, f"IVF{min(lists, shards.documents)},PQ{settings.sub_vectors}x8", metric)
     index.nprobe = settings.probes

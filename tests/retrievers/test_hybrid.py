@@ -1,0 +1,47 @@
+"""Hybrid systems: arms in one search, described by the pipeline's folders and opened from them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from conftest import TEXTS
+
+from tandem.retrievers.bm25 import BM25Index
+from tandem.retrievers.colbert import build_colbert
+from tandem.retrievers.hybrid import Hybrid, describe_system, open_system, read_system
+from tandem.retrievers.index.building import IndexSettings, VectorIndex, build_index
+from tandem.retrievers.retriever import save_retriever
+from tandem.runs import fuse_runs, rank_results
+
+QUERIES = {"1": "sort a table by a column", "2": "solve linear equations"}
+
+
+def test_a_hybrid_is_the_fusion_of_its_arms(tiny_encoder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    model = build_colbert(str(tiny_encoder), dimensions=16)
+    save_retriever(model, Path("out/rounds/r1/retriever/weights"))
+    build_index(model, TEXTS, Path("out/indexes/r1"), IndexSettings(kind="exact"), scratch=Path("scratch"), seed=1)
+    BM25Index(TEXTS).save(Path("out/indexes/bm25"))
+    weights = {"bm25": 0.3, "colbert": 0.7}
+    system = describe_system("fusion-r1", {"bm25": "bm25", "colbert": "r1"}, weights, "min_max")
+    assert system.folder == "out/rounds/r1/retriever"
+    Path("champions.json").write_text(f'{{"retriever": {{"system": {system.model_dump_json()}}}}}')
+    opened = open_system(read_system(Path("champions.json")), device="cpu")
+    assert isinstance(opened, Hybrid)
+    runs = {
+        "bm25": BM25Index.load(Path("out/indexes/bm25")).search(QUERIES, depth=100),
+        "colbert": VectorIndex(Path("out/indexes/r1"), Path("out/rounds/r1/retriever/weights")).search(QUERIES, depth=100),
+    }
+    expected = rank_results(fuse_runs(runs, weights, method="min_max"))
+    assert opened.search(QUERIES, depth=3) == [item for items in expected.values() for item in items[:3]]
+
+
+def test_an_arm_of_weight_0_is_not_opened() -> None:
+    sources = {name: name for name in ("bm25", "dense", "colbert")}
+    system = describe_system("fusion", sources, {"bm25": 0, "dense": 0, "colbert": 1}, "min_max")
+    with pytest.raises(FileNotFoundError, match=r"out/indexes/colbert: no index in it"):
+        open_system(system, device="cpu")
+    assert system.folder == "out/models/baselines/colbert"
+    with pytest.raises(FileNotFoundError, match="no champion yet"):
+        read_system(Path("none.json"))
