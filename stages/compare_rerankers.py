@@ -26,9 +26,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Read every per-query file, write the comparison as JSON, CSV and Markdown, and show it."""
     with open_stage("compare_rerankers", Params, argv, reads="evaluation", writes="comparison table text") as (paths, params, tracked, _):
         systems = read_systems([paths.evaluation / f"{name}.json" for name in params.rerankers])
-        rows = compare_systems(systems, **params.model_dump(exclude={"rerankers"}))
-        shown = params.model_dump(include={"measure", "baseline"})
-        text = write_comparison(rows, paths.table, paths.comparison, paths.text, **shown)
+        rows = compare_systems(systems, measure=params.measure, baseline=params.baseline, resamples=params.resamples, seed=params.seed)
+        text = write_comparison(rows, paths.table, paths.comparison, paths.text, measure=params.measure, baseline=params.baseline)
         tracked.log({f"{row['system']}/{params.measure}": row[params.measure] for row in rows})
         print(text)
 

@@ -7,14 +7,13 @@ from functools import partial
 
 import orjson
 
-from stages.filter_sections import RelevanceParams
 from stages.opening import open_stage, run
 from tandem.evaluation.collections import read_collections
 from tandem.evaluation.measures import MeasureName, mean_measures
 from tandem.evaluation.reranked import measure_reranked
 from tandem.formats.jsonl import write_json
 from tandem.formats.runs import read_run
-from tandem.rerankers.judge import load_judge, rerank
+from tandem.rerankers.judge import JudgeSettings, load_judge, rerank
 from tandem.runtime.hardware import Precision, device_name, use_bf16
 from tandem.settings import Depth, Level, Resamples, Seed, Settings
 
@@ -28,7 +27,7 @@ class Params(Settings):
     alpha: Level
     """of the reranker's gain on dev"""
     resamples: Resamples
-    relevance: RelevanceParams
+    relevance: JudgeSettings
     precision: Precision
     seed: Seed
 
@@ -40,7 +39,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         retriever = orjson.loads(paths.champions.read_bytes())["retriever"]
         champion = retriever["champion"]
         device, bf16 = device_name(), use_bf16(params.precision)
-        judge = load_judge(trained=paths.reranker, **dict(params.relevance), device=device, bf16=bf16)
+        judge = load_judge(params.relevance, paths.reranker, device=device, bf16=bf16)
         collections = read_collections(paths.corpus, paths.test, paths.dev) if judge else {}
         runs = {name: read_run(paths.runs / champion / f"{name}.jsonl") for name in ("test", "dev")}
         rescore = partial(rerank, judge, depth=params.rerank_depth) if judge else None

@@ -117,7 +117,7 @@ def test_the_two_of_that_day_are_found(tmp_path: Path) -> None:
 
 def test_the_test_finds_what_it_looks_for() -> None:
     names = {name for path in SOURCES for _, name in named_keys(path)}
-    assert {"relevance.model", "prompt.template", "mine_negatives.teach", "improve_generator.ppo.learning_rate"} <= names
+    assert {"rerankers.relevance", "prompt.template", "retriever.document_tokens", "improve_generator.ppo.learning_rate"} <= names
     assert not has(schema_of("prompt"), ["tmplate"])
     assert has(schema_of("rerankers"), ["teacher", "form", "max_length"])
 
