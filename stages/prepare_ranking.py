@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
 from stages.opening import open_stage, run
 from stages.sections import WindowParams
@@ -28,31 +29,26 @@ def main(argv: Sequence[str] | None = None) -> None:
     reads, writes = "corpus index train dev", "rows dev_rows"
     with open_stage("prepare_ranking", Params, argv, reads=reads, writes=writes) as (paths, params, tracked, _):
         corpus = CorpusFile(paths.corpus)
-        texts, groups = corpus.texts, group_numbers(corpus)
-        search = BM25Index.load(paths.index).search
+        search, mine = BM25Index.load(paths.index).search, partial(mine_negatives, groups=group_numbers(corpus), seed=params.seed)
         train, dev = read_records(paths.train, LabelledPair), read_records(paths.dev, LabelledPair)
-        negatives, counts = mine_negatives(
+        negatives, counts = mine(
             relevant_of(train),
             search(queries_of(train), depth=params.rank_end + 50),
-            groups,
             rank_start=params.rank_start,
             rank_end=params.rank_end,
             negatives_per_query=params.negatives_per_query,
             relative_margin=params.relative_margin,
-            seed=params.seed,
         )
-        candidates, _counts = mine_negatives(
+        candidates, _counts = mine(
             relevant_of(dev),
             search(queries_of(dev), depth=params.dev_candidates),
-            groups,
             rank_start=1,
             rank_end=params.dev_candidates,
             negatives_per_query=params.dev_candidates,
             relative_margin=None,
-            seed=params.seed,
         )
-        write_records(paths.rows, build_rows(train, negatives, texts))
-        write_records(paths.dev_rows, build_rows(dev, candidates, texts))
+        write_records(paths.rows, build_rows(train, negatives, corpus.texts))
+        write_records(paths.dev_rows, build_rows(dev, candidates, corpus.texts))
         tracked.log(counts)
 
 

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import torch
 from pydantic import Field
 
 from tandem.settings import Settings, Tokens
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
 
 __all__ = ["PairFormat", "encode_pairs"]
 
@@ -49,7 +52,7 @@ class PairFormat(Settings):
         return room
 
 
-def encode_pairs(tokenizer: Any, pairs: Sequence[tuple[str, str]], form: PairFormat) -> dict[str, torch.Tensor]:
+def encode_pairs(tokenizer: PreTrainedTokenizerBase, pairs: Sequence[tuple[str, str]], form: PairFormat) -> dict[str, torch.Tensor]:
     """Token ids and attention mask of (query, document) pairs, (pairs, longest), padded on the right; ``similarity``: the tokens' sides.
 
     The query is cut to ``max_query_length``, then the document to what is left; the format's tokens are never cut.
@@ -70,7 +73,9 @@ def encode_pairs(tokenizer: Any, pairs: Sequence[tuple[str, str]], form: PairFor
     return _pad(rows, tokenizer.pad_token_id)
 
 
-def _encoder_batch(tokenizer: Any, queries: list[list[int]], documents: list[list[int]], form: PairFormat) -> dict[str, torch.Tensor]:
+def _encoder_batch(
+    tokenizer: PreTrainedTokenizerBase, queries: list[list[int]], documents: list[list[int]], form: PairFormat
+) -> dict[str, torch.Tensor]:
     """[CLS] query [SEP] document [SEP] by the tokenizer's template, with its token types where the model has them."""
     template = tokenizer("a", "a")
     ids, sequence = template["input_ids"], template.sequence_ids(0)

@@ -5,18 +5,20 @@ from __future__ import annotations
 import inspect
 import json
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from safetensors.torch import load_file, save_file
 from sentence_transformers.base.modules import InputModule
-from torch import nn
 
 from tandem.rerankers.pair_format import PairFormat, encode_pairs
 from tandem.rerankers.similarity_head import HEAD_FILE, SimilarityHead
 from tandem.runtime.encoders import check_length, keep_layers
 from tandem.runtime.lora import Lora, adapter_config, merge_adapter
 from tandem.runtime.weights import refuse_new_weights
+
+if TYPE_CHECKING:
+    from transformers import PretrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
 
 __all__ = ["INSTEAD", "PairScorer", "load_scorer"]
 
@@ -41,19 +43,21 @@ class PairScorer(InputModule):
     """
 
     save_in_root = True
-    auto_model: Any  # a transformers model; nn.Module would make its attributes tensors
+    auto_model: PreTrainedModel  # nn.Module would make its attributes tensors
 
-    def __init__(self, model: nn.Module, tokenizer: Any, form: PairFormat, *, base: str, layers: int | None = None) -> None:
+    def __init__(
+        self, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, form: PairFormat, *, base: str, layers: int | None = None
+    ) -> None:
         super().__init__()
         self.auto_model, self.tokenizer, self.form, self.base, self.layers = model, tokenizer, form, base, layers
         self.lora: Lora | None = None
         self.answers: tuple[int, int] | None = None
-        self.similarity = SimilarityHead(model.config.hidden_size) if form.kind == "similarity" else None  # type: ignore[union-attr, arg-type]
+        self.similarity = SimilarityHead(model.config.hidden_size) if form.kind == "similarity" else None
         if form.kind == "yes_no":
             self.answers = _first_tokens(tokenizer, form.yes, form.no)
 
     @property
-    def config(self) -> Any:
+    def config(self) -> PretrainedConfig:
         """The transformer's configuration."""
         return self.auto_model.config
 
@@ -196,7 +200,7 @@ def _without_pooler(name: str) -> dict[str, bool]:
     return {"add_pooling_layer": False} if has_one else {}
 
 
-def _first_tokens(tokenizer: Any, *words: str) -> tuple[int, int]:
+def _first_tokens(tokenizer: PreTrainedTokenizerBase, *words: str) -> tuple[int, int]:
     """The first token of each of two answers.
 
     Raises:

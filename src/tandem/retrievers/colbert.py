@@ -6,7 +6,7 @@ import string
 from collections.abc import Mapping
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import orjson
 import torch
@@ -26,6 +26,9 @@ from tandem.runs import search_depth, without_own
 from tandem.runtime.encoders import check_length, keep_layers, pad_right, resolve_encoder
 from tandem.runtime.weights import refuse_new_weights
 from tandem.settings import errors_about
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
 
 __all__ = ["MARKERS", "build_colbert", "count_tokens", "load_colbert", "search"]
 
@@ -92,7 +95,7 @@ def _projection(width: int, dimensions: int, seed: int) -> nn.Module:
     )
 
 
-def _punctuation(tokenizer: Any) -> list[str]:
+def _punctuation(tokenizer: PreTrainedTokenizerBase) -> list[str]:
     """The signs that are one token each."""
     tokens = {sign: tokenizer.encode(sign, add_special_tokens=False) for sign in string.punctuation}
     return [sign for sign, ids in tokens.items() if len(ids) == 1 and ids[0] != tokenizer.unk_token_id]
