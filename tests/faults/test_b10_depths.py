@@ -44,6 +44,12 @@ CASES: list[tuple[str, str, dict[str, Any], str]] = [
         {"rank_start": 60, "rank_end": 5},
         r"prepare_ranking\.rank_start: 60 found, at most rank_end, 5, is allowed",
     ),
+    (
+        "recipes/reranker/params.yaml",
+        "score_with_teacher",
+        {"temperature": 0.0},
+        r"score_with_teacher\.temperature: Input should be greater than 0, found 0\.0; allowed: above 0, to 100",
+    ),
     ("recipes/reranker/params.yaml", "evaluate_reranker", {"depth": 20}, r"evaluate_reranker\.depth: .* 100, found 20"),
     (
         "params.yaml",

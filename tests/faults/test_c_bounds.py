@@ -76,7 +76,7 @@ def test_the_walk_finds_numbers_wherever_they_are() -> None:
     for path in (
         *("train_retriever.learning_rate", "improve_generator.ppo.target_kl", "train_generator.lora.rank", "build_baselines.bm25.k1"),
         *(
-            "evaluate_retriever.index.plaid.cells",
+            "build_index.plaid.cells",
             "filter_queries.rules.k",
             "train_reranker.rerankers.steps",
             "generate_queries.served.retries",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal
 
 import orjson
 import torch
@@ -21,7 +21,6 @@ from tandem.text import Language
 
 __all__ = [
     "Lexical",
-    "NeuralRetriever",
     "Retriever",
     "build_retriever",
     "count_tokens",
@@ -32,11 +31,10 @@ __all__ = [
     "vectors_of",
 ]
 
-NeuralRetriever: TypeAlias = MultiVectorEncoder | SentenceTransformer
 LEXICAL_FILE = "bm25.json"
 
 
-def build_retriever(settings: RetrieverSettings, *, seed: int, device: str) -> NeuralRetriever:
+def build_retriever(settings: RetrieverSettings, *, seed: int, device: str) -> MultiVectorEncoder | SentenceTransformer:
     """What every round starts from, with float32 weights.
 
     Args:

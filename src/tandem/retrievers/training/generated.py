@@ -9,11 +9,11 @@ from dataclasses import replace
 
 from tandem.formats.texts import texts_of
 from tandem.records import Document, LabelledPair, PseudoQuery
-from tandem.retrievers.retriever import NeuralRetriever, build_retriever, search
+from tandem.retrievers.retriever import build_retriever, search
 from tandem.retrievers.settings import RetrieverSettings
 from tandem.retrievers.training.pairs import Measure
 from tandem.retrievers.training.rows import TrainingData
-from tandem.retrievers.training.trainer import ContrastiveSettings, train_retriever
+from tandem.retrievers.training.trainer import ContrastiveSettings, NeuralRetriever, train_retriever
 from tandem.runtime.hardware import Compute
 from tandem.settings import CountOrZero, Tokens, errors_about
 from tandem.text import normalize_query

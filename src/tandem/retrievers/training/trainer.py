@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any
+from typing import Any, TypeAlias
 
 from sentence_transformers import (
     MultiVectorEncoder,
     MultiVectorEncoderTrainer,
     MultiVectorEncoderTrainingArguments,
+    SentenceTransformer,
     SentenceTransformerTrainer,
     SentenceTransformerTrainingArguments,
 )
 
 from tandem.retrievers.prompts import column_roles
-from tandem.retrievers.retriever import NeuralRetriever
 from tandem.retrievers.training.losses import NO_TEACHER, DistillationSettings, MaskedContrastiveLoss, colbert_scores, dense_scores
 from tandem.retrievers.training.rows import TrainingData, build_training_set
 from tandem.runtime.distributed import world_size
@@ -23,7 +23,9 @@ from tandem.runtime.hardware import Compute
 from tandem.runtime.training import StepSettings, Trained, fit, summarise, trainer_arguments
 from tandem.settings import CountOrZero, PositiveTemperature, Share
 
-__all__ = ["ContrastiveSettings", "train_retriever"]
+__all__ = ["ContrastiveSettings", "NeuralRetriever", "train_retriever"]
+
+NeuralRetriever: TypeAlias = MultiVectorEncoder | SentenceTransformer
 
 
 class ContrastiveSettings(StepSettings):
