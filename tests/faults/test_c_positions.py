@@ -108,7 +108,7 @@ def test_a_stage_names_file_and_key(
     set_values(content, changes)
     YAML().dump(content, Path("params.yaml"))
     flags = {
-        "train_filter_encoder": "--corpus corpus.jsonl --train pairs.jsonl --dev pairs.jsonl --model model --vectors vectors.npy",
+        "train_filter_encoder": "--corpus corpus.jsonl --train pairs.jsonl --dev pairs.jsonl --model model",
         "build_baselines": "--bm25 bm25 --dense dense --colbert colbert",
     }
     with pytest.raises(ParamsError, match=f"^{re.escape(f'params.yaml: {message}')}"):
