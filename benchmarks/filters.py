@@ -30,22 +30,26 @@ from tandem.evaluation.measures import per_query
 from tandem.evaluation.ranking import row_values
 from tandem.evaluation.significance import compare, holm
 from tandem.filters.chain import Rule, filter_rows
-from tandem.filters.informative import informative_queries
+from tandem.filters.informative import SelectionSettings, informative_queries
 from tandem.generators.imported import import_queries
 from tandem.records import PseudoQuery, document_text, group_numbers
+from tandem.rerankers.candidates import build_rows, queries_of, relevant_of
 from tandem.rerankers.pair_format import PairFormat
-from tandem.rerankers.ranking_data import build_rows, label_documents, queries_of, relevant_of
+from tandem.rerankers.ranking_data import label_documents
 from tandem.rerankers.reranker import Reranker
-from tandem.rerankers.training import train_reranker
-from tandem.retrievers.bi_encoder import train_bi_encoder
+from tandem.rerankers.training import RankingSettings, ScheduleSettings, train_reranker
 from tandem.retrievers.bm25 import BM25Index
 from tandem.retrievers.dense import load_dense
 from tandem.retrievers.filter_runs import FilterRuns
 from tandem.retrievers.hard_negatives import mine_negatives
 from tandem.retrievers.index.building import IndexSettings, VectorIndex, build_index
-from tandem.retrievers.query_loss import QueryLoss
+from tandem.retrievers.query_loss import QueryLoss, QueryLossSettings
 from tandem.retrievers.retriever import build_retriever, search
-from tandem.retrievers.training import train_retriever
+from tandem.retrievers.settings import RetrieverSettings
+from tandem.retrievers.training.filter_encoder import FilterEncoderSettings, train_filter_encoder
+from tandem.retrievers.training.rows import TrainingData
+from tandem.retrievers.training.trainer import ContrastiveSettings, train_retriever
+from tandem.runtime.hardware import Compute
 
 SEEDS = 3
 STEPS, BATCH, TOKENS = 24, 64, 64
@@ -73,8 +77,9 @@ class Study:
 
     def retriever(self, kind: str) -> Any:
         """The first two layers of the built-in encoder."""
-        shape: dict[str, Any] = {"encoder": "builtin", "layers": 2, "dimensions": 128, "query_tokens": 32, "document_tokens": TOKENS}
-        return build_retriever(kind, **shape, query_expansion=False, markers=False, seed=1, device="cpu")  # type: ignore[arg-type]
+        shape: dict[str, Any] = {"layers": 2, "dimensions": 128, "query_tokens": 32, "document_tokens": TOKENS, "prompts": None}
+        settings = RetrieverSettings(kind=kind, encoder="builtin", **shape, query_expansion=False, markers=False)  # type: ignore[arg-type]
+        return build_retriever(settings, seed=1, device="cpu")
 
     def measure(self, model: Any) -> dict[str, float]:
         """nDCG@10 of each test query."""
@@ -85,26 +90,23 @@ class Study:
         folder = self.output / "relevance"
         if not (folder / "pair_format.json").exists():
             index, groups = BM25Index(self.texts).search, group_numbers(self.corpus)
-            window: dict[str, Any] = {"first": 1, "last": 30, "number": 6, "relative_margin": None, "seed": 1}
+            window: dict[str, Any] = {"rank_start": 1, "rank_end": 30, "negatives_per_query": 6, "relative_margin": None, "seed": 1}
             mined = [
                 mine_negatives(relevant_of(pairs), index(queries_of(pairs), depth=80), groups, **window) for pairs in (self.train, self.dev)
             ]
             rows, dev = (
-                [label_documents(row) for row in build_rows(pairs, own, self.texts)]
-                for pairs, (own, _) in zip((self.train, self.dev), mined, strict=True)
+                [label_documents(row) for row in build_rows(pairs, negatives, self.texts)]
+                for pairs, (negatives, _) in zip((self.train, self.dev), mined, strict=True)
             )
             reranker = Reranker("builtin", PairFormat(kind="encoder", max_length=96, max_query_length=32), layers=3, new_head=True, seed=1)
-            settings: dict[str, Any] = {"loss": "point_ce", "steps": 60, "batch_size": 4, "documents_per_query": 6, "learning_rate": 1e-4}
+            steps: dict[str, Any] = {"steps": 60, "batch_size": 4, "learning_rate": 1e-4}
             train_reranker(
                 reranker,
                 rows,
-                **settings,
-                warmup_ratio=0.1,
-                evaluations=1,
-                bf16=False,
-                seed=1,  # type: ignore[arg-type]
+                RankingSettings(loss="point_ce", documents_per_query=6, lora=None, **steps),
+                ScheduleSettings(warmup_ratio=0.1, evaluations=1, patience=None),
                 dev_score=lambda model: row_values(dev, model.compute_score)["ndcg_at_10"],
-                scratch=self.output / "scratch-relevance",
+                compute=Compute("cpu", bf16=False, seed=1, scratch=self.output / "scratch-relevance"),
             )
             folder.mkdir(parents=True)
             reranker.save(folder)
@@ -114,24 +116,11 @@ class Study:
         """Rows after no filter, BM25, dense and relevance; only kept ones."""
         encoder, index = self.output / "encoder", self.output / "index"
         if not index.exists():
-            settings: dict[str, Any] = {
-                "encoder": "builtin",
-                "layers": None,
-                "max_length": TOKENS,
-                "dev_documents": 50,
-                "device": "cpu",
-            }
-            steps: dict[str, Any] = {
-                "steps": 5,
-                "batch_size": 16,
-                "negatives": 0,
-                "learning_rate": 2e-5,
-                "warmup_ratio": 0.1,
-                "temperature": 0.05,
-            }
-            scratch = self.output / "scratch-encoder"
-            more: dict[str, Any] = {"evaluations": 1, "bf16": False, "seed": 1, "scratch": scratch, "measure": ndcg_at_10}
-            train_bi_encoder(self.corpus, self.train, self.dev, encoder, **settings, **steps, **more)
+            steps: dict[str, Any] = {"steps": 5, "batch_size": 16, "learning_rate": 2e-5, "warmup_ratio": 0.1, "evaluations": 1}
+            shape: dict[str, Any] = {"encoder": "builtin", "layers": None, "max_length": TOKENS, "prompts": None}
+            settings = FilterEncoderSettings(negatives=0, temperature=0.05, dev_documents=50, **steps, **shape)
+            compute = Compute("cpu", bf16=False, seed=1, scratch=self.output / "scratch-encoder")
+            train_filter_encoder(self.corpus, self.train, self.dev, encoder, settings, measure=ndcg_at_10, compute=compute)
             build_index(
                 load_dense(str(encoder)), self.texts, index, IndexSettings(kind="exact"), scratch=self.output / "scratch-index", seed=1
             )
@@ -151,35 +140,30 @@ class Study:
 
     def chosen(self, kind: str, chains: dict[str, list[PseudoQuery]]) -> tuple[dict[str, list[PseudoQuery]], dict[str, float]]:
         """The chains with LossNet, exact losses and random ones of LossNet's size; and how well LossNet ranks."""
-        loss = QueryLoss(self.retriever(kind), self.corpus, negatives=16, temperature=KINDS[kind]["temperature"], seed=1)
-        own: dict[str, Any] = {"sample": 10**9, "drop_share": 0.02, "queries_per_document": 2, "min_spearman": -1.0, **LOSS_NET}
+        loss_settings = QueryLossSettings(negatives=16, temperature=KINDS[kind]["temperature"])
+        loss = QueryLoss(self.retriever(kind), BM25Index(self.texts), self.corpus, loss_settings, seed=1)
+        shared: dict[str, Any] = {"sample": 10**9, "drop_share": 0.02, "queries_per_document": 2, "min_spearman": -1.0, **LOSS_NET}
         result, quality = dict(chains), {}
         for name, mode in (("+ LossNet", "predicted"), ("+ exact loss", "exact")):
-            rows, measures = informative_queries(chains["+ relevance"], loss.losses, loss.vectors, mode=mode, top_share=0.4, seed=1, **own)  # type: ignore[arg-type]
+            settings = SelectionSettings(mode=mode, top_share=0.4, **shared)  # type: ignore[arg-type]
+            rows, measures = informative_queries(chains["+ relevance"], loss, settings, seed=1)
             result[name] = [row for row in rows if row.status == "kept"]
             quality |= measures
         share = len(result["+ LossNet"]) / len(chains["none"])
-        rows, _ = informative_queries(chains["none"], loss.losses, loss.vectors, mode="random", top_share=share, seed=1, **own)
+        settings = SelectionSettings(mode="random", top_share=share, **shared)
+        rows, _ = informative_queries(chains["none"], loss, settings, seed=1)
         return {**result, "random": [row for row in rows if row.status == "kept"]}, quality
 
     def train_and_measure(self, kind: str, rows: list[PseudoQuery], seed: int) -> dict[str, float]:
         """nDCG@10 of each test query after the same number of steps on these queries."""
-        model, settings, later = self.retriever(kind), KINDS[kind], count()
+        model, later = self.retriever(kind), count()
         train_retriever(
             model,
-            [(row.text, row.doc_id) for row in rows],
-            self.corpus,
-            steps=STEPS,
-            batch_size=BATCH,
-            negatives=0,
-            warmup_ratio=0.1,
+            TrainingData([(row.text, row.doc_id) for row in rows], self.corpus),
+            ContrastiveSettings(steps=STEPS, batch_size=BATCH, negatives=0, warmup_ratio=0.1, **KINDS[kind]),
             evaluations=1,
-            bf16=False,  # type: ignore[arg-type]
-            learning_rate=settings["learning_rate"],
-            temperature=settings["temperature"],
             dev_score=lambda _: [float(next(later))],  # the last step is measured, whatever it is
-            scratch=self.output / f"scratch-{kind}-{time.time_ns()}",
-            seed=seed,
+            compute=Compute("cpu", bf16=False, seed=seed, scratch=self.output / f"scratch-{kind}-{time.time_ns()}"),
         )
         return self.measure(model)
 

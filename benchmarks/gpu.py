@@ -34,9 +34,11 @@ from tandem.generators.trainers import preference_rows
 from tandem.records import Document, PreferencePair
 from tandem.rerankers.pair_format import PairFormat
 from tandem.rerankers.reranker import Reranker
-from tandem.rerankers.training import train_reranker
+from tandem.rerankers.training import RankingSettings, ScheduleSettings, train_reranker
 from tandem.retrievers.retriever import build_retriever
-from tandem.retrievers.training import train_retriever
+from tandem.retrievers.settings import RetrieverSettings
+from tandem.retrievers.training.rows import TrainingData
+from tandem.retrievers.training.trainer import ContrastiveSettings, train_retriever
 from tandem.runtime.encoders import resolve_encoder
 from tandem.runtime.hardware import Compute, device_name, use_bf16
 from tandem.runtime.lora import Lora
@@ -241,19 +243,15 @@ def retriever(kind: str) -> Callable[..., None]:
 
     def stage(output: Path, documents: list[Document], queries: list[str], scale: Scale, common: dict[str, Any], put: Put) -> None:
         shape: dict[str, Any] = {"layers": None, "dimensions": 128 if scale is REAL else 16, "query_tokens": 32, "document_tokens": 256}
-        more: dict[str, Any] = {"query_expansion": False, "markers": False, "seed": 1, "device": device_name()}
-        model = build_retriever(kind, encoder=str(output / "bert"), **shape, **more)  # type: ignore[arg-type]
+        more: dict[str, Any] = {"query_expansion": False, "markers": False, "prompts": None}
+        start = RetrieverSettings(kind=kind, encoder=str(output / "bert"), **shape, **more)  # type: ignore[arg-type]
+        model = build_retriever(start, seed=1, device=device_name())
         put(model[0], 6)
         pairs = [(query, document.doc_id) for document, query in zip(documents, queries, strict=True)]
-        settings: dict[str, Any] = {
-            "learning_rate": 1e-5,
-            "warmup_ratio": 0.1,
-            "negatives": 3,
-            "evaluations": 1,
-            "dev_score": lambda _: [0.0],
-        }
-        scaled = {"scale": 1.0 if kind == "colbert" else 20.0, "steps": scale.steps, "batch_size": scale.batch}
-        train_retriever(model, pairs, documents, **settings, **scaled, **common)
+        steps: dict[str, Any] = {"steps": scale.steps, "batch_size": scale.batch, "learning_rate": 1e-5, "warmup_ratio": 0.1}
+        settings = ContrastiveSettings(negatives=3, temperature=1.0 if kind == "colbert" else 0.05, **steps)
+        data, compute = TrainingData(pairs, documents), Compute(device_name(), **common)
+        train_retriever(model, data, settings, evaluations=1, dev_score=lambda _: [0.0], compute=compute)
 
     return stage
 
@@ -264,9 +262,10 @@ def reranker(output: Path, documents: list[Document], queries: list[str], scale:
     put(model.scorer.auto_model, 6)
     texts = [document.text for document in documents]
     rows = [(query, [(texts[(i + j) % len(texts)], float(j == 0)) for j in range(8)]) for i, query in enumerate(queries)]
-    shape: dict[str, Any] = {"loss": "rank_net", "batch_size": max(scale.batch // 4, 1), "documents_per_query": 8}
-    settings: dict[str, Any] = {"learning_rate": 1e-5, "warmup_ratio": 0.1, "evaluations": 1, "dev_score": lambda _: [0.0]}
-    train_reranker(model, rows, steps=scale.steps, **shape, **settings, **common)
+    steps: dict[str, Any] = {"steps": scale.steps, "batch_size": max(scale.batch // 4, 1), "learning_rate": 1e-5}
+    settings = RankingSettings(loss="rank_net", documents_per_query=8, lora=None, **steps)
+    schedule = ScheduleSettings(warmup_ratio=0.1, evaluations=1, patience=None)
+    train_reranker(model, rows, settings, schedule, dev_score=lambda _: [0.0], compute=Compute(device_name(), **common))
 
 
 STAGES: dict[str, Callable[..., None]] = {

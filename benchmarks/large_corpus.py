@@ -87,8 +87,10 @@ def indexed(kind: str, index: str, **own: float) -> Callable[[Path, int], dict[s
     def step(output: Path, _: int) -> dict[str, float]:
         from tandem.retrievers.index.building import IndexSettings, VectorIndex, build_index
         from tandem.retrievers.retriever import build_retriever, save_retriever
+        from tandem.retrievers.settings import RetrieverSettings
 
-        model = build_retriever(kind, encoder="builtin", markers=False, seed=SEED, device="cpu", **SHAPE)  # type: ignore[arg-type]
+        start = RetrieverSettings(kind=kind, encoder="builtin", markers=False, prompts=None, **SHAPE)  # type: ignore[arg-type]
+        model = build_retriever(start, seed=SEED, device="cpu")
         engine = {"plaid" if index == "plaid" else "faiss": own}
         settings = IndexSettings(kind=index, shard_documents=10_000, **engine)  # type: ignore[arg-type]
         folder = output / f"{kind}-{index}-{'-'.join(map(str, own.values()))}"

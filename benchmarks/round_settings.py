@@ -20,7 +20,9 @@ from tandem.evaluation.significance import compare
 from tandem.formats.jsonl import read_records
 from tandem.records import Document, LabelledPair, PseudoQuery, document_text
 from tandem.retrievers.retriever import load_retriever, search
-from tandem.retrievers.rounds import train_round
+from tandem.retrievers.settings import RetrieverSettings
+from tandem.retrievers.training.rounds import RoundData, RoundSettings, train_round
+from tandem.runtime.hardware import Compute
 
 YAML_FILE = YAML(typ="safe")
 PARAMS: dict[str, Any] = YAML_FILE.load(Path("params.yaml").read_text(encoding="utf8"))
@@ -30,7 +32,7 @@ def values_of(setting: str) -> dict[str, float]:
     """nDCG@10 of each left-out query after training with a setting."""
     words = setting.split()
     rounds = words.pop(0).split(",") if words and "=" not in words[0] else []
-    own = {key: YAML_FILE.load(value) for key, value in (word.split("=") for word in words)}
+    changes = {key: YAML_FILE.load(value) for key, value in (word.split("=") for word in words)}
     corpus = read_records(Path("out/data/corpus.jsonl"), Document)
     train, dev = (read_records(Path(f"out/data/pairs/{name}.jsonl"), LabelledPair) for name in ("train", "dev"))
     used = {pair.query_id for pair in (*train, *dev)}
@@ -38,20 +40,10 @@ def values_of(setting: str) -> dict[str, float]:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         (folder / "weights").mkdir()
-        train_round(
-            corpus,
-            train,
-            dev,
-            [read_records(Path(f"out/rounds/{round_id}/selected.jsonl"), PseudoQuery) for round_id in rounds],
-            folder / "weights",
-            **{**PARAMS["train_retriever"], **own},
-            initial=PARAMS["retriever"],
-            measure=ndcg_at_10,
-            device="cpu",
-            seed=PARAMS["seed"],
-            scratch=folder,
-            bf16=False,
-        )
+        kept = [read_records(Path(f"out/rounds/{round_id}/selected.jsonl"), PseudoQuery) for round_id in rounds]
+        settings, start = RoundSettings(**{**PARAMS["train_retriever"], **changes}), RetrieverSettings(**PARAMS["retriever"])
+        data, compute = RoundData(corpus, train, dev, kept), Compute("cpu", bf16=False, seed=PARAMS["seed"], scratch=folder)
+        train_round(data, folder / "weights", settings, start, measure=ndcg_at_10, compute=compute)
         texts = {document.doc_id: document_text(document) for document in corpus}
         found = search(load_retriever(folder / "weights"), texts, {pair.query_id: pair.text for pair in left}, depth=10)
     return dict(zip(sorted({pair.query_id for pair in left}), ndcg_at_10([(p.query_id, p.doc_id) for p in left], found), strict=True))

@@ -8,10 +8,10 @@ from typing import Self
 from pydantic import model_validator
 
 from stages.opening import open_stage, run
-from stages.sections import RetrieverParams
 from tandem.formats.texts import TextFile
 from tandem.retrievers.index.building import IndexSettings, build_index
 from tandem.retrievers.retriever import load_retriever
+from tandem.retrievers.settings import RetrieverSettings
 from tandem.runtime.hardware import device_name
 from tandem.settings import Seed
 
@@ -19,7 +19,7 @@ from tandem.settings import Seed
 class Params(IndexSettings):
     """Which index, and how it is built."""
 
-    retriever: RetrieverParams
+    retriever: RetrieverSettings
     """of the rounds, whose form the kind of index has to suit"""
     seed: Seed
 

@@ -18,9 +18,9 @@ from tandem.formats.tables import write_table
 from tandem.formats.texts import CorpusFile
 from tandem.generators.trial import write_trials
 from tandem.records import LabelledPair, PseudoQuery
-from tandem.retrievers.generated_training import train_on_generated
 from tandem.retrievers.index.building import open_index
-from tandem.runtime.hardware import device_name, use_bf16
+from tandem.retrievers.training.generated import train_on_generated
+from tandem.runtime.hardware import Compute, device_name, use_bf16
 
 
 class Params(TrialParams):
@@ -48,12 +48,10 @@ def main(argv: Sequence[str] | None = None) -> None:
             corpus,
             {name: trials[name] for name in folders},
             [*train, *dev],
-            initial=params.retriever.model_dump(),
+            params.training,
+            params.retriever,
             measure=ndcg_at_10,
-            scratch=scratch,
-            device=device,
-            bf16=use_bf16(params.precision),
-            **{**params.training.model_dump(), "seed": params.seed},
+            compute=Compute(device, use_bf16(params.precision), params.seed, scratch),
         )
         training = compare_training(learnt, **tested)
         write_json(paths.metrics, to_metrics(rows, training))

@@ -7,13 +7,12 @@ from functools import partial
 
 import orjson
 
-from stages.filter_sections import RelevanceParams
 from stages.opening import open_stage, run
 from tandem.evaluation.collections import read_collections, read_runs
 from tandem.evaluation.measures import mean_measures
 from tandem.evaluation.reranked import RerankedSettings, measure_reranked
 from tandem.formats.jsonl import write_json
-from tandem.rerankers.judge import load_judge, rerank
+from tandem.rerankers.judge import JudgeSettings, load_judge, rerank
 from tandem.runtime.hardware import Precision, device_name, use_bf16
 from tandem.settings import Depth
 
@@ -23,7 +22,7 @@ class Params(RerankedSettings):
 
     rerank_depth: Depth
     """results of the champion that the reranker scores, a query"""
-    relevance: RelevanceParams
+    relevance: JudgeSettings
     precision: Precision
 
 
@@ -34,7 +33,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         retriever = orjson.loads(paths.champions.read_bytes())["retriever"]
         champion = retriever["champion"]
         device, bf16 = device_name(), use_bf16(params.precision)
-        judge = load_judge(trained=paths.reranker, **dict(params.relevance), device=device, bf16=bf16)
+        judge = load_judge(params.relevance, paths.reranker, device=device, bf16=bf16)
         collections = read_collections(paths.corpus, paths.test, paths.dev) if judge else {}
         folder = (paths.fused if (paths.fused / champion).is_dir() else paths.runs) / champion
         runs = read_runs(folder, ("test", "dev"))

@@ -14,6 +14,7 @@ from tandem.formats.beir import read_qrels
 from tandem.formats.jsonl import read_records, write_json
 from tandem.formats.texts import TextFile
 from tandem.records import LabelledPair, Query
+from tandem.rerankers.candidates import queries_of
 from tandem.rerankers.reranker import Reranker
 from tandem.retrievers.bm25 import BM25Index
 from tandem.runtime.hardware import Precision, device_name, use_bf16
@@ -37,20 +38,20 @@ def main(argv: Sequence[str] | None = None) -> None:
     with open_stage("evaluate_reranker", Params, argv, reads=reads, writes=writes, words="name") as (paths, params, tracked, _):
         documents = TextFile(paths.corpus)
         queries = {query.query_id: query.text for query in read_records(paths.test / "queries.jsonl", Query)}
-        dev = read_records(paths.dev, LabelledPair)
-        own = {pair.query_id: pair.text for pair in dev}
+        dev_pairs = read_records(paths.dev, LabelledPair)
+        dev_queries = queries_of(dev_pairs)
         index = BM25Index.load(paths.index)
-        found, dev_found = index.search(queries, depth=params.depth), index.search(own, depth=params.dev_depth)
+        first, dev_first = index.search(queries, depth=params.depth), index.search(dev_queries, depth=params.dev_depth)
         reranker = Reranker(str(paths.weights), device=device_name(), bf16=use_bf16(params.precision))
-        rescored = reranker.rerank_run(found, queries, documents, depth=params.depth, batch_size=params.batch_size)
-        dev_rescored = reranker.rerank_run(dev_found, own, documents, depth=params.dev_depth, batch_size=params.batch_size)
-        weight = choose_weight(dev_rescored, dev_found, [(pair.query_id, pair.doc_id) for pair in dev])
-        runs = {"bm25": found, paths.name: rescored, f"{paths.name}+bm25": interpolate(rescored, found, weight)}
+        rescored = reranker.rerank_run(first, queries, documents, depth=params.depth, batch_size=params.batch_size)
+        dev_rescored = reranker.rerank_run(dev_first, dev_queries, documents, depth=params.dev_depth, batch_size=params.batch_size)
+        weight = choose_weight(dev_rescored, dev_first, [(pair.query_id, pair.doc_id) for pair in dev_pairs])
+        runs = {"bm25": first, paths.name: rescored, f"{paths.name}+bm25": interpolate(rescored, first, weight)}
         values, means = measure_runs(read_qrels(paths.test / "qrels.tsv"), runs)
         write_json(paths.metrics, means)
         write_json(paths.per_query, values)
         tracked.log({"weight": weight})
-        tracked.log({f"{name}/{key}": value for name, own in means.items() for key, value in own.items()})
+        tracked.log({f"{name}/{key}": value for name, measures in means.items() for key, value in measures.items()})
 
 
 if __name__ == "__main__":

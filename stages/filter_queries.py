@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import partial
 
-from stages.filter_sections import FilterRunParams, KeepRelevantParams, RelevanceParams
+from stages.filter_sections import FilterRunParams, KeepRelevantParams
 from stages.opening import open_stage, run
 from stages.sections import LexicalParams
 from tandem.filters.chain import filter_and_rate
@@ -13,7 +13,7 @@ from tandem.formats.jsonl import read_records, write_json, write_records
 from tandem.formats.tables import write_table
 from tandem.formats.texts import CorpusFile
 from tandem.records import LabelledPair, PseudoQuery
-from tandem.rerankers.judge import load_judge
+from tandem.rerankers.judge import JudgeSettings, load_judge
 from tandem.retrievers.filter_runs import FilterRuns
 from tandem.retrievers.index.building import open_index
 from tandem.runtime.hardware import Precision, device_name, use_bf16
@@ -26,7 +26,7 @@ class Params(FilterRunParams, LexicalParams):
     min_words: CountOrZero
     max_words: Count
     keep_relevant: KeepRelevantParams
-    relevance: RelevanceParams
+    relevance: JudgeSettings
     precision: Precision
     seed: Seed
 
@@ -46,13 +46,13 @@ def main(argv: Sequence[str] | None = None) -> None:
             language=params.language,
             seed=params.seed,
         )
-        judge = partial(load_judge, trained=paths.reranker, device=device, bf16=use_bf16(params.precision))
+        judge = partial(load_judge, params.relevance, paths.reranker, device=device, bf16=use_bf16(params.precision))
         rows, steps, rates = filter_and_rate(
             read_records(paths.queries, PseudoQuery),
             read_records(paths.dev, LabelledPair),
             corpus,
             runs.search,
-            judge=judge(**dict(params.relevance)) if any(wanted.values()) else None,
+            judge=judge() if any(wanted.values()) else None,
             rules=params.rules,
             **params.model_dump(include={"min_words", "max_words"}),
             **wanted,

@@ -1,4 +1,4 @@
-"""Values of filters and of what is mined with them: runs, the judge of relevance, what a judge's scores decide."""
+"""Values of filters and of what is mined with them: runs, what a judge's scores decide."""
 
 from __future__ import annotations
 
@@ -8,11 +8,9 @@ from pydantic import model_validator
 
 from stages.sections import WindowParams
 from tandem.filters.chain import Rule
-from tandem.rerankers.judge import JudgeName
-from tandem.rerankers.pair_format import PairFormat
-from tandem.settings import BatchSize, CountOrZero, Depth, PositiveShare, Settings, Share
+from tandem.settings import CountOrZero, Depth, PositiveShare, Settings, Share
 
-__all__ = ["FilterRunParams", "KeepRelevantParams", "MiningParams", "RelevanceParams"]
+__all__ = ["FilterRunParams", "KeepRelevantParams", "MiningParams"]
 
 
 class FilterRunParams(Settings):
@@ -31,18 +29,6 @@ class FilterRunParams(Settings):
             if rule.k > limit:
                 raise ValueError(f"rules.{number}.k: {rule.k} found, which the run does not reach; at most {key}, {limit}, is allowed")
         return self
-
-
-class RelevanceParams(Settings):
-    """The scorer of (query, document) pairs: for the filter, the screen of hard negatives and the teacher of the retriever."""
-
-    scorer: JudgeName
-    """trained (rerankers.relevance, from the labelled pairs), reranker or monot5"""
-    model: str | None
-    """of reranker and monot5: Hugging Face id or folder"""
-    form: PairFormat | None
-    """of reranker: how it reads pairs, where its folder does not say"""
-    batch_size: BatchSize
 
 
 class KeepRelevantParams(Settings):

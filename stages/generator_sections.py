@@ -2,36 +2,17 @@
 
 from __future__ import annotations
 
-from stages.sections import PromptedParams, RetrieverParams, SamplingParams
+from stages.sections import PromptedParams, SamplingParams
 from tandem.evaluation.significance import SignificanceSettings
+from tandem.retrievers.settings import RetrieverSettings
+from tandem.retrievers.training.generated import TrialTrainingSettings
 from tandem.runtime.hardware import Precision
 from tandem.settings import (
-    BatchSize,
     Count,
     CountOrZero,
-    LearningRate,
-    PositiveTemperature,
-    Settings,
-    Share,
-    Steps,
-    Tokens,
 )
 
-__all__ = ["TrainingTrialParams", "TrialParams"]
-
-
-class TrainingTrialParams(Settings):
-    """The retriever that learns from equal numbers of each generator's queries."""
-
-    queries: CountOrZero
-    """of each generator, at most; 0 trains none"""
-    steps: Steps
-    batch_size: BatchSize
-    negatives: CountOrZero
-    learning_rate: LearningRate
-    warmup_ratio: Share
-    temperature: PositiveTemperature
-    training_document_tokens: Tokens | None
+__all__ = ["TrialParams"]
 
 
 class TrialParams(SamplingParams, PromptedParams, SignificanceSettings):
@@ -41,8 +22,8 @@ class TrialParams(SamplingParams, PromptedParams, SignificanceSettings):
     """drawn from those that no round wrote queries for"""
     examples: CountOrZero
     """of each round's queries, shown in full"""
-    training: TrainingTrialParams
-    retriever: RetrieverParams
+    training: TrialTrainingSettings
+    retriever: RetrieverSettings
     rounds: dict[str, dict[str, str]]
     updates: dict[str, dict[str, str]]
     precision: Precision

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import partial
 
-from stages.filter_sections import MiningParams, RelevanceParams
+from stages.filter_sections import MiningParams
 from stages.opening import open_stage, run
 from tandem.formats.jsonl import read_records, write_records
 from tandem.formats.texts import CorpusFile
 from tandem.records import LabelledPair, PseudoQuery
-from tandem.rerankers.judge import load_judge
+from tandem.rerankers.judge import JudgeSettings, load_judge
 from tandem.retrievers.filter_runs import FilterRuns
 from tandem.retrievers.hard_negatives import mine_rows
 from tandem.retrievers.index.building import open_index
@@ -21,7 +21,7 @@ from tandem.settings import Seed
 class Params(MiningParams):
     """Mining, and the judge that it may need."""
 
-    relevance: RelevanceParams
+    relevance: JudgeSettings
     precision: Precision
     seed: Seed
 
@@ -45,7 +45,7 @@ def main(argv: Sequence[str] | None = None) -> None:
             pairs if params.run != "off" else [],
             corpus,
             partial(runs.search, params.run),
-            judge=partial(load_judge, trained=paths.reranker, **dict(params.relevance), device=device, bf16=bf16),
+            judge=partial(load_judge, params.relevance, paths.reranker, device=device, bf16=bf16),
             seed=params.seed,
             **params.model_dump(include=set(MiningParams.model_fields) - {"run"}),
         )

@@ -10,12 +10,11 @@ from pathlib import Path
 from typing import TypeVar
 
 from stages.arguments import parse, run
-from tandem.formats.errors import InputError, SettingError
 from tandem.runtime.distributed import barrier, is_main_process
-from tandem.runtime.params import load_params, read_params
+from tandem.runtime.params import load_params, locate_error, read_params
 from tandem.runtime.rounds import check_rounds
 from tandem.runtime.scratch import file_identity, open_scratch
-from tandem.settings import Settings
+from tandem.settings import SettingError, Settings
 from tandem.tracking.record import Run, record
 
 __all__ = ["open_stage", "run"]
@@ -56,8 +55,8 @@ def open_stage(
     params = load_params(paths.params, name, schema)
     round_id = getattr(paths, "round", "")
     inputs = [getattr(paths, flag) for flag in reads.split()]
-    own = (getattr(paths, word) for word in words.split() if word in ("round", "name"))  # what tells a stage's instances apart
-    work, main = "-".join((name, *own)), is_main_process()
+    instance = (getattr(paths, word) for word in words.split() if word in ("round", "name"))  # what tells a stage's instances apart
+    work, main = "-".join((name, *instance)), is_main_process()
     with tempfile.TemporaryDirectory() as aside:
         for flag in () if main else (*writes.split(), "record"):
             setattr(paths, flag, Path(aside) / flag / getattr(paths, flag).name)
@@ -69,6 +68,6 @@ def open_stage(
                 tracked.log_input(path, file_identity(path))
             try:
                 yield paths, params, tracked, scratch
-            except SettingError as error:  # which begins with a key of the section
-                raise InputError(f"{name}.{error}") from None
+            except SettingError as error:
+                raise locate_error(error, paths.params, name, params) from error
             barrier()

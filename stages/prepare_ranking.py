@@ -1,17 +1,16 @@
-"""Grouped rows for rerankers: a query's relevant documents and hard negatives of BM25; dev rows are BM25's own candidates."""
+"""Grouped rows for rerankers: a query's relevant documents and hard negatives of BM25; dev rows are BM25's first documents."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
-from typing import Any
 
 from stages.opening import open_stage, run
 from stages.sections import WindowParams
 from tandem.formats.jsonl import read_records, write_records
 from tandem.formats.texts import CorpusFile
 from tandem.records import LabelledPair, group_numbers
-from tandem.rerankers.ranking_data import build_rows, queries_of, relevant_of
+from tandem.rerankers.candidates import build_rows, queries_of, relevant_of
 from tandem.retrievers.bm25 import BM25Index
 from tandem.retrievers.hard_negatives import mine_negatives
 from tandem.settings import Depth, Seed
@@ -27,28 +26,29 @@ class Params(WindowParams):
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Read corpus and pairs, write rows to train on and rows to choose checkpoints with."""
-    with open_stage("prepare_ranking", Params, argv, reads="corpus index train dev", writes="rows dev_rows") as (
-        paths,
-        params,
-        tracked,
-        _scratch,
-    ):
+    reads, writes = "corpus index train dev", "rows dev_rows"
+    with open_stage("prepare_ranking", Params, argv, reads=reads, writes=writes) as (paths, params, tracked, _):
         corpus = CorpusFile(paths.corpus)
-        texts, groups = corpus.texts, group_numbers(corpus)
-        search = BM25Index.load(paths.index).search
+        search, mine = BM25Index.load(paths.index).search, partial(mine_negatives, groups=group_numbers(corpus), seed=params.seed)
         train, dev = read_records(paths.train, LabelledPair), read_records(paths.dev, LabelledPair)
-        mine = partial(mine_negatives, groups=groups, seed=params.seed)
-        window = params.model_dump(include=set(WindowParams.model_fields))
-        negatives, counts = mine(relevant_of(train), search(queries_of(train), depth=params.rank_end + 50), **window)
-        everything: dict[str, Any] = {
-            "rank_start": 1,
-            "rank_end": params.dev_candidates,
-            "negatives_per_query": params.dev_candidates,
-            "relative_margin": None,
-        }
-        candidates, _ = mine(relevant_of(dev), search(queries_of(dev), depth=params.dev_candidates), **everything)
-        write_records(paths.rows, build_rows(train, negatives, texts))
-        write_records(paths.dev_rows, build_rows(dev, candidates, texts))
+        negatives, counts = mine(
+            relevant_of(train),
+            search(queries_of(train), depth=params.rank_end + 50),
+            rank_start=params.rank_start,
+            rank_end=params.rank_end,
+            negatives_per_query=params.negatives_per_query,
+            relative_margin=params.relative_margin,
+        )
+        candidates, _counts = mine(
+            relevant_of(dev),
+            search(queries_of(dev), depth=params.dev_candidates),
+            rank_start=1,
+            rank_end=params.dev_candidates,
+            negatives_per_query=params.dev_candidates,
+            relative_margin=None,
+        )
+        write_records(paths.rows, build_rows(train, negatives, corpus.texts))
+        write_records(paths.dev_rows, build_rows(dev, candidates, corpus.texts))
         tracked.log(counts)
 
 

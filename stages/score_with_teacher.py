@@ -9,37 +9,35 @@ from pathlib import Path
 from stages.opening import open_stage, run
 from tandem.evaluation.ranking import row_measures
 from tandem.formats.jsonl import write_json, write_records
-from tandem.rerankers.distillation import ScoreCache, area_under_curve, folder_digest, teach
+from tandem.rerankers.distillation import ScoreCache, folder_digest, teach, teacher_auc
 from tandem.rerankers.ranking_data import read_ranking
 from tandem.rerankers.reranker import Reranker
 from tandem.runtime.hardware import Precision, device_name, use_bf16
-from tandem.settings import BatchSize, Settings, Temperature
+from tandem.settings import BatchSize, PositiveTemperature, Settings
 
 
 class Params(Settings):
     """How a teacher's logits become labels."""
 
-    temperature: Temperature
-    """above 1 softens"""
+    temperature: PositiveTemperature
+    """of the teacher's logits; above 1 softens"""
     batch_size: BatchSize
     precision: Precision
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Read rows and the teacher, write rows with its scores and its own quality on the dev rows."""
+    """Read rows and the teacher, write rows with its scores, and its quality on the dev rows."""
     reads, writes = "rows dev_rows teacher", "taught metrics"
     with open_stage("score_with_teacher", Params, argv, reads=reads, writes=writes) as (paths, params, tracked, _):
         reranker = Reranker(str(paths.teacher), device=device_name(), bf16=use_bf16(params.precision))
         cache = ScoreCache(Path(".scratch/teacher_scores.jsonl"), folder_digest(paths.teacher))
         score = partial(cache.score, scorer=partial(reranker.compute_score, batch_size=params.batch_size))
-        dev, _ = read_ranking(paths.dev_rows)
-        labels = [label for _, documents in dev for _, label in documents]
-        logits = score([(query, text) for query, documents in dev for text, _ in documents])
-        quality = row_measures(dev, score)
-        metrics = {**{f"teacher_{name}": value for name, value in quality.items()}, "teacher_auc": area_under_curve(labels, logits)}
+        dev_rows, _conflicts = read_ranking(paths.dev_rows)
+        quality = {**row_measures(dev_rows, score), "auc": teacher_auc(dev_rows, score)}
+        metrics = {f"teacher_{name}": value for name, value in quality.items()}
         write_json(paths.metrics, metrics)
         tracked.log(metrics)
-        rows, _ = read_ranking(paths.rows)
+        rows, _conflicts = read_ranking(paths.rows)
         write_records(paths.taught, teach(rows, score, temperature=params.temperature))
 
 

@@ -1,29 +1,23 @@
-"""Fine-tune the dense filter (the paper's pretrained DPR) on the labelled pairs; with none it stays zero-shot."""
+"""Train the dense filter (the paper's pretrained DPR) on the labelled pairs; with none it stays zero-shot."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 from stages.opening import open_stage, run
-from stages.sections import ContrastiveParams, PromptTexts
 from tandem.evaluation.dev_score import ndcg_at_10
 from tandem.formats.jsonl import read_records
 from tandem.formats.texts import CorpusFile
 from tandem.records import LabelledPair
-from tandem.retrievers.bi_encoder import train_bi_encoder
-from tandem.runtime.hardware import device_name, use_bf16
-from tandem.settings import Layers, Seed, Tokens
+from tandem.retrievers.training.filter_encoder import FilterEncoderSettings, train_filter_encoder
+from tandem.runtime.hardware import Compute, Precision, device_name, use_bf16
+from tandem.settings import Seed
 
 
-class Params(ContrastiveParams):
-    """The dense bi-encoder of the filter."""
+class Params(FilterEncoderSettings):
+    """The dense bi-encoder of the filter, and its training."""
 
-    encoder: str
-    """builtin (all-MiniLM-L6-v2), a Hugging Face id or a folder"""
-    layers: Layers | None
-    max_length: Tokens
-    prompts: PromptTexts | None
-    """before every query and document; null keeps the encoder's own"""
+    precision: Precision
     seed: Seed
 
 
@@ -31,16 +25,14 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Read pairs and corpus, write the encoder."""
     reads, writes = "corpus train dev", "model"
     with open_stage("train_filter_encoder", Params, argv, reads=reads, writes=writes) as (paths, params, tracked, scratch):
-        trained = train_bi_encoder(
+        trained = train_filter_encoder(
             CorpusFile(paths.corpus),
             read_records(paths.train, LabelledPair),
             read_records(paths.dev, LabelledPair),
             paths.model,
-            **params.model_dump(exclude={"precision"}),
+            params,
             measure=ndcg_at_10,
-            device=device_name(),
-            scratch=scratch,
-            bf16=use_bf16(params.precision),
+            compute=Compute(device_name(), use_bf16(params.precision), params.seed, scratch),
         )
         tracked.log_series("loss", trained.loss)
         tracked.log_series("dev_ndcg_at_10", trained.dev)

@@ -5,23 +5,23 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from stages.opening import open_stage, run
-from stages.retriever_sections import RoundParams
-from stages.sections import RetrieverParams
 from tandem.evaluation.dev_score import ndcg_at_10
 from tandem.formats.jsonl import read_records
 from tandem.formats.tables import write_curve
 from tandem.formats.texts import CorpusFile
 from tandem.records import LabelledPair, PseudoQuery, RankingRow
-from tandem.retrievers.rounds import train_round
-from tandem.runtime.hardware import device_name, use_bf16
+from tandem.retrievers.settings import RetrieverSettings
+from tandem.retrievers.training.rounds import RoundData, RoundSettings, train_round
+from tandem.runtime.hardware import Compute, Precision, device_name, use_bf16
 from tandem.settings import Seed
 from tandem.tracking.model_folder import save_model_folder, serving_code
 
 
-class Params(RoundParams):
+class Params(RoundSettings):
     """Training of a round's retriever; what it starts from stands under ``retriever``."""
 
-    retriever: RetrieverParams
+    retriever: RetrieverSettings
+    precision: Precision
     seed: Seed
 
 
@@ -32,20 +32,15 @@ def main(argv: Sequence[str] | None = None) -> None:
         open_stage("train_retriever", Params, argv, reads=reads, writes=writes, words="round") as (paths, params, tracked, scratch),
         save_model_folder(paths.model, serving_code("retriever_model")) as weights,
     ):
-        trained, sizes = train_round(
+        data = RoundData(
             CorpusFile(paths.corpus),
             read_records(paths.train, LabelledPair),
             read_records(paths.dev, LabelledPair),
             [read_records(path, PseudoQuery) for path in dict.fromkeys((paths.previous_queries, paths.queries))],
-            weights,
-            **params.model_dump(exclude={"retriever", "precision"}),
-            mined=read_records(paths.negatives, RankingRow),
-            initial=params.retriever.model_dump(),
-            measure=ndcg_at_10,
-            device=device_name(),
-            scratch=scratch,
-            bf16=use_bf16(params.precision),
+            read_records(paths.negatives, RankingRow),
         )
+        compute = Compute(device_name(), use_bf16(params.precision), params.seed, scratch)
+        trained, sizes = train_round(data, weights, params, params.retriever, measure=ndcg_at_10, compute=compute)
         tracked.log_series("loss", trained.loss)
         tracked.log_series("dev_ndcg_at_10", trained.dev)
         tracked.log({**sizes, "best_step": trained.best_step})

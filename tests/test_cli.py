@@ -6,13 +6,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from makers import retriever_settings
 from typer.testing import CliRunner
 
 from tandem.cli import main as cli
 from tandem.formats.jsonl import InputError, write_records
 from tandem.formats.llama_factory import PreferenceRow, SupervisedRow, read_dataset
 from tandem.records import Document, LabelledPair, PreferencePair
-from tandem.retrievers.colbert import build_colbert, save_colbert
+from tandem.retrievers.colbert import build_colbert
+from tandem.retrievers.retriever import save_retriever
 
 RUN = CliRunner()
 
@@ -36,7 +38,7 @@ def test_doctor_of_what_is_malformed(tmp_path: Path, monkeypatch: pytest.MonkeyP
 
 def test_search(tiny_encoder: Path, corpus: list[Document], tmp_path: Path) -> None:
     write_records(tmp_path / "corpus.jsonl", corpus)
-    save_colbert(build_colbert(str(tiny_encoder), dimensions=16), tmp_path / "m")
+    save_retriever(build_colbert(retriever_settings(tiny_encoder, query_tokens=32, document_tokens=180)), tmp_path / "m")
     arguments = [
         "search",
         corpus[0].text,

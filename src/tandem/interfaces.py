@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Protocol
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from ir_measures import ScoredDoc
 
-__all__ = ["Reward", "Searcher"]
+if TYPE_CHECKING:
+    from torch import Tensor
+
+__all__ = ["Encoder", "Retriever", "Reward", "Searcher"]
 
 
 class Reward(Protocol):
@@ -23,4 +26,29 @@ class Searcher(Protocol):
 
     def search(self, queries: Mapping[str, str], *, depth: int) -> Sequence[ScoredDoc]:
         """Rank the corpus for each query, given as text by query_id, best first, to a depth of results a query."""
+        ...
+
+
+class Retriever(Protocol):
+    """A ColBERT, a dense encoder or BM25: what the pipeline trains, saves, chooses and searches with."""
+
+    def save_pretrained(self, folder: str, /, *, create_model_card: bool) -> None:
+        """Write all that loading needs into a folder."""
+        ...
+
+
+@runtime_checkable
+class Encoder(Retriever, Protocol):
+    """A retriever of vectors; sentence-transformers' SentenceTransformer and MultiVectorEncoder are such."""
+
+    def encode_query(self, texts: list[str], /, **settings: Any) -> Tensor | list[Tensor]:
+        """Vectors of queries: a row a text, or (tokens, dimensions) a text."""
+        ...
+
+    def encode_document(self, texts: list[str], /, **settings: Any) -> Tensor | list[Tensor]:
+        """Vectors of documents, likewise."""
+        ...
+
+    def similarity_pairwise(self, queries: Tensor | list[Tensor], documents: Tensor | list[Tensor], /) -> Tensor:
+        """The score of each query with the document at its place, (pairs,)."""
         ...

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -25,12 +27,14 @@ __all__ = [
     "Rank",
     "Resamples",
     "Seed",
+    "SettingError",
     "Settings",
     "Share",
     "Steps",
     "StepsOrZero",
     "Temperature",
     "Tokens",
+    "errors_about",
 ]
 
 
@@ -38,6 +42,35 @@ class Settings(BaseModel):
     """Values that belong together, of one module or of one stage: strict, frozen, and without unknown keys."""
 
     model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
+
+
+class SettingError(ValueError):
+    """A value within its bounds that does not fit what it meets, as more layers than a model has.
+
+    The library knows the key within its settings; a stage finds these settings in params.yaml and names the whole key.
+
+    Args:
+        key: of the value, within its settings.
+        problem: what was found, what is allowed, the remedy.
+    """
+
+    def __init__(self, key: str, problem: str = "") -> None:
+        if not problem:  # both in one text, the key first
+            key, _, problem = key.partition(": ")
+        super().__init__(f"{key}: {problem}")
+        self.key, self.problem = key, problem
+        self.settings: Settings | None = None
+
+
+@contextmanager
+def errors_about(settings: Settings) -> Iterator[None]:
+    """Say of every :class:`SettingError` of this block that it is about these settings, unless it says so of others."""
+    try:
+        yield
+    except SettingError as error:
+        if error.settings is None:
+            error.settings = settings
+        raise
 
 
 Count = Annotated[int, Field(ge=1, le=1_000_000_000)]

@@ -34,6 +34,7 @@ from tandem.records import Document, LabelledPair, PseudoQuery, Query, RankingRo
 from tandem.rerankers.reranker import Reranker
 from tandem.retrievers.dense import encode_corpus, load_dense
 from tandem.retrievers.retriever import build_retriever, load_retriever, vectors_of
+from tandem.retrievers.settings import RetrieverSettings
 
 ROOT = Path(__file__).parents[2]
 SMALL: dict[str, Any] = {
@@ -104,7 +105,7 @@ def stage(
 
 @pytest.mark.parametrize("kind", ["colbert", "dense"])
 def test_a_retriever_is_trained_and_measured(stage: Callable[..., dict[str, Any]], kind: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    from tandem.retrievers import rounds
+    from tandem.retrievers.training import rounds
 
     kept: dict[str, Any] = {}
     save = rounds.save_retriever
@@ -122,9 +123,8 @@ def test_a_retriever_is_trained_and_measured(stage: Callable[..., dict[str, Any]
     for task, texts in (("query", list(QUERIES.values())), ("document", list(TEXTS.values()))):
         for ours, theirs in zip(vectors_of(kept["model"], texts, task=task), vectors_of(saved, texts, task=task), strict=True):  # type: ignore[arg-type]
             np.testing.assert_allclose(ours.numpy(), theirs.numpy(), atol=1e-5)
-    start: dict[str, Any] = {**SMALL["retriever"], "query_expansion": False, "markers": False, "seed": 13, "device": "cpu"}
-    encoder = YAML(typ="safe").load(Path("params.yaml").read_text())["retriever"]["encoder"]
-    before, after = (vectors_of(model, texts, task="document")[0] for model in (build_retriever(kind, encoder=encoder, **start), saved))
+    start = RetrieverSettings(**YAML(typ="safe").load(Path("params.yaml").read_text())["retriever"])
+    before, after = (vectors_of(model, texts, task="document")[0] for model in (build_retriever(start, seed=13, device="cpu"), saved))
     assert float((before - after).abs().max()) > 1e-4  # it has learnt something
     measured = {name: f"{name}.json" for name in ("metrics", "per_query", "dev_values", "guard_values", "top")}
     stage(build_index, corpus="corpus.jsonl", weights="model/weights", index="indexes/r0", name="r0")

@@ -16,6 +16,7 @@ import pytest
 import torch
 from accelerate.utils import extract_model_from_parallel
 from conftest import QUERIES, TEXTS, prompted
+from makers import compute_in, ranking_settings, schedule_settings
 from safetensors.torch import load_file
 
 from tandem.generators import trainers
@@ -159,18 +160,10 @@ def test_llm_reranker(
     train_reranker(
         reranker,
         rows,
-        loss="point_ce",
-        steps=6,
-        batch_size=2,
-        documents_per_query=3,
-        learning_rate=1e-2,
-        warmup_ratio=0.0,
-        evaluations=1,
-        lora=Lora(rank=4, alpha=8),
+        ranking_settings(steps=6, batch_size=2, documents_per_query=3, learning_rate=1e-2, lora=Lora(rank=4, alpha=8)),
+        schedule_settings(warmup_ratio=0.0, evaluations=1),
         dev_score=lambda _: [float(next(better))],
-        scratch=tmp_path / "scratch",
-        bf16=bf16,
-        seed=1,
+        compute=compute_in(tmp_path / "scratch", bf16=bf16),
     )
     reranker.save(tmp_path / "model")
     assert_saved(tmp_path / "model", Reranker(str(tmp_path / "model")).scorer.auto_model, adapter_outputs, start)

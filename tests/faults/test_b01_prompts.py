@@ -10,18 +10,21 @@ from typing import Any
 import pytest
 import torch
 from conftest import QUERIES, TEXTS
+from makers import compute_in, contrastive_settings, retriever_settings
+from pydantic import ValidationError
 
 from tandem.records import Document, LabelledPair, PseudoQuery
-from tandem.retrievers import training
-from tandem.retrievers.bi_encoder import train_bi_encoder
-from tandem.retrievers.prompts import choose_prompts
-from tandem.retrievers.query_loss import QueryLoss
+from tandem.retrievers.bm25 import BM25Index
+from tandem.retrievers.prompts import Prompts, choose_prompts
+from tandem.retrievers.query_loss import QueryLoss, QueryLossSettings
 from tandem.retrievers.retriever import build_retriever, load_retriever, save_retriever, vectors_of
-from tandem.retrievers.training import train_retriever
+from tandem.retrievers.training import trainer
+from tandem.retrievers.training.filter_encoder import FilterEncoderSettings, train_filter_encoder
+from tandem.retrievers.training.rows import TrainingData
+from tandem.retrievers.training.trainer import train_retriever
 
 PROMPTS = {"query": "average of: ", "document": "convert strings: "}
-SETTINGS: dict[str, Any] = {"steps": 1, "batch_size": 6, "learning_rate": 1e-4, "warmup_ratio": 0.0, "temperature": 1.0, "negatives": 1}
-SHAPE: dict[str, Any] = {"layers": 1, "dimensions": 16, "query_tokens": 8, "document_tokens": 12}
+ONE_STEP: dict[str, Any] = {"steps": 1, "batch_size": 6, "learning_rate": 1e-4, "warmup_ratio": 0.0}
 
 
 @pytest.fixture
@@ -30,7 +33,7 @@ def batches(monkeypatch: pytest.MonkeyPatch) -> list[tuple[dict[str, Any], list[
     seen: list[Any] = []
     for name in ("MultiVectorEncoderTrainer", "SentenceTransformerTrainer"):
 
-        class Listening(getattr(training, name)):  # type: ignore[misc]
+        class Listening(getattr(trainer, name)):  # type: ignore[misc]
             def get_data_collator(self, *arguments: Any, **settings: Any) -> Any:
                 collator = super().get_data_collator(*arguments, **settings)
                 original = collator.__call__
@@ -43,7 +46,7 @@ def batches(monkeypatch: pytest.MonkeyPatch) -> list[tuple[dict[str, Any], list[
                 call.valid_label_columns = collator.valid_label_columns  # type: ignore[attr-defined]
                 return call
 
-        monkeypatch.setattr(training, name, Listening)
+        monkeypatch.setattr(trainer, name, Listening)
     return seen
 
 
@@ -74,6 +77,11 @@ def assert_same_ids(model: Any, batches: list[Any], monkeypatch: pytest.MonkeyPa
         assert read == encoded_ids(model, [row[column] for row in rows], role, monkeypatch), column
 
 
+def train_one_step(model: Any, corpus: list[Document], pairs: list[LabelledPair], scratch: Path, **changes: Any) -> None:
+    data, settings = TrainingData([(pair.text, pair.doc_id) for pair in pairs], corpus), contrastive_settings(**ONE_STEP)
+    train_retriever(model, data, settings, evaluations=1, dev_score=lambda _: [0.0], compute=compute_in(scratch), **changes)
+
+
 @pytest.mark.parametrize("kind", ["colbert", "dense"])
 @pytest.mark.parametrize("changes", [{}, {"markers": True, "query_expansion": True}], ids=["plain", "markers"])
 @pytest.mark.parametrize("prompts", [None, PROMPTS], ids=["own", "given"])
@@ -91,12 +99,11 @@ def test_a_training_batch_is_what_search_reads(
     encoder = tmp_path / "encoder"
     shutil.copytree(tiny_encoder, encoder)
     settings = json.loads((encoder / "config_sentence_transformers.json").read_text())
-    settings["prompts"] = {"query": "merge two: ", "passage": "in many formats: "}  # of the model's own, as e5 names them
+    settings["prompts"] = {"query": "merge two: ", "passage": "in many formats: "}  # those that it comes with, as e5 names them
     (encoder / "config_sentence_transformers.json").write_text(json.dumps(settings))
-    flags = {"markers": False, "query_expansion": False, **changes}
-    model = build_retriever(kind, encoder=str(encoder), **SHAPE, **flags, prompts=prompts, seed=1, device="cpu")
-    own = [(pair.text, pair.doc_id) for pair in pairs]
-    train_retriever(model, own, corpus, **SETTINGS, evaluations=1, dev_score=lambda _: [0.0], scratch=tmp_path, bf16=False, seed=1)
+    chosen = Prompts(**prompts) if prompts else None
+    model = build_retriever(retriever_settings(encoder, kind=kind, layers=1, prompts=chosen, **changes), seed=1, device="cpu")
+    train_one_step(model, corpus, pairs, tmp_path)
     assert_same_ids(model, batches, monkeypatch)
     words = PROMPTS if prompts else {"query": "merge two:", "document": "in many formats:"}
     for role, column in (("query", "query"), ("document", "positive")):
@@ -121,11 +128,8 @@ def test_documents_are_cut_to_the_training_length(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Shorter in training than in search: the same ids, as far as they go, the prompt first."""
-    shape = {**SHAPE, "query_expansion": False, "markers": True, "prompts": PROMPTS}
-    model = build_retriever("colbert", encoder=str(tiny_encoder), **shape, seed=1, device="cpu")
-    rest: dict[str, Any] = {"evaluations": 1, "dev_score": lambda _: [0.0], "scratch": tmp_path, "bf16": False, "seed": 1}
-    own = [(pair.text, pair.doc_id) for pair in pairs]
-    train_retriever(model, own, corpus, **SETTINGS, **rest, training_document_tokens=9)
+    model = build_retriever(retriever_settings(tiny_encoder, layers=1, markers=True, prompts=Prompts(**PROMPTS)), seed=1, device="cpu")
+    train_one_step(model, corpus, pairs, tmp_path, document_tokens=9)
     batch, rows = batches[0]
     whole = encoded_ids(model, [row["positive"] for row in rows], "document", monkeypatch)
     assert [row[:9] for row in whole] == ids_of(batch, "positive_")
@@ -139,9 +143,10 @@ def test_the_filter_encoder(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    shape: dict[str, Any] = {"encoder": str(tiny_encoder), "layers": 1, "max_length": 12, "prompts": PROMPTS}
-    rest: dict[str, Any] = {"evaluations": 1, "scratch": tmp_path, "bf16": False, "seed": 1, "device": "cpu", "dev_documents": 2}
-    train_bi_encoder(corpus, pairs, pairs[:2], tmp_path / "model", **shape, **SETTINGS, **rest, measure=lambda *_: [0.0])
+    values: dict[str, Any] = {**dict(contrastive_settings(**ONE_STEP)), "evaluations": 1, "dev_documents": 2}
+    settings = FilterEncoderSettings(encoder=str(tiny_encoder), layers=1, max_length=12, prompts=Prompts(**PROMPTS), **values)
+    compute = compute_in(tmp_path)
+    train_filter_encoder(corpus, pairs, pairs[:2], tmp_path / "model", settings, measure=lambda *_: [0.0], compute=compute)
     model = load_retriever(tmp_path / "model")
     assert model.prompts == PROMPTS
     assert_same_ids(model, batches, monkeypatch)
@@ -149,10 +154,10 @@ def test_the_filter_encoder(
 
 @pytest.mark.parametrize("kind", ["colbert", "dense"])
 def test_the_features_of_query_losses_are_those_of_search(tiny_encoder: Path, corpus: list[Document], kind: Any) -> None:
-    flags = {"markers": True, "query_expansion": True, "prompts": PROMPTS}
-    model = build_retriever(kind, encoder=str(tiny_encoder), **SHAPE, **flags, seed=1, device="cpu")
+    flags: dict[str, Any] = {"markers": True, "query_expansion": True, "prompts": Prompts(**PROMPTS)}
+    model = build_retriever(retriever_settings(tiny_encoder, kind=kind, layers=1, **flags), seed=1, device="cpu")
     rows = [PseudoQuery(query_id="p-1", text=QUERIES["sort"], doc_id="sort")]
-    queries, documents = QueryLoss(model, corpus, negatives=2, temperature=1.0, seed=1).vectors(rows)
+    queries, documents = QueryLoss(model, BM25Index(TEXTS), corpus, QueryLossSettings(negatives=2, temperature=1.0), seed=1).vectors(rows)
     more: dict[str, Any] = {"normalize_embeddings": True, "convert_to_tensor": True} if kind == "dense" else {}
     torch.testing.assert_close(queries[0], model.encode_query([QUERIES["sort"]], **more)[0].reshape(queries[0].shape), atol=1e-5, rtol=0)
     document = model.encode_document([TEXTS["sort"]], **more)[0]
@@ -161,6 +166,6 @@ def test_the_features_of_query_losses_are_those_of_search(tiny_encoder: Path, co
 
 def test_prompts_name_both_sides() -> None:
     assert choose_prompts({"query": "", "document": "", "passage": "p: "}) == {"query": "", "document": "p: "}
-    assert choose_prompts({"query": "q: "}, {"query": "", "document": ""}) == {"query": "", "document": ""}
-    with pytest.raises(ValueError, match="prompts: query found, both query and document are needed"):
-        choose_prompts({}, {"query": "q: "})
+    assert choose_prompts({"query": "q: "}, Prompts(query="", document="")) == {"query": "", "document": ""}
+    with pytest.raises(ValidationError, match="document\n  Field required"):
+        Prompts.model_validate({"query": "q: "})

@@ -10,13 +10,12 @@ from typing import Any
 import pytest
 import torch
 from conftest import QUERIES, TEXTS
+from makers import retriever_settings
 from safetensors.torch import load_file, save_file
 
 from tandem.rerankers.pair_format import PairFormat
 from tandem.rerankers.reranker import Reranker
 from tandem.retrievers.retriever import build_retriever, save_retriever
-
-SHAPE: dict[str, Any] = {"layers": None, "dimensions": 16, "query_tokens": 8, "document_tokens": 12, "query_expansion": False}
 
 
 def halve(folder: Path, target: Path, dtype: torch.dtype) -> Path:
@@ -32,7 +31,7 @@ def halve(folder: Path, target: Path, dtype: torch.dtype) -> Path:
 
 
 def retriever(kind: Any) -> Callable[[str], Any]:
-    return lambda folder: build_retriever(kind, encoder=folder, **SHAPE, markers=False, seed=1, device="cpu")
+    return lambda folder: build_retriever(retriever_settings(folder, kind=kind), seed=1, device="cpu")
 
 
 def reranker(kind: Any) -> Callable[[str], Any]:

@@ -9,12 +9,13 @@ from typing import Any
 import pytest
 import torch
 from conftest import QUERIES, TEXTS
+from makers import retriever_settings
 
 from tandem.rerankers.pair_format import PairFormat
 from tandem.rerankers.reranker import Reranker
 from tandem.retrievers.retriever import build_retriever, load_retriever, save_retriever, vectors_of
 
-SHAPE: dict[str, Any] = {"layers": None, "dimensions": 16, "query_tokens": 24, "document_tokens": 60}
+SHAPE: dict[str, Any] = {"query_tokens": 24, "document_tokens": 60}
 LONG = " ".join(TEXTS.values())
 
 
@@ -47,12 +48,12 @@ def padded(request: pytest.FixtureRequest, architecture: str, tiny_cross_encoder
 @pytest.mark.parametrize("kind", ["colbert", "dense"])
 @pytest.mark.parametrize("task", ["query", "document"])
 def test_embeddings(padded: Path, kind: Any, task: Any, tmp_path: Path) -> None:
-    model = build_retriever(kind, encoder=str(padded), **SHAPE, query_expansion=False, markers=False, seed=1, device="cpu")
+    model = build_retriever(retriever_settings(padded, kind=kind, **SHAPE), seed=1, device="cpu")
     save_retriever(model, tmp_path / "saved")
-    for own in (model, load_retriever(tmp_path / "saved")):
+    for retriever in (model, load_retriever(tmp_path / "saved")):
         for text in (QUERIES["mean"], TEXTS["sort"]):
-            (alone,) = vectors_of(own, [text], task=task)
-            beside = vectors_of(own, [LONG, text], task=task)[1]
+            (alone,) = vectors_of(retriever, [text], task=task)
+            beside = vectors_of(retriever, [LONG, text], task=task)[1]
             torch.testing.assert_close(beside, alone, atol=1e-4, rtol=0)
 
 

@@ -10,20 +10,21 @@ from typing import Any
 import pytest
 from conftest import QUERIES, TEXTS
 from ir_measures import Qrel, ScoredDoc
+from makers import retriever_settings
 
 from tandem.evaluation.collections import Judged, measure_collections
 from tandem.filters.chain import Rule, keep_rate
 from tandem.filters.reward import RoundTripReward
 from tandem.interfaces import Searcher
-from tandem.records import Document, LabelledPair
+from tandem.records import Document, LabelledPair, group_numbers
 from tandem.rerankers.judge import rerank
 from tandem.retrievers import bm25
-from tandem.retrievers.examples import build_training_set
 from tandem.retrievers.filter_runs import FilterRuns
 from tandem.retrievers.hard_negatives import mine_rows
 from tandem.retrievers.index.building import IndexSettings, VectorIndex, build_index
 from tandem.retrievers.retriever import build_retriever, search
-from tandem.retrievers.selection import identical_documents
+from tandem.retrievers.training.pairs import identical_documents
+from tandem.retrievers.training.rows import TrainingData, build_training_set
 from tandem.runs import without_own
 
 DEPTH = 3
@@ -45,9 +46,8 @@ class Finder:
 @pytest.fixture
 def finders(tiny_encoder: Path, corpus: list[Document], tmp_path: Path) -> dict[str, Find]:
     """Every search that there is, to a depth of 3."""
-    shape: dict[str, Any] = {"layers": None, "dimensions": 16, "query_tokens": 24, "document_tokens": 24}
     late, single = (
-        build_retriever(kind, encoder=str(tiny_encoder), **shape, query_expansion=False, markers=False, seed=1, device="cpu")  # type: ignore[arg-type]
+        build_retriever(retriever_settings(tiny_encoder, kind=kind, query_tokens=24, document_tokens=24), seed=1, device="cpu")
         for kind in ("colbert", "dense")
     )
 
@@ -144,8 +144,9 @@ def test_hard_negatives(corpus: list[Document], finders: dict[str, Find]) -> Non
 def test_random_negatives_and_in_batch_negatives(corpus: list[Document]) -> None:
     pairs = [LabelledPair(query_id="sort", text=TEXTS["sort"], doc_id="join")]
     identical = identical_documents(pairs, TEXTS)
-    groups = {doc_id: i for i, doc_id in enumerate(TEXTS)}
-    made = build_training_set([(TEXTS["sort"], "join")], TEXTS, groups, rows=40, negatives=1, identical=identical, seed=1)
+    groups = group_numbers(corpus)
+    data = TrainingData([(TEXTS["sort"], "join")], corpus, identical=identical)
+    made = build_training_set(data, rows=40, negatives=1, seed=1)
     assert TEXTS["sort"] not in made.columns["negative_1"]
     assert made.relevant[0] == {groups["join"], groups["sort"]}
     assert set(made.columns["positive"]) == {TEXTS["join"]}  # type: ignore[arg-type]

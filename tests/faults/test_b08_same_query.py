@@ -10,8 +10,8 @@ from tandem.corpora.few_shot import BudgetSettings, sample_pairs
 from tandem.corpora.files import load_pairs
 from tandem.filters.round_trip import apply_shape_rule
 from tandem.generators.sampling import mark_unusable
-from tandem.records import LabelledPair, PseudoQuery
-from tandem.retrievers.examples import build_training_set
+from tandem.records import Document, LabelledPair, PseudoQuery
+from tandem.retrievers.training.rows import TrainingData, build_training_set
 from tandem.text import find_near_duplicates, normalize_query
 
 SIGNS = ["C++ sort", "C# sort", "C sort", "???", "!!!"]
@@ -31,10 +31,10 @@ def test_signs_make_queries_differ(tmp_path: Path) -> None:
 
 
 def test_labels_are_not_merged() -> None:
-    documents = {"cpp": "about c++", "cs": "about c#", "other": "about rust"}
-    groups = {name: i for i, name in enumerate(documents)}
-    data = build_training_set([("C++ sort", "cpp"), ("C# sort", "cs")], documents, groups, rows=2, negatives=1, seed=1)
-    assert sorted(map(len, data.relevant.values())) == [1, 1]
+    texts = {"cpp": "about c++", "cs": "about c#", "other": "about rust"}
+    corpus = [Document(doc_id=doc_id, text=text) for doc_id, text in texts.items()]
+    rows = build_training_set(TrainingData([("C++ sort", "cpp"), ("C# sort", "cs")], corpus), rows=2, negatives=1, seed=1)
+    assert sorted(map(len, rows.relevant.values())) == [1, 1]
 
 
 def test_a_test_query_with_other_signs_stays_in_training_unless_near_duplicates_are_barred() -> None:

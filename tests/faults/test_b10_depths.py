@@ -11,10 +11,9 @@ import pytest
 from conftest import TEXTS, set_values
 from ruamel.yaml import YAML
 
-from tandem.records import Document, PseudoQuery
+from tandem.records import Document
 from tandem.retrievers import bm25
 from tandem.retrievers.filter_runs import FilterRuns
-from tandem.retrievers.query_loss import QueryLoss
 from tandem.runtime.params import ParamsError, load_params
 
 ROOT = Path(__file__).parents[2]
@@ -44,6 +43,12 @@ CASES: list[tuple[str, str, dict[str, Any], str]] = [
         "prepare_ranking",
         {"rank_start": 60, "rank_end": 5},
         r"prepare_ranking\.rank_start: 60 found, at most rank_end, 5, is allowed",
+    ),
+    (
+        "recipes/reranker/params.yaml",
+        "score_with_teacher",
+        {"temperature": 0.0},
+        r"score_with_teacher\.temperature: Input should be greater than 0, found 0\.0; allowed: above 0, to 100",
     ),
     ("recipes/reranker/params.yaml", "evaluate_reranker", {"depth": 20}, r"evaluate_reranker\.depth: .* 100, found 20"),
     (
@@ -76,7 +81,7 @@ def test_every_stage_that_uses_bm25_has_the_one_section() -> None:
     """Only two of seven places followed the parameters; a stage that imports BM25 and lacks the section would be an eighth."""
     for path in (ROOT / "stages").glob("*.py"):
         text = path.read_text()
-        if re.search(r"\bparams\.index\(|bm25=params|QueryLoss\(|Lexical\(", text):
+        if re.search(r"\bparams\.index\(|bm25=params|Lexical\(", text):
             schema = importlib.import_module(f"stages.{path.stem}").Params
             assert {"bm25", "language"} <= set(schema.model_fields), path
         assert "BM25Index(" not in text or path.stem == "sections", path
@@ -100,8 +105,3 @@ def test_the_index_is_built_once_and_by_the_settings(monkeypatch: pytest.MonkeyP
     for _ in range(3):
         runs.search("bm25", {"q": ("sort a table", "sort")})
     assert built == [settings]
-    loss = QueryLoss(None, corpus, negatives=2, temperature=1.0, bm25=settings, seed=1)
-    monkeypatch.setattr(loss, "_losses", lambda rows, ranked: [0.0] * len(rows))
-    for _ in range(2):
-        loss.losses([PseudoQuery(query_id="q", text="sort", doc_id="sort")])
-    assert built == [settings, settings]

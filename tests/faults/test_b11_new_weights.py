@@ -10,12 +10,13 @@ from typing import Any
 import pytest
 import torch
 from conftest import QUERIES, TEXTS, prompted
+from makers import retriever_settings
 from safetensors.torch import load_file, save_file
 
 from tandem.generators.base import load_generator
 from tandem.generators.reward_model import RewardModelSettings, fit_reward_model, load_reward_model
 from tandem.records import PreferencePair
-from tandem.rerankers.judge import load_judge
+from tandem.rerankers.judge import JudgeSettings, load_judge
 from tandem.rerankers.monot5 import MonoT5
 from tandem.rerankers.pair_format import PairFormat
 from tandem.rerankers.reranker import Reranker
@@ -24,13 +25,13 @@ from tandem.retrievers.dense import load_dense
 from tandem.retrievers.retriever import build_retriever, load_retriever, save_retriever
 from tandem.runtime.hardware import Compute
 from tandem.runtime.lora import Lora
+from tandem.settings import SettingError
 
 FORMS = {
     "encoder": PairFormat(kind="encoder", max_length=32, max_query_length=16),
     "similarity": PairFormat(kind="similarity", max_length=32, max_query_length=16),
     "head": PairFormat(kind="head", max_length=32, max_query_length=16, marker="."),
 }
-SHAPE: dict[str, Any] = {"layers": None, "dimensions": 16, "query_tokens": 8, "document_tokens": 12, "query_expansion": False}
 
 
 def without(folder: Path, target: Path, drop: Callable[[str], bool]) -> Path:
@@ -49,7 +50,7 @@ def test_a_reranker_with_a_new_head(kind: str, tiny_cross_encoder: Path, tiny_ge
     with pytest.raises(ValueError, match=r"(no weights in it for (classifier|score)|no similarity_head).*a reranker that was trained"):
         Reranker(folder, form)
     with pytest.raises(ValueError, match=folder):
-        load_judge("reranker", tmp_path, model=folder, form=form)
+        load_judge(JudgeSettings(scorer="reranker", model=folder, form=form, batch_size=2), tmp_path)
     start = Reranker(folder, form, new_head=True, seed=1)  # where it is about to be trained
     start.save(tmp_path / "saved")
     pair = [(QUERIES["sort"], TEXTS["sort"])]
@@ -62,7 +63,7 @@ def test_a_reranker_that_had_no_rows_to_learn_from(tiny_cross_encoder: Path, tmp
     with pytest.raises(ValueError, match="there were no rows to train this reranker on"):
         Reranker(str(tmp_path))
     with pytest.raises(ValueError, match="there were no rows to train this reranker on"):
-        load_judge("reranker", tmp_path / "none", model=str(tmp_path))
+        load_judge(JudgeSettings(scorer="reranker", model=str(tmp_path), form=None, batch_size=2), tmp_path / "none")
 
 
 def test_training_starts_with_a_new_head_but_with_no_new_layer(tiny_cross_encoder: Path, tmp_path: Path) -> None:
@@ -83,9 +84,11 @@ def test_a_head_of_several_labels(tiny_cross_encoder: Path, tmp_path: Path) -> N
 @pytest.mark.parametrize("kind", ["colbert", "dense"])
 def test_an_encoder_that_lacks_a_layer(kind: Any, tiny_encoder: Path, tmp_path: Path) -> None:
     broken = without(tiny_encoder, tmp_path / "broken", lambda name: "layer.1." in name)
-    with pytest.raises(ValueError, match=r"no weights in it for encoder\.layer\.1.*retriever\.encoder takes a whole encoder"):
-        build_retriever(kind, encoder=str(broken), **SHAPE, markers=False, seed=1, device="cpu")
-    whole = build_retriever(kind, encoder=str(tiny_encoder), **SHAPE, markers=False, seed=1, device="cpu")
+    settings = retriever_settings(broken, kind=kind)
+    with pytest.raises(SettingError, match=r"^encoder: .*broken: no weights in it for encoder\.layer\.1.*: take a whole encoder") as error:
+        build_retriever(settings, seed=1, device="cpu")
+    assert error.value.settings is settings
+    whole = build_retriever(retriever_settings(tiny_encoder, kind=kind), seed=1, device="cpu")
     save_retriever(whole, tmp_path / "saved")
     load_retriever(tmp_path / "saved")
     with pytest.raises(ValueError, match=r"no weights in it for encoder\.layer\.0"):
@@ -95,7 +98,7 @@ def test_an_encoder_that_lacks_a_layer(kind: Any, tiny_encoder: Path, tmp_path: 
 def test_a_pooler_that_no_score_reads_may_be_new(tiny_encoder: Path, tiny_cross_encoder: Path, tmp_path: Path) -> None:
     bare = without(tiny_encoder, tmp_path / "bare", lambda name: "pooler" in name)
     load_dense(str(bare))
-    build_colbert(str(bare), dimensions=16)
+    build_colbert(retriever_settings(bare))
     similar = without(tiny_cross_encoder, tmp_path / "similar", lambda name: "pooler" in name)
     Reranker(str(similar), FORMS["similarity"], new_head=True)
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from conftest import TEXTS
+from makers import retriever_settings
 from typer.testing import CliRunner
 
 from tandem.cli.main import app
@@ -81,10 +82,9 @@ def test_without_dev_queries_the_gate_says_so(tmp_path: Path) -> None:
 
 @pytest.fixture
 def project(tmp_path: Path, tiny_encoder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    shape: dict[str, Any] = {"encoder": str(tiny_encoder), "layers": 1, "dimensions": 16, "query_tokens": 8, "document_tokens": 16}
-    shape |= {"query_expansion": False, "markers": False, "seed": 1, "device": "cpu"}
     for kind, folder in (("dense", "out/models/baselines/dense"), ("colbert", "out/rounds/r1/retriever")):
-        save_retriever(build_retriever(kind, **shape), tmp_path / folder / "weights")  # type: ignore[arg-type]
+        settings = retriever_settings(tiny_encoder, kind=kind, layers=1, document_tokens=16)
+        save_retriever(build_retriever(settings, seed=1, device="cpu"), tmp_path / folder / "weights")
     save_retriever(Lexical(BM25Settings(), "english"), tmp_path / "out/models/baselines/bm25/weights")
     (tmp_path / "out/data").mkdir(parents=True)
     (tmp_path / "out/data/corpus.jsonl").write_text("".join(json.dumps({"doc_id": n, "text": t}) + "\n" for n, t in TEXTS.items()))

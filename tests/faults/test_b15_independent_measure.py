@@ -7,6 +7,7 @@ from typing import Any
 
 from conftest import QUERIES, TEXTS
 from ir_measures import ScoredDoc
+from makers import compute_in, contrastive_settings, retriever_settings
 from ruamel.yaml import YAML
 
 from tandem.evaluation.champions import ChampionSettings, choose_generator
@@ -17,7 +18,7 @@ from tandem.evaluation.significance import SignificanceSettings
 from tandem.filters.round_trip import ranks_of_pairs
 from tandem.generators.trial import write_trials
 from tandem.records import Document, LabelledPair, PseudoQuery
-from tandem.retrievers.generated_training import train_on_generated
+from tandem.retrievers.training.generated import TrialTrainingSettings, train_on_generated
 
 ROOT = Path(__file__).parents[2]
 SETTINGS = SignificanceSettings(resamples=500, seed=1)
@@ -97,33 +98,15 @@ def test_what_is_learnt_from_equal_numbers_of_queries(tiny_encoder: Path, tmp_pa
     bad = {name: good[names[(i + 3) % 6]] for i, name in enumerate(names)}
     documents = [Document(doc_id=name, text=text) for name, text in TEXTS.items()]
     real = [LabelledPair(query_id=f"q-{name}", text=text, doc_id=name) for name, text in good.items()]
-    initial = {"kind": "dense", "encoder": str(tiny_encoder), "layers": None, "dimensions": 16, "query_tokens": 16, "document_tokens": 32}
-    initial |= {"query_expansion": False, "markers": False}
-    values = train_on_generated(
-        documents,
-        {"g1": rows("g1", bad), "g2": [*rows("g2", good), *rows("more", good)]},
-        real,
-        initial=initial,
-        measure=ndcg_at_10,
-        queries=50,
-        steps=40,
-        batch_size=6,
-        negatives=0,
-        learning_rate=2e-3,
-        warmup_ratio=0.0,
-        temperature=0.05,
-        scratch=tmp_path,
-        device="cpu",
-        bf16=False,
-        seed=1,
-    )
+    start = retriever_settings(tiny_encoder, kind="dense", query_tokens=16, document_tokens=32)
+    training = contrastive_settings(steps=40, batch_size=6, negatives=0, learning_rate=2e-3, warmup_ratio=0.0, temperature=0.05)
+    settings = TrialTrainingSettings(queries=50, training_document_tokens=None, **dict(training))
+    trials, compute = {"g1": rows("g1", bad), "g2": [*rows("g2", good), *rows("more", good)]}, compute_in(tmp_path)
+    values = train_on_generated(documents, trials, real, settings, start, measure=ndcg_at_10, compute=compute)
     assert list(values) == ["untrained", "g1", "g2"]
     trained = compare_training(values, parents={"g1": "base", "g2": "g1"}, settings=SETTINGS)
     assert trained["g2"].trained > trained["g1"].trained
     assert trained["g2"].against == "g1"
     assert trained["g1"].against == "untrained"
     assert "| nothing |" in to_markdown([], trained)
-    assert (
-        train_on_generated(documents, {}, real, initial=initial, measure=ndcg_at_10, queries=5, scratch=tmp_path, device="cpu", seed=1)
-        == {}
-    )
+    assert train_on_generated(documents, {}, real, settings, start, measure=ndcg_at_10, compute=compute) == {}

@@ -20,6 +20,7 @@ from typing import Any
 import pandas as pd
 import pytest
 from conftest import TEXTS
+from makers import retriever_settings
 
 from tandem.generators.base import load_generator, save_generator
 from tandem.generators.parsing import clean_query
@@ -134,9 +135,8 @@ def test_columns_of_scorers(kind: str, tiny_encoder: Path, tiny_cross_encoder: P
         if kind == "lexical":
             Lexical(BM25Settings(), "english").save_pretrained(str(weights))
         elif kind == "retriever":
-            shape: dict[str, Any] = {"layers": None, "dimensions": 16, "query_tokens": 16, "document_tokens": 32}
-            more: dict[str, Any] = {"query_expansion": False, "markers": False, "seed": 1, "device": "cpu"}
-            save_retriever(build_retriever("colbert", encoder=str(tiny_encoder), **shape, **more), weights)
+            settings = retriever_settings(tiny_encoder, query_tokens=16, document_tokens=32)
+            save_retriever(build_retriever(settings, seed=1, device="cpu"), weights)
         else:
             form = PairFormat(kind="encoder", max_length=48, max_query_length=16)
             Reranker(str(tiny_cross_encoder), form, new_head=True, seed=1).save(weights)

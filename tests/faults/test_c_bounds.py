@@ -97,6 +97,7 @@ def test_the_walk_finds_numbers_wherever_they_are() -> None:
         ("train_retriever", "evaluations", 0, "greater than or equal to 1"),
         ("train_retriever", "learning_rate", math.nan, "finite number"),
         ("train_retriever", "temperature", math.inf, "finite number"),
+        ("select_queries", "temperature", 0.0, "greater than 0"),
         ("choose_champion", "alpha", 1.5, "less than"),
         ("improve_generator", "lora_rank", 0, "greater than or equal to 1"),
         ("sample_pairs", "dev_share", 2.0, "less than or equal to 1"),

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 import torch
+from makers import retriever_settings
 from ruamel.yaml import YAML
 from sentence_transformers import SentenceTransformer
 from typer.testing import CliRunner
@@ -282,7 +283,7 @@ def test_a_corpus_too_small_for_its_index_is_searched_exactly(
 
 @pytest.mark.parametrize("kind", ["colbert", "dense"])
 def test_retrievers_search_a_corpus_of_one_document(kind: Any, tiny_encoder: Path) -> None:
-    model = build_colbert(str(tiny_encoder), dimensions=16) if kind == "colbert" else SentenceTransformer(str(tiny_encoder), device="cpu")
+    model = build_colbert(retriever_settings(tiny_encoder)) if kind == "colbert" else SentenceTransformer(str(tiny_encoder), device="cpu")
     for text in ("sort the rows", "the", "!"):
         run = retriever.search(model, {"a": text}, {"q": "sort", "p": "?"}, depth=100)
         assert [(item.query_id, item.doc_id) for item in run] == [("q", "a"), ("p", "a")]

@@ -117,7 +117,7 @@ def test_the_two_of_that_day_are_found(tmp_path: Path) -> None:
 
 def test_the_test_finds_what_it_looks_for(tmp_path: Path) -> None:
     names = {name for path in SOURCES for _, name in named_keys(path)}
-    assert {"relevance.model", "prompt.template", "mine_negatives.teach"} <= names
+    assert {"rerankers.relevance", "prompt.template", "retriever.document_tokens"} <= names
     (tmp_path / "nested.py").write_text('"""See improve_generator.ppo.learning_rate."""\n')
     assert [name for _, name in named_keys(tmp_path / "nested.py")] == ["improve_generator.ppo.learning_rate"]
     assert not has(schema_of("prompt"), ["tmplate"])

@@ -9,10 +9,11 @@ from typing import Any
 import pytest
 import torch
 
-from tandem.rerankers.judge import load_judge
+from tandem.rerankers.judge import JudgeSettings, load_judge
 from tandem.rerankers.monot5 import MonoT5
 from tandem.rerankers.pair_format import PairFormat
 from tandem.rerankers.reranker import Reranker
+from tandem.settings import SettingError
 
 WORDS = "true false Query: Document: Relevant: sort the rows of a table draw line mean array long text"
 PAIRS = [("sort the rows", "the rows of a table"), ("draw a line", "the mean of a array"), ("mean", "long text " * 30), ("a", "")]
@@ -81,16 +82,20 @@ def test_judges_by_name(monot5: Path, tiny_cross_encoder: Path, tmp_path: Path) 
     (tmp_path / "weights").mkdir()
     reranker.save(tmp_path / "weights")
     pairs = [("sort the rows", "sort"), ("draw", "a line")]
-    settings: dict[str, Any] = {"batch_size": 2}
+
+    def settings(scorer: Any, model: str | None = None) -> JudgeSettings:
+        return JudgeSettings(scorer=scorer, model=model, form=None, batch_size=2)
+
     for scorer, model in (("trained", None), ("reranker", str(tmp_path / "weights"))):
-        judge = load_judge(scorer, tmp_path / "weights", model=model, **settings)  # type: ignore[arg-type]
+        judge = load_judge(settings(scorer, model), tmp_path / "weights")
         assert judge is not None
         assert judge(pairs) == pytest.approx(reranker.compute_score(pairs), abs=1e-4)
-    judge = load_judge("monot5", tmp_path, model=str(monot5), **settings)
+    judge = load_judge(settings("monot5", str(monot5)), tmp_path)
     assert judge is not None
     assert judge(PAIRS) == pytest.approx(MonoT5(str(monot5)).compute_score(PAIRS), abs=1e-4)
-    with pytest.raises(ValueError, match=r"relevance\.model: null found"):
-        load_judge("monot5", tmp_path, **settings)
+    with pytest.raises(SettingError, match=r"^model: null found, a folder or Hugging Face id is needed with scorer: monot5") as error:
+        load_judge(nobody := settings("monot5"), tmp_path)
+    assert error.value.settings is nobody
     reranker.save(tmp_path / "weights", trained=False)
     with pytest.warns(UserWarning, match="no labelled pairs to train it on"):
-        assert load_judge("trained", tmp_path / "weights", **settings) is None
+        assert load_judge(settings("trained"), tmp_path / "weights") is None

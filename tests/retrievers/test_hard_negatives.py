@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
 from ir_measures import ScoredDoc
 
-from tandem.retrievers.hard_negatives import mine_negatives
+from tandem.records import Document, LabelledPair
+from tandem.retrievers.hard_negatives import mine_negatives, mine_rows
 
 SCORES = {"a": 10.0, "p": 9.0, "b": 8.8, "twin": 8.0, "c": 7.0, "d": 6.0, "e": 5.0}
 RUN = [ScoredDoc("q", doc_id, score) for doc_id, score in SCORES.items()]
@@ -52,3 +54,25 @@ def test_the_draw_is_seeded_and_counted() -> None:
 def test_a_window_must_be_one() -> None:
     with pytest.raises(ValueError, match="rank 3 to 2"):
         mine(rank_start=3, rank_end=2)
+
+
+def test_mined_rows_are_screened_taught_and_merged_by_text(corpus: list[Document]) -> None:
+    texts = [("Sort  rows", "sort"), ("sort rows", "join"), ("draw", "plot")]
+    pairs = [LabelledPair(query_id=f"q{i}", text=text, doc_id=doc_id) for i, (text, doc_id) in enumerate(texts)]
+
+    def run(queries: dict[str, tuple[str, str]]) -> list[ScoredDoc]:
+        assert [text for text, _ in queries.values()] == ["Sort  rows", "draw"]
+        return [ScoredDoc(key, document.doc_id, 10.0 - i) for key in queries for i, document in enumerate(corpus)]
+
+    def judge(wanted: Sequence[tuple[str, str]]) -> list[float]:
+        return [5.0 if document.startswith(("Find", "Draw")) else 0.0 for _, document in wanted]
+
+    window = {"rank_start": 1, "rank_end": 9, "negatives_per_query": 9, "relative_margin": None, "seed": 1}
+    mined, counts = mine_rows(pairs, corpus, run, judge=lambda: judge, screen=True, teach=True, **window)  # type: ignore[arg-type]
+    first, second = mined
+    assert (first.query, first.pos, first.pos_scores) == ("Sort  rows", ["join", "sort"], [0.0, 0.0])
+    assert (first.neg, first.neg_scores) == (["mean", "parse"], [0.0, 0.0])  # solve and plot: above its documents
+    assert (second.pos_scores, len(second.neg)) == ([5.0], 5)
+    assert counts["scorer"] == 2
+    plain, _ = mine_rows(pairs, corpus, run, judge=lambda: pytest.fail("nobody is asked"), screen=False, teach=False, **window)  # type: ignore[arg-type]
+    assert plain[0].neg_scores is None

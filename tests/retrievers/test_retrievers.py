@@ -1,4 +1,4 @@
-"""BM25, dense and ColBERT search and training on tiny real encoders."""
+"""BM25, dense and ColBERT search on tiny real encoders."""
 
 from __future__ import annotations
 
@@ -8,15 +8,13 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from makers import retriever_settings
 
-from tandem.records import Document, LabelledPair, PseudoQuery, group_numbers
+from tandem.records import Document, LabelledPair
 from tandem.retrievers import bm25, colbert, dense
-from tandem.retrievers.examples import build_training_set
 from tandem.retrievers.filter_runs import FilterRuns
 from tandem.retrievers.index.building import IndexSettings, VectorIndex, build_index
-from tandem.retrievers.losses import MaskedContrastiveLoss, colbert_scores, dense_scores, false_negative_mask
-from tandem.retrievers.selection import choose_dev, choose_pairs
-from tandem.retrievers.training import train_retriever
+from tandem.retrievers.retriever import save_retriever
 from tandem.runtime.encoders import keep_layers, resolve_encoder
 
 
@@ -97,7 +95,7 @@ def test_dense_search_is_exact_cosine(tiny_encoder: Path, texts: dict[str, str],
 
 @pytest.fixture
 def late(tiny_encoder: Path) -> Any:
-    return colbert.build_colbert(str(tiny_encoder), dimensions=16, query_tokens=8, document_tokens=12, seed=1)
+    return colbert.build_colbert(retriever_settings(tiny_encoder), seed=1)
 
 
 def naive_maxsim(model: Any, query: str, document: str) -> float:
@@ -128,7 +126,7 @@ def test_colbert_shape_save_and_load(late: Any, texts: dict[str, str], queries: 
     torch.testing.assert_close(vectors.norm(dim=1), torch.ones(12), atol=1e-4, rtol=0)
     weight = late[1].linear.weight
     torch.testing.assert_close(weight @ weight.T, torch.eye(16), atol=1e-5, rtol=0)
-    colbert.save_colbert(late, tmp_path / "m")
+    save_retriever(late, tmp_path / "m")
     again = colbert.load_colbert(tmp_path / "m")
     assert colbert.search(again, texts, queries, depth=6) == colbert.search(late, texts, queries, depth=6)
     assert colbert.count_tokens(late, {"q": queries["q-sort"]})["q"] == len(late.encode_query([queries["q-sort"]])[0])
@@ -137,7 +135,7 @@ def test_colbert_shape_save_and_load(late: Any, texts: dict[str, str], queries: 
 
 
 def test_query_expansion_fills_queries_up(tiny_encoder: Path) -> None:
-    model = colbert.build_colbert(str(tiny_encoder), dimensions=16, query_tokens=8, query_expansion=True)
+    model = colbert.build_colbert(retriever_settings(tiny_encoder, query_expansion=True))
     assert model.encode_query(["sort"])[0].shape == (8, 16)
 
 
@@ -149,195 +147,6 @@ def test_first_layers(tiny_encoder: Path) -> None:
     with pytest.raises(ValueError, match=r"retriever.layers: 3 found, 1 to 2 allowed"):
         keep_layers(whole[0].auto_model, 3, key="retriever.layers")
     assert Path(resolve_encoder("builtin")).is_dir()
-
-
-def test_false_negatives_are_masked_by_text_and_group() -> None:
-    """Rows: query 0 with documents (5, 7), query 0 again with (6, 5), query 1 with (7, 6). Relevant: 0: {5, 6}, 1: {7}.
-
-    Row 0 may not be pushed away from 6 (another positive of its text) nor from the second 5; its own positive stays.
-    """
-    mask = false_negative_mask([0, 0, 1], [[5, 7], [6, 5], [7, 6]], {0: {5, 6}, 1: {7}})
-    assert mask.tolist() == [
-        [False, False, True, True, False, True],
-        [True, False, False, True, False, True],
-        [False, True, False, False, False, False],
-    ]
-
-
-class _Rows(torch.nn.Module):
-    """Gives each text the vector that it is."""
-
-    def forward(self, column: dict[str, Any]) -> dict[str, Any]:
-        return {"sentence_embedding": column["vectors"]}
-
-
-def test_loss_by_hand() -> None:
-    """Two queries e1, e2 with positives e1, e2, temperature 1: each row is (1, 0), loss log(1 + e^-1). With the other masked it is 0."""
-    eye = torch.eye(2)
-    columns = [{"vectors": eye}, {"vectors": eye}]
-    plain = MaskedContrastiveLoss(_Rows(), score=dense_scores, temperature=1.0, relevant={0: {0}, 1: {1}})
-    labels = torch.tensor([[0, 0], [1, 1]])
-    assert plain(columns, labels).item() == pytest.approx(np.log1p(np.exp(-1)), abs=1e-6)
-    masked = MaskedContrastiveLoss(_Rows(), score=dense_scores, temperature=1.0, relevant={0: {0, 1}, 1: {0, 1}})
-    assert masked(columns, labels).item() == pytest.approx(0.0, abs=1e-6)
-
-
-@pytest.mark.parity
-def test_training_scores_equal_search_scores(late: Any, texts: dict[str, str], queries: dict[str, str]) -> None:
-    """MaxSim with padding, as training computes it, equals MaxSim without."""
-    q, d = list(queries.values())[:3], list(texts.values())[:3]
-    features = [
-        {**late.preprocess(q, task="query"), "task": "query"},
-        {**late.preprocess(d, task="document"), "task": "document"},
-    ]
-    with torch.no_grad():
-        scores = colbert_scores(late.eval(), features)
-    expected = [[naive_maxsim(late, a, b) for b in d] for a in q]
-    torch.testing.assert_close(scores, torch.tensor(expected), atol=1e-4, rtol=0)
-
-
-def test_training_rows(corpus: list[Document], texts: dict[str, str], pairs: list[LabelledPair]) -> None:
-    duplicate = Document(doc_id="sort2", text="Sort rows!", group="sort")
-    groups = group_numbers([corpus[0].model_copy(update={"group": "sort"}), *corpus[1:], duplicate])
-    assert groups["sort"] == groups["sort2"] != groups["mean"]
-    rows = build_training_set(
-        [(pair.text, pair.doc_id) for pair in pairs],
-        {**texts, "sort2": "Sort rows!"},
-        groups,
-        rows=60,
-        negatives=2,
-        seed=1,
-    )
-    assert len(rows.columns["query"]) == 60
-    assert rows.epochs == 10
-    by_text = {text: doc_id for doc_id, text in {**texts, "sort2": "Sort rows!"}.items()}
-    negatives = [rows.columns[f"negative_{i}"] for i in (1, 2)]
-    for i, query in enumerate(rows.columns["query"]):
-        own = next(pair.doc_id for pair in pairs if pair.text == query)
-        drawn = {groups[by_text[str(column[i])]] for column in negatives}
-        assert groups[own] not in drawn
-        assert len(drawn) == 2 or drawn == {groups["sort"]}
-    first, second = ([str(x) for x in column] for column in (rows.columns["query"][:6], rows.columns["query"][6:12]))
-    assert sorted(first) == sorted(second)
-    assert first != second
-    with pytest.raises(ValueError, match="no pair to train on"):
-        build_training_set([], texts, groups, rows=1, negatives=0, seed=1)
-
-
-def fit(model: Any, corpus: list[Document], pairs: list[LabelledPair], scratch: Path, **changes: Any) -> Any:
-    settings: dict[str, Any] = {
-        "steps": 30,
-        "batch_size": 4,
-        "negatives": 1,
-        "learning_rate": 5e-3,
-        "warmup_ratio": 0.1,
-        "temperature": 1.0,
-        "evaluations": 2,
-        "bf16": False,
-        "seed": 1,
-        "dev_score": lambda _: [0.0],
-    }
-    return train_retriever(model, [(pair.text, pair.doc_id) for pair in pairs], corpus, scratch=scratch, **{**settings, **changes})
-
-
-@pytest.mark.parametrize("kind", ["late", "dense"])
-def test_training_learns(
-    kind: str, late: Any, tiny_encoder: Path, corpus: list[Document], pairs: list[LabelledPair], tmp_path: Path
-) -> None:
-    model = late if kind == "late" else dense.load_dense(str(tiny_encoder))
-    trained = fit(model, corpus, pairs, tmp_path, temperature=1.0 if kind == "late" else 0.05, dev_score=rising())
-    assert trained.loss[-1][1] < trained.loss[0][1] * 0.7
-    assert [step for step, _ in trained.dev] == [0, 15, 30]
-    assert trained.best_step == 30
-
-
-def rising() -> Any:
-    """A dev score that is higher each time it is taken."""
-    values = iter(range(100))
-    return lambda _: [float(next(values))]
-
-
-def test_a_dip_within_the_error_of_the_best_keeps_what_was_learnt(
-    late: Any, corpus: list[Document], pairs: list[LabelledPair], tmp_path: Path
-) -> None:
-    """Dev means .5, .7, .6 with a standard error of .35: the last checkpoint, not the luckiest."""
-    spread = iter([[0.15, 0.85], [0.35, 1.05], [0.25, 0.95]])
-    states: list[Any] = []
-
-    def score(model: Any) -> list[float]:
-        states.append({name: value.clone() for name, value in model.state_dict().items()})
-        return next(spread)
-
-    trained = fit(late, corpus, pairs, tmp_path, dev_score=score)
-    assert trained.best_step == trained.dev[-1][0]
-    assert [round(mean, 6) for _, mean in trained.dev] == [0.5, 0.7, 0.6]
-    for name, value in late.state_dict().items():
-        torch.testing.assert_close(value, states[-1][name], rtol=0, atol=0)
-
-
-def test_the_best_checkpoint_stays_step_0_included(late: Any, corpus: list[Document], pairs: list[LabelledPair], tmp_path: Path) -> None:
-    before = {name: value.clone() for name, value in late.state_dict().items()}
-    falling = iter([0.9, 0.5, 0.1])
-    trained = fit(late, corpus, pairs, tmp_path, dev_score=lambda _: [next(falling)])
-    assert trained.best_step == 0
-    for name, value in late.state_dict().items():
-        torch.testing.assert_close(value, before[name], rtol=0, atol=0)
-
-
-def test_with_no_pair_the_retriever_stays_zero_shot(late: Any, corpus: list[Document], tmp_path: Path) -> None:
-    trained = fit(late, corpus, [], tmp_path)
-    assert trained.loss == []
-    assert trained.best_step == 0
-
-
-def test_resumed_equals_uninterrupted(tiny_encoder: Path, corpus: list[Document], pairs: list[LabelledPair], tmp_path: Path) -> None:
-    def build() -> Any:
-        return colbert.build_colbert(str(tiny_encoder), dimensions=16, query_tokens=8, document_tokens=12, seed=1)
-
-    whole = build()
-    fit(whole, corpus, pairs, tmp_path / "a", dev_score=rising())
-    calls = iter([0.0, 1.0])
-
-    def killed(_: Any) -> list[float]:
-        return [next(calls)]  # a third call, at step 30, raises: the run dies after its checkpoint at step 15
-
-    with pytest.raises(StopIteration):
-        fit(build(), corpus, pairs, tmp_path / "b", dev_score=killed)
-    assert [path.name for path in (tmp_path / "b" / "checkpoints").glob("checkpoint-*")] == ["checkpoint-15"]
-    resumed = build()
-    later = iter([0.0, 2.0])
-    trained = fit(resumed, corpus, pairs, tmp_path / "b", dev_score=lambda _: [next(later)])
-    assert trained.best_step == 30
-    for (name, left), right in zip(whole.state_dict().items(), resumed.state_dict().values(), strict=True):
-        torch.testing.assert_close(left, right, rtol=0, atol=0, msg=name)
-
-
-def pseudo(number: int, doc_id: str, status: str = "kept") -> PseudoQuery:
-    return PseudoQuery.model_validate({"query_id": f"{doc_id}{number}", "text": f"{doc_id} {number}", "doc_id": doc_id, "status": status})
-
-
-def test_pairs_of_a_round(pairs: list[LabelledPair]) -> None:
-    rounds = [
-        [pseudo(i, "sort") for i in range(5)],
-        [pseudo(0, "sort"), pseudo(0, "mean", "rejected"), pseudo(0, "join")],
-    ]
-    settings = {"queries_per_document": 2, "labelled_copies": 2, "seed": 1}
-    chosen, held_out = choose_pairs(pairs[:1], rounds, held_out=0, **settings)
-    assert chosen[:2] == [(pairs[0].text, "sort")] * 2
-    assert sorted(doc_id for _, doc_id in chosen[2:]) == ["join", "sort", "sort"]
-    assert held_out == []
-    chosen, held_out = choose_pairs([], rounds, held_out=1, **settings)
-    assert {row.doc_id for row in held_out} | {doc_id for _, doc_id in chosen} == {"sort", "join"}
-    assert not {row.doc_id for row in held_out} & {doc_id for _, doc_id in chosen}
-
-
-def test_dev_is_labelled_or_made_of_pseudo_queries(texts: dict[str, str], pairs: list[LabelledPair]) -> None:
-    labelled = choose_dev(pairs[:2], [pseudo(0, "join")], texts, dev_documents=0, seed=1)
-    assert labelled.pairs == [("q-sort", "sort"), ("q-mean", "mean")]
-    assert set(labelled.documents) == {"sort", "mean"}
-    unlabelled = choose_dev([], [pseudo(0, "join")], texts, dev_documents=99, seed=1)
-    assert unlabelled.pairs == [("join0", "join")]
-    assert set(unlabelled.documents) == set(texts)
 
 
 def test_filter_runs(corpus: list[Document], texts: dict[str, str], tiny_encoder: Path, tmp_path: Path) -> None:

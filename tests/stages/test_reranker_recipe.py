@@ -12,6 +12,8 @@ import pytest
 from dvc_file import stages
 from ruamel.yaml import YAML
 
+from tandem.runtime.hardware import Compute
+
 ROOT = Path(__file__).parents[2]
 RECIPE = ROOT / "recipes/reranker"
 ORDER = [
@@ -124,8 +126,8 @@ def test_unfinished_work_belongs_to_one_reranker(monkeypatch: pytest.MonkeyPatch
     for name in ORDER[:5]:
         call(name)
 
-    def die(*_: Any, **settings: Any) -> None:
-        (settings["scratch"] / "checkpoints").mkdir()
+    def die(*_: Any, compute: Compute, **__: Any) -> None:
+        (compute.scratch / "checkpoints").mkdir()
         raise KeyboardInterrupt
 
     monkeypatch.setattr("stages.train_reranker.train_reranker", die)

@@ -17,15 +17,29 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-__all__ = ["Features", "LossNet", "Quality", "cross_fit", "pair_accuracy", "pair_margin_loss", "spearman"]
+from tandem.settings import BatchSize, LearningRate, Settings, Steps
 
-Objective = Literal["margin", "mse"]
+__all__ = ["Features", "LossNet", "LossNetSettings", "Quality", "cross_fit", "pair_accuracy", "pair_margin_loss", "spearman"]
+
 FOLDS = 2
+
+
+class LossNetSettings(Settings):
+    """Training of LossNet."""
+
+    objective: Literal["margin", "mse"]
+    """margin: order of pairs (Yoo and Kweon 2019); mse: squared error of the loss (iGFT)"""
+    epochs: Steps
+    """passes over the rows of a fold"""
+    batch_size: BatchSize
+    """rows a step"""
+    learning_rate: LearningRate
+    """of AdamW"""
 
 
 @dataclass(frozen=True, slots=True)
 class Features:
-    """Token vectors of queries and of their own documents, padded: (rows, tokens, dimensions) with masks (rows, tokens)."""
+    """Token vectors of queries and of their documents, padded: (rows, tokens, dimensions) with masks (rows, tokens)."""
 
     queries: Tensor
     query_mask: Tensor
@@ -89,15 +103,7 @@ def pair_margin_loss(predicted: Tensor, losses: Tensor, *, margin: float = 1.0) 
 
 
 def cross_fit(
-    queries: Sequence[Tensor],
-    documents: Sequence[Tensor],
-    losses: Sequence[float | None],
-    *,
-    objective: Objective,
-    epochs: int,
-    batch_size: int,
-    learning_rate: float,
-    seed: int,
+    queries: Sequence[Tensor], documents: Sequence[Tensor], losses: Sequence[float | None], settings: LossNetSettings, *, seed: int
 ) -> tuple[list[float], Quality]:
     """Predict a loss for every row: out of fold for those whose loss is known, by the mean of all folds for the rest.
 
@@ -105,10 +111,7 @@ def cross_fit(
         queries: token vectors of each row's query, (tokens, dimensions).
         documents: of its document.
         losses: those that are known, else None; higher predictions mean higher losses, in units of their standard deviation.
-        objective: ``margin`` (pairs) or ``mse``.
-        epochs: over a fold's training rows.
-        batch_size: rows a step.
-        learning_rate: of AdamW.
+        settings: of the training.
         seed: of folds, weights and batches.
 
     Returns:
@@ -126,14 +129,14 @@ def cross_fit(
     predictions = torch.zeros(len(losses))
     rest = [i for i, loss in enumerate(losses) if loss is None]
     for fold in range(FOLDS):
-        own = known[fold::FOLDS]
-        others = [i for i in known if i not in set(own)]
-        net = _fit(queries, documents, standard, others, objective, epochs, batch_size, learning_rate, seed + fold)
-        predictions[own] = _predict(net, queries, documents, own)
+        held_out = known[fold::FOLDS]
+        targets = {i: standard[i] for i in known if i not in set(held_out)}
+        net = _fit(queries, documents, targets, settings, seed=seed + fold)
+        predictions[held_out] = _predict(net, queries, documents, held_out)
         if rest:
             predictions[rest] += _predict(net, queries, documents, rest) / FOLDS
-    held_out, target = predictions[known], torch.tensor([standard[i] for i in known])
-    return predictions.tolist(), Quality(spearman(held_out, target), pair_accuracy(held_out, target))
+    out_of_fold, target = predictions[known], torch.tensor([standard[i] for i in known])
+    return predictions.tolist(), Quality(spearman(out_of_fold, target), pair_accuracy(out_of_fold, target))
 
 
 def spearman(first: Tensor, second: Tensor) -> float:
@@ -153,27 +156,20 @@ def pair_accuracy(predicted: Tensor, losses: Tensor) -> float:
 
 
 def _fit(
-    queries: Sequence[Tensor],
-    documents: Sequence[Tensor],
-    standard: dict[int, float],
-    rows: Sequence[int],
-    objective: Objective,
-    epochs: int,
-    batch_size: int,
-    learning_rate: float,
-    seed: int,
+    queries: Sequence[Tensor], documents: Sequence[Tensor], targets: dict[int, float], settings: LossNetSettings, *, seed: int
 ) -> LossNet:
+    """A net trained on the rows whose standardised loss ``targets`` has, by row."""
     torch.manual_seed(seed)
-    net, order = LossNet(queries[0].shape[-1]), list(rows)
-    optimiser = torch.optim.AdamW(net.parameters(), lr=learning_rate)
+    net, order = LossNet(queries[0].shape[-1]), list(targets)
+    optimiser = torch.optim.AdamW(net.parameters(), lr=settings.learning_rate)
     rng = random.Random(f"loss net:{seed}")
-    for _ in range(epochs):
+    for _ in range(settings.epochs):
         rng.shuffle(order)
-        for start in range(0, len(order), batch_size):
-            batch = order[start : start + batch_size]
+        for start in range(0, len(order), settings.batch_size):
+            batch = order[start : start + settings.batch_size]
             predicted = net(Features.of([queries[i] for i in batch], [documents[i] for i in batch]))
-            target = torch.tensor([standard[i] for i in batch])
-            loss = pair_margin_loss(predicted, target) if objective == "margin" else (predicted - target).square().mean()
+            target = torch.tensor([targets[i] for i in batch])
+            loss = pair_margin_loss(predicted, target) if settings.objective == "margin" else (predicted - target).square().mean()
             optimiser.zero_grad()
             loss.backward()
             optimiser.step()
@@ -181,12 +177,12 @@ def _fit(
 
 
 def _predict(net: LossNet, queries: Sequence[Tensor], documents: Sequence[Tensor], rows: Sequence[int]) -> Tensor:
-    parts = []
+    predictions = []
     with torch.no_grad():
         for start in range(0, len(rows), 256):
-            part = rows[start : start + 256]
-            parts.append(net(Features.of([queries[i] for i in part], [documents[i] for i in part])))
-    return torch.cat(parts)
+            batch = rows[start : start + 256]
+            predictions.append(net(Features.of([queries[i] for i in batch], [documents[i] for i in batch])))
+    return torch.cat(predictions)
 
 
 def _ranks(values: Tensor) -> Tensor:
@@ -195,5 +191,5 @@ def _ranks(values: Tensor) -> Tensor:
 
 
 def _pad(vectors: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
-    lengths = torch.tensor([len(own) for own in vectors])
+    lengths = torch.tensor([len(tokens) for tokens in vectors])
     return nn.utils.rnn.pad_sequence(list(vectors), batch_first=True), torch.arange(int(lengths.max())) < lengths[:, None]

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
+from tandem.settings import SettingError
+
 __all__ = ["InputError", "SettingError"]
 
 
 class InputError(ValueError):
     """Input that cannot be used; the message names the file, the line and what is allowed."""
-
-
-class SettingError(InputError):
-    """A value of settings that cannot be used; the message begins with its key, before which a stage puts the name of its section."""

@@ -10,9 +10,9 @@ import numpy as np
 import orjson
 
 from tandem.records import RankingRow
-from tandem.rerankers.ranking_data import Labelled
+from tandem.rerankers.ranking_data import GradedQuery
 
-__all__ = ["ScoreCache", "area_under_curve", "folder_digest", "teach"]
+__all__ = ["ScoreCache", "area_under_curve", "folder_digest", "teach", "teacher_auc"]
 
 Scorer = Callable[[Sequence[tuple[str, str]]], list[float]]
 
@@ -47,8 +47,8 @@ class ScoreCache:
         self.path.parent.mkdir(parents=True, exist_ok=True)
         with self.path.open("ab") as file:
             for start in range(0, len(missing), chunk):
-                part = missing[start : start + chunk]
-                for (key, _), score in zip(part, scorer([pair for _, pair in part]), strict=True):
+                batch = missing[start : start + chunk]
+                for (key, _), score in zip(batch, scorer([pair for _, pair in batch]), strict=True):
                     self.scores[key] = score
                     file.write(orjson.dumps([key, score], option=orjson.OPT_APPEND_NEWLINE))
                 file.flush()
@@ -65,7 +65,7 @@ def folder_digest(folder: Path) -> str:
     return digest.hexdigest()
 
 
-def teach(rows: Sequence[Labelled], score: Callable[[Sequence[tuple[str, str]]], list[float]], *, temperature: float) -> list[RankingRow]:
+def teach(rows: Sequence[GradedQuery], score: Scorer, *, temperature: float) -> list[RankingRow]:
     """Rows of the standard grouped form with a teacher's scores in place of labels: ``sigmoid(logit / temperature)``.
 
     Args:
@@ -80,6 +80,12 @@ def teach(rows: Sequence[Labelled], score: Callable[[Sequence[tuple[str, str]]],
         scores = [float(1 / (1 + np.exp(-next(logits) / temperature))) for _ in documents]
         taught.append(RankingRow(query=query, pos=[text for text, _ in documents], pos_scores=scores))
     return taught
+
+
+def teacher_auc(rows: Sequence[GradedQuery], score: Scorer) -> float:
+    """The area under the curve of a teacher's logits over all pairs, labels as they are; see :func:`area_under_curve`."""
+    logits = score([(query, document) for query, documents in rows for document, _ in documents])
+    return area_under_curve([label for _, documents in rows for _, label in documents], logits)
 
 
 def area_under_curve(labels: Sequence[float], scores: Sequence[float]) -> float:

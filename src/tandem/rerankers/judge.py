@@ -14,48 +14,56 @@ from tandem.rerankers.monot5 import MonoT5
 from tandem.rerankers.pair_format import PairFormat
 from tandem.rerankers.reranker import UNTRAINED, Reranker
 from tandem.runs import rank_results, without_own
+from tandem.settings import BatchSize, SettingError, Settings, errors_about
 
-__all__ = ["Judge", "JudgeName", "load_judge", "rerank"]
+__all__ = ["Judge", "JudgeSettings", "load_judge", "rerank"]
 
 Judge = Callable[[Sequence[tuple[str, str]]], list[float]]
 """(query, document) pairs to logits."""
-JudgeName = Literal["trained", "reranker", "monot5"]
 
 
-def load_judge(
-    scorer: JudgeName,
-    trained: Path,
-    *,
-    model: str | None = None,
-    form: PairFormat | None = None,
-    batch_size: int = 32,
-    device: str = "cpu",
-    bf16: bool = False,
-) -> Judge | None:
+class JudgeSettings(Settings):
+    """Who scores (query, document) pairs: for the filter, the screen of hard negatives and the teacher of the retriever."""
+
+    scorer: Literal["trained", "reranker", "monot5"]
+    """trained (rerankers.relevance, from the labelled pairs), reranker or monot5"""
+    model: str | None
+    """of reranker and monot5: Hugging Face id or folder"""
+    form: PairFormat | None
+    """of reranker: how it reads pairs, where its folder does not say"""
+    batch_size: BatchSize
+    """pairs at once"""
+
+
+def load_judge(settings: JudgeSettings, trained: Path, *, device: str = "cpu", bf16: bool = False) -> Judge | None:
     """A function that scores pairs; None, with a warning, where ``trained`` stands for a model that had no pairs to learn from.
 
     Args:
-        scorer: ``trained``, ``reranker`` or ``monot5``.
-        trained: folder of the weights that ``trained`` stands for.
-        model: folder or Hugging Face id that the other two load.
-        form: how a reranker reads pairs, where its folder does not say.
-        batch_size: pairs at once.
+        settings: of the judge.
+        trained: folder of the weights that the scorer ``trained`` stands for.
         device: to run on.
         bf16: score under bfloat16 autocast.
 
     Raises:
-        ValueError: a scorer other than ``trained`` has no model, or one that lacks weights: nobody would train it.
+        SettingError: a scorer other than ``trained`` has no model.
+        ValueError: its model lacks weights: nobody would train it.
     """
-    if scorer == "trained" and (trained / UNTRAINED).exists():
+    if settings.scorer == "trained" and (trained / UNTRAINED).exists():
         warnings.warn(f"{trained}: there were no labelled pairs to train it on; nothing is judged by it", stacklevel=2)
         return None
-    if scorer == "trained":
-        return partial(Reranker(str(trained), device=device, bf16=bf16).compute_score, batch_size=batch_size)
-    if model is None:
-        raise ValueError(f"relevance.model: null found, a folder or Hugging Face id is needed with relevance.scorer: {scorer}")
-    if scorer == "monot5":
-        return partial(MonoT5(model, device=device, bf16=bf16).compute_score, batch_size=batch_size)
-    return partial(Reranker(model, form, keys="relevance.", device=device, bf16=bf16).compute_score, batch_size=batch_size)
+    with errors_about(settings):
+        scorer = _load_scorer(settings, trained, device=device, bf16=bf16)
+    return partial(scorer.compute_score, batch_size=settings.batch_size)
+
+
+def _load_scorer(settings: JudgeSettings, trained: Path, *, device: str, bf16: bool) -> Reranker | MonoT5:
+    if settings.scorer == "trained":
+        return Reranker(str(trained), device=device, bf16=bf16)
+    if settings.model is None:
+        raise SettingError("model", f"null found, a folder or Hugging Face id is needed with scorer: {settings.scorer}")
+    if settings.scorer == "monot5":
+        return MonoT5(settings.model, device=device, bf16=bf16)
+    return Reranker(settings.model, settings.form, device=device, bf16=bf16)
 
 
 def rerank(
@@ -71,6 +79,7 @@ def rerank(
         depth: documents a query.
     """
     ordered = list(rank_results(without_own(run, depth=len(run))).values())
-    first, rest = ([item for own in ordered for item in own[part]] for part in (slice(depth), slice(depth, None)))
+    first = [item for items in ordered for item in items[:depth]]
+    rest = [item for items in ordered for item in items[depth:]]
     scores = judge([(queries[item.query_id], documents[item.doc_id]) for item in first]) if first else []
     return [ScoredDoc(item.query_id, item.doc_id, score) for item, score in zip(first, scores, strict=True)], first, rest

@@ -6,18 +6,20 @@ from collections.abc import Sequence
 from itertools import cycle, islice
 from typing import Any, Literal
 
-from tandem.rerankers.ranking_data import Labelled
+from torch import nn
+
+from tandem.rerankers.ranking_data import GradedQuery
 
 __all__ = ["Loss", "build_columns", "make_loss"]
 
 Loss = Literal["point_ce", "point_mse", "margin_mse", "rank_net", "lambda", "list_ce"]
 
 
-def build_columns(groups: Sequence[Labelled], loss: Loss) -> tuple[dict[str, Any], int]:
+def build_columns(groups: Sequence[GradedQuery], loss: Loss) -> tuple[dict[str, Any], int]:
     """Columns as the loss wants them, and how many rows a group of full size has become.
 
     Pointwise losses take a row for each document. The others take one for each group, and leave out queries with a single document, which
-    teach no order; ``margin_mse`` fills shorter groups up with their own negatives.
+    teach no order; ``margin_mse`` fills shorter groups up with their negatives again.
 
     Raises:
         ValueError: the loss compares documents, and no query has two.
@@ -32,7 +34,7 @@ def build_columns(groups: Sequence[Labelled], loss: Loss) -> tuple[dict[str, Any
         raise ValueError(f"loss: {loss} compares documents, and no query has two of them; use point_ce or add negatives")
     queries = [query for query, _ in groups]
     if loss == "margin_mse":
-        filled = [[own[0], *islice(cycle(own[1:]), longest - 1)] for _, own in groups]
+        filled = [[documents[0], *islice(cycle(documents[1:]), longest - 1)] for _, documents in groups]
         names = ["positive", *(f"negative_{i}" for i in range(1, longest))]
         columns = {name: [documents[i][0] for documents in filled] for i, name in enumerate(names)}
         return {"query": queries, **columns, "label": [[label for _, label in documents] for documents in filled]}, 1
@@ -40,17 +42,16 @@ def build_columns(groups: Sequence[Labelled], loss: Loss) -> tuple[dict[str, Any
     return {"query": queries, "documents": texts, "label": [[label for _, label in documents] for _, documents in groups]}, 1
 
 
-def make_loss(model: Any, loss: Loss) -> Any:
+def make_loss(model: nn.Module, loss: Loss) -> nn.Module:
     """The loss of a name, as a module over the model."""
     from sentence_transformers.cross_encoder import losses
-    from torch.nn import Sigmoid
 
     if loss == "point_ce":
         return losses.BinaryCrossEntropyLoss(model)
     if loss == "point_mse":
-        return losses.MSELoss(model, activation_fn=Sigmoid())
+        return losses.MSELoss(model, activation_fn=nn.Sigmoid())
     if loss == "margin_mse":
-        return losses.MarginMSELoss(model, activation_fn=Sigmoid())  # labels lie between 0 and 1, and so must margins
+        return losses.MarginMSELoss(model, activation_fn=nn.Sigmoid())  # labels lie between 0 and 1, and so must margins
     if loss == "rank_net":
         return losses.RankNetLoss(model)
     return losses.LambdaLoss(model) if loss == "lambda" else losses.ListNetLoss(model)

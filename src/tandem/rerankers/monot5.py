@@ -68,11 +68,11 @@ class MonoT5:
         order = sorted(range(len(pairs)), key=lambda i: len(inputs[i]))
         scores = [0.0] * len(pairs)
         for start in tqdm(range(0, len(order), batch_size), desc="scoring pairs", mininterval=1.0, disable=len(order) < 20 * batch_size):
-            chosen = order[start : start + batch_size]
-            batch = self.tokenizer.pad({"input_ids": [inputs[i] for i in chosen]}, return_tensors="pt").to(self.device)
-            first = torch.full((len(chosen), 1), self.model.config.decoder_start_token_id, device=self.device)
+            places = order[start : start + batch_size]
+            batch = self.tokenizer.pad({"input_ids": [inputs[i] for i in places]}, return_tensors="pt").to(self.device)
+            first = torch.full((len(places), 1), self.model.config.decoder_start_token_id, device=self.device)
             with torch.inference_mode(), torch.autocast(torch.device(self.device).type, dtype=torch.bfloat16, enabled=self.bf16):
                 logits = self.model(**batch, decoder_input_ids=first).logits[:, 0, self.words].float()
-            for i, (yes, no) in zip(chosen, logits.tolist(), strict=True):
+            for i, (yes, no) in zip(places, logits.tolist(), strict=True):
                 scores[i] = yes - no
         return scores

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import torch
 from pydantic import Field
 
 from tandem.settings import Settings, Tokens
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
 
 __all__ = ["PairFormat", "encode_pairs"]
 
@@ -18,8 +21,8 @@ MINIMUM_DOCUMENT_TOKENS = 8
 class PairFormat(Settings):
     """The input of a reranker.
 
-    ``encoder`` is a BERT-like model with one logit, which takes the tokenizer's own pair ([CLS] query [SEP] document [SEP]), and
-    ``similarity`` such a model without a logit of its own, scored by the cosines of its tokens (:class:`SimilarityHead`). ``head`` is a
+    ``encoder`` is a BERT-like model with one logit, which takes the tokenizer's pair ([CLS] query [SEP] document [SEP]), and
+    ``similarity`` such a model without a logit, scored by the cosines of its tokens (:class:`SimilarityHead`). ``head`` is a
     decoder with a linear layer on its last token and ``yes_no`` one that is asked for the logits of two words there; both take
     ``query_format(query) + separator + document_format(document) + marker`` and are read at the last token of the marker.
     """
@@ -49,10 +52,10 @@ class PairFormat(Settings):
         return room
 
 
-def encode_pairs(tokenizer: Any, pairs: Sequence[tuple[str, str]], form: PairFormat) -> dict[str, torch.Tensor]:
+def encode_pairs(tokenizer: PreTrainedTokenizerBase, pairs: Sequence[tuple[str, str]], form: PairFormat) -> dict[str, torch.Tensor]:
     """Token ids and attention mask of (query, document) pairs, (pairs, longest), padded on the right; ``similarity``: the tokens' sides.
 
-    The query is cut to ``max_query_length``, then the document to what is left; the format's own tokens are never cut.
+    The query is cut to ``max_query_length``, then the document to what is left; the format's tokens are never cut.
     """
     plain: dict[str, Any] = {"add_special_tokens": False, "verbose": False}  # it would warn of long texts, which are cut below
     queries = tokenizer([form.query_format.format(query) for query, _ in pairs], **plain)["input_ids"]
@@ -70,13 +73,15 @@ def encode_pairs(tokenizer: Any, pairs: Sequence[tuple[str, str]], form: PairFor
     return _pad(rows, tokenizer.pad_token_id)
 
 
-def _encoder_batch(tokenizer: Any, queries: list[list[int]], documents: list[list[int]], form: PairFormat) -> dict[str, torch.Tensor]:
-    """[CLS] query [SEP] document [SEP] by the tokenizer's own template, with its token types where the model has them."""
+def _encoder_batch(
+    tokenizer: PreTrainedTokenizerBase, queries: list[list[int]], documents: list[list[int]], form: PairFormat
+) -> dict[str, torch.Tensor]:
+    """[CLS] query [SEP] document [SEP] by the tokenizer's template, with its token types where the model has them."""
     template = tokenizer("a", "a")
     ids, sequence = template["input_ids"], template.sequence_ids(0)
     first, second = sequence.index(0), sequence.index(1)
-    before, between = ids[:first], [i for i, own in zip(ids[first:second], sequence[first:second], strict=True) if own is None]
-    after = [i for i, own in zip(ids[second:], sequence[second:], strict=True) if own is None]
+    before, between = ids[:first], [i for i, text in zip(ids[first:second], sequence[first:second], strict=True) if text is None]
+    after = [i for i, text in zip(ids[second:], sequence[second:], strict=True) if text is None]
     fixed = len(before) + len(between) + len(after)
     rows, types = [], []
     for query, document in zip(queries, documents, strict=True):

@@ -5,18 +5,20 @@ from __future__ import annotations
 import inspect
 import json
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from safetensors.torch import load_file, save_file
 from sentence_transformers.base.modules import InputModule
-from torch import nn
 
 from tandem.rerankers.pair_format import PairFormat, encode_pairs
 from tandem.rerankers.similarity_head import HEAD_FILE, SimilarityHead
 from tandem.runtime.encoders import check_length, keep_layers
 from tandem.runtime.lora import Lora, adapter_config, merge_adapter
 from tandem.runtime.weights import refuse_new_weights
+
+if TYPE_CHECKING:
+    from transformers import PretrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
 
 __all__ = ["INSTEAD", "PairScorer", "load_scorer"]
 
@@ -41,19 +43,21 @@ class PairScorer(InputModule):
     """
 
     save_in_root = True
-    auto_model: Any  # a transformers model; nn.Module would make its attributes tensors
+    auto_model: PreTrainedModel  # nn.Module would make its attributes tensors
 
-    def __init__(self, model: nn.Module, tokenizer: Any, form: PairFormat, *, base: str, layers: int | None = None) -> None:
+    def __init__(
+        self, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, form: PairFormat, *, base: str, layers: int | None = None
+    ) -> None:
         super().__init__()
         self.auto_model, self.tokenizer, self.form, self.base, self.layers = model, tokenizer, form, base, layers
         self.lora: Lora | None = None
         self.answers: tuple[int, int] | None = None
-        self.similarity = SimilarityHead(model.config.hidden_size) if form.kind == "similarity" else None  # type: ignore[union-attr, arg-type]
+        self.similarity = SimilarityHead(model.config.hidden_size) if form.kind == "similarity" else None
         if form.kind == "yes_no":
             self.answers = _first_tokens(tokenizer, form.yes, form.no)
 
     @property
-    def config(self) -> Any:
+    def config(self) -> PretrainedConfig:
         """The transformer's configuration."""
         return self.auto_model.config
 
@@ -70,17 +74,17 @@ class PairScorer(InputModule):
 
     def forward(self, features: dict[str, Any], **_: Any) -> dict[str, Any]:
         """Add ``scores``, (pairs, 1): the raw logit, or the logit of yes less that of no."""
-        given = {name: features[name] for name in NAMES if name in features}
+        inputs = {name: features[name] for name in NAMES if name in features}
         if self.similarity is not None:
-            hidden = self.auto_model(**given).last_hidden_state
-            features["scores"] = self.similarity(hidden, given["attention_mask"], features["sides"])
+            hidden = self.auto_model(**inputs).last_hidden_state
+            features["scores"] = self.similarity(hidden, inputs["attention_mask"], features["sides"])
             return features
         if self.answers is None:
-            features["scores"] = self.auto_model(**given).logits
+            features["scores"] = self.auto_model(**inputs).logits
             return features
         model = self.auto_model if self.lora is None else self.auto_model.get_base_model()  # its layers carry the adapter
-        hidden = model.base_model(**given).last_hidden_state
-        last = given["attention_mask"].sum(1) - 1
+        hidden = model.base_model(**inputs).last_hidden_state
+        last = inputs["attention_mask"].sum(1) - 1
         logits = model.lm_head(hidden[torch.arange(len(last), device=last.device), last])
         yes, no = self.answers
         features["scores"] = (logits[:, yes] - logits[:, no]).unsqueeze(1)
@@ -98,8 +102,8 @@ class PairScorer(InputModule):
         if self.lora is not None:
             # A run whose best checkpoint is its start leaves the adapter as it was.
             example = self.preprocess([("a query", "a document that may answer it")])
-            given = {name: example[name] for name in NAMES if name in example}
-            self.auto_model, self.lora = merge_adapter(self.auto_model, given, trained=False)[0], None
+            inputs = {name: example[name] for name in NAMES if name in example}
+            self.auto_model, self.lora = merge_adapter(self.auto_model, inputs, trained=False)[0], None
 
     def save(self, output_path: str, *_: Any, **__: Any) -> None:
         """Write weights, tokenizer and format; with an adapter, that and the base's name instead of the weights."""
@@ -142,20 +146,20 @@ class PairScorer(InputModule):
 
 
 def load_scorer(
-    name: str, form: PairFormat | None = None, *, layers: int | None = None, new_head: bool = False, keys: str = "", seed: int = 0
+    name: str, form: PairFormat | None = None, *, layers: int | None = None, new_head: bool = False, seed: int = 0
 ) -> PairScorer:
     """A scorer from a folder that one was saved to, or from any model with a format given, with float32 weights.
 
     Args:
         name: folder or Hugging Face id.
-        form: of the input; None reads the folder's own.
+        form: of the input; None reads the folder's.
         layers: keep the first layers only.
         new_head: the model may have no head yet, for it is about to be trained.
-        keys: what stands before the name of a setting in an error, as ``rerankers.teacher.``.
         seed: of a head that the model does not have yet.
 
     Raises:
-        ValueError: no format is given and none was saved, weights are missing, or there are fewer layers or positions than asked for.
+        SettingError: there are fewer layers or positions than asked for.
+        ValueError: no format is given and none was saved, or weights are missing.
     """
     from transformers import AutoModel, AutoModelForCausalLM, AutoModelForSequenceClassification, AutoTokenizer, GenerationConfig
 
@@ -174,8 +178,8 @@ def load_scorer(
             model = AutoModel.from_pretrained(name, dtype=torch.float32, **_without_pooler(name))
         else:
             model = AutoModelForSequenceClassification.from_pretrained(name, num_labels=1, dtype=torch.float32)
-    keep_layers(model, layers, key=f"{keys}layers")
-    check_length(model, form.max_length, key=f"{keys}form.max_length")
+    keep_layers(model, layers)
+    check_length(model, form.max_length, key="form.max_length")
     if tokenizer.pad_token_id is None or tokenizer.pad_token_id == tokenizer.eos_token_id:
         # A head is read at the last token that is no pad: with pad = end it would miss a marker that is the end token.
         tokenizer.add_special_tokens({"pad_token": "<|pad|>"})
@@ -196,7 +200,7 @@ def _without_pooler(name: str) -> dict[str, bool]:
     return {"add_pooling_layer": False} if has_one else {}
 
 
-def _first_tokens(tokenizer: Any, *words: str) -> tuple[int, int]:
+def _first_tokens(tokenizer: PreTrainedTokenizerBase, *words: str) -> tuple[int, int]:
     """The first token of each of two answers.
 
     Raises:

@@ -6,7 +6,6 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 from ir_measures import ScoredDoc
@@ -43,7 +42,6 @@ class Reranker:
         device: to run on.
         bf16: score under bfloat16 autocast.
         new_head: the model may have no head yet, for it is about to be trained.
-        keys: what stands before the name of a setting in an error, as ``rerankers.teacher.``.
         seed: of a head that the model does not have yet.
 
     Raises:
@@ -59,12 +57,11 @@ class Reranker:
         device: str = "cpu",
         bf16: bool = False,
         new_head: bool = False,
-        keys: str = "",
         seed: int = 0,
     ) -> None:
         if (Path(name) / UNTRAINED).exists() and not new_head:
             raise ValueError(f"{name}: there were no rows to train this reranker on, so its scores mean nothing; {INSTEAD}")
-        scorer = load_scorer(resolve_encoder(name), form, layers=layers, new_head=new_head, keys=keys, seed=seed)
+        scorer = load_scorer(resolve_encoder(name), form, layers=layers, new_head=new_head, seed=seed)
         self.model = CrossEncoder(modules=[scorer], device=device, activation_fn=Identity())
         self.bf16 = bf16
 
@@ -93,12 +90,12 @@ class Reranker:
         self.model.eval()
         device = self.model.device
         for start in tqdm(range(0, len(order), batch_size), desc="scoring pairs", mininterval=1.0, disable=len(order) < 20 * batch_size):
-            chosen = order[start : start + batch_size]
-            features = self.scorer.preprocess([pairs[i] for i in chosen])
+            batch = order[start : start + batch_size]
+            features = self.scorer.preprocess([pairs[i] for i in batch])
             with torch.inference_mode(), torch.autocast(device.type, dtype=torch.bfloat16, enabled=self.bf16):
                 logits = self.scorer({key: value.to(device) for key, value in features.items()})["scores"].float().squeeze(1)
             values = torch.sigmoid(logits) if normalize else logits
-            for i, value in zip(chosen, values.tolist(), strict=True):
+            for i, value in zip(batch, values.tolist(), strict=True):
                 scores[i] = value
         return scores
 
@@ -121,31 +118,31 @@ class Reranker:
             batch_size: pairs at once.
         """
         texts = dict(documents) if isinstance(documents, Mapping) else {str(i): text for i, text in enumerate(documents)}
-        parts = [(doc_id, part) for doc_id, text in texts.items() for part in _windows(text, window_words, overlap_words)]
-        scores = self.compute_score([(query, part) for _, part in parts], batch_size=batch_size)
+        windows = [(doc_id, window) for doc_id, text in texts.items() for window in _windows(text, window_words, overlap_words)]
+        scores = self.compute_score([(query, window) for _, window in windows], batch_size=batch_size)
         best: dict[str, float] = {}
-        for (doc_id, _), score in zip(parts, scores, strict=True):
+        for (doc_id, _), score in zip(windows, scores, strict=True):
             best[doc_id] = max(score, best.get(doc_id, float("-inf")))
         # Equal scores keep the caller's order; a score that is no number comes last.
         order = sorted(best, key=lambda doc_id: math.inf if math.isnan(best[doc_id]) else -best[doc_id])
         return [Ranked(doc_id, best[doc_id], rank) for rank, doc_id in enumerate(order, start=1)]
 
     def rerank_run(
-        self, run: Sequence[ScoredDoc], queries: Mapping[str, str], documents: Mapping[str, str], *, depth: int, **settings: Any
+        self, run: Sequence[ScoredDoc], queries: Mapping[str, str], documents: Mapping[str, str], *, depth: int, batch_size: int = 32
     ) -> list[ScoredDoc]:
-        """A run with the first ``depth`` documents of each query rescored, and no others; nor the document of a query's own id.
+        """A run with the first ``depth`` documents of each query rescored, and no others; nor the document that has the query's id.
 
         Args:
             run: any; the order is that of its scores.
             queries: text by query_id.
             documents: text by doc_id.
             depth: documents a query.
-            settings: of :meth:`compute_score`.
+            batch_size: pairs at once.
         """
         ranked = (item for items in rank_results(run).values() for item in items)
-        chosen = without_own(ranked, depth=depth)
-        scores = self.compute_score([(queries[item.query_id], documents[item.doc_id]) for item in chosen], **settings)
-        return [ScoredDoc(item.query_id, item.doc_id, score) for item, score in zip(chosen, scores, strict=True)]
+        first = without_own(ranked, depth=depth)
+        scores = self.compute_score([(queries[item.query_id], documents[item.doc_id]) for item in first], batch_size=batch_size)
+        return [ScoredDoc(item.query_id, item.doc_id, score) for item, score in zip(first, scores, strict=True)]
 
 
 def _windows(text: str, size: int | None, overlap: int) -> list[str]:

@@ -3,40 +3,91 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from pathlib import Path
-from typing import Any
 
-from datasets import Dataset
-from sentence_transformers import CrossEncoderTrainer, CrossEncoderTrainingArguments
+from sentence_transformers import CrossEncoder, CrossEncoderTrainer, CrossEncoderTrainingArguments
 from transformers import EarlyStoppingCallback
 
 from tandem.rerankers.losses import Loss, build_columns, make_loss
-from tandem.rerankers.ranking_data import Labelled, sample_groups
+from tandem.rerankers.pair_format import PairFormat
+from tandem.rerankers.ranking_data import GradedQuery, sample_groups
 from tandem.rerankers.reranker import Reranker
 from tandem.runtime.distributed import world_size
+from tandem.runtime.hardware import Compute
 from tandem.runtime.lora import Lora
-from tandem.runtime.training import DevEvaluator, Trained, train_and_select, trainer_settings
+from tandem.runtime.training import StepSettings, Trained, fit, trainer_arguments
+from tandem.settings import BatchSize, Count, Layers, Logit, Settings, Share, Steps, errors_about
 
-__all__ = ["train_reranker"]
+__all__ = ["RankingSettings", "RerankerSettings", "ScheduleSettings", "build_reranker", "train_reranker"]
+
+
+class RankingSettings(StepSettings):
+    """What a reranker learns by."""
+
+    batch_size: BatchSize
+    """queries a step and device"""
+    loss: Loss
+    """point_ce (binary cross-entropy, soft labels allowed), point_mse (of the sigmoid), margin_mse, rank_net (Burges et al. 2005),
+    lambda (LambdaLoss, Wang et al. 2018) or list_ce (ListNet, Cao et al. 2007)"""
+    documents_per_query: Count
+    """of a query in a step, one of the highest label among them"""
+    lora: Lora | None
+    """train an adapter {rank, alpha, dropout} and merge it; null trains all weights"""
+
+
+class RerankerSettings(RankingSettings):
+    """One reranker: what it starts from, how it reads pairs, and what it learns from."""
+
+    base: str
+    """builtin (all-MiniLM-L6-v2), a Hugging Face id or a folder"""
+    layers: Layers | None
+    """keep an encoder's first layers only; null keeps all"""
+    rows: str
+    """file of grouped rows that it learns from"""
+    min_label: Logit
+    """becomes 0"""
+    max_label: Logit
+    """becomes 1"""
+    form: PairFormat
+
+
+class ScheduleSettings(Settings):
+    """What the training of all rerankers shares."""
+
+    warmup_ratio: Share
+    """of the steps"""
+    evaluations: Steps
+    """dev scores, evenly spaced; the last checkpoint stays unless it is a standard error worse than the best"""
+    patience: Steps | None
+    """stop after so many evaluations without a better score; null never stops"""
+
+
+def build_reranker(settings: RerankerSettings, compute: Compute) -> Reranker:
+    """The untrained reranker; a head that its base does not have is a new one, by seed.
+
+    Raises:
+        SettingError: the base has fewer layers or positions than asked for.
+        ValueError: the base lacks weights of another part than the head.
+    """
+    with errors_about(settings):
+        return Reranker(
+            settings.base,
+            settings.form,
+            layers=settings.layers,
+            new_head=True,
+            device=compute.device,
+            bf16=compute.bf16,
+            seed=compute.seed,
+        )
 
 
 def train_reranker(
     reranker: Reranker,
-    rows: Sequence[Labelled],
+    rows: Sequence[GradedQuery],
+    settings: RankingSettings,
+    schedule: ScheduleSettings,
     *,
-    loss: Loss,
-    steps: int,
-    batch_size: int,
-    documents_per_query: int,
-    learning_rate: float,
-    warmup_ratio: float,
-    evaluations: int,
-    patience: int | None = None,
-    lora: Lora | None = None,
     dev_score: Callable[[Reranker], Sequence[float]],
-    scratch: Path,
-    bf16: bool,
-    seed: int,
+    compute: Compute,
 ) -> Trained:
     """Train in place for a fixed number of steps and leave the reranker at the step that :func:`tandem.runtime.training.choose_step` names.
 
@@ -44,49 +95,35 @@ def train_reranker(
 
     Args:
         reranker: to train.
-        rows: labelled.
-        loss: ``point_ce`` (binary cross-entropy, soft labels allowed), ``point_mse`` (of the sigmoid), ``margin_mse``, ``rank_net``
-            (Burges et al. 2005), ``lambda`` (LambdaLoss, Wang et al. 2018), ``list_ce`` (ListNet, Cao et al. 2007).
-        steps: optimiser steps.
-        batch_size: queries a step and device.
-        documents_per_query: of a query in a step, one of the highest label among them.
-        learning_rate: peak; linear decay after the warm-up.
-        warmup_ratio: of the steps.
-        evaluations: how often, evenly spaced, the dev score is taken.
-        patience: stop after so many evaluations without a better score; None never stops.
-        lora: train an adapter only, and merge it in the end; None trains everything.
+        rows: queries with labelled documents.
+        settings: of steps and loss.
+        schedule: of warm-up and dev scores.
         dev_score: a value for each dev query, higher is better; called with the reranker.
-        scratch: checkpoints live here; a run that finds one goes on from it.
-        bf16: train under bfloat16 autocast.
-        seed: of samples and dropout.
+        compute: device, precision, seed, and the folder of checkpoints, from which a killed run goes on.
     """
     if not rows:
         return Trained([], [], 0)
-    groups = sample_groups(rows, groups=steps * batch_size * world_size(), documents=documents_per_query, seed=seed)
-    columns, width = build_columns(groups, loss)
+    number = settings.steps * settings.batch_size * world_size()
+    groups = sample_groups(rows, groups=number, documents=settings.documents_per_query, seed=compute.seed)
+    columns, width = build_columns(groups, settings.loss)
     model = reranker.model
-    if lora is not None:
-        reranker.scorer.add_adapter(lora)
-    arguments = CrossEncoderTrainingArguments(
-        **trainer_settings(steps=steps, batch_size=batch_size * width, evaluations=evaluations, scratch=scratch),
-        learning_rate=learning_rate,
-        warmup_steps=round(steps * warmup_ratio),
-        use_cpu=str(model.device) == "cpu",
-        bf16=bf16,
-        seed=seed,
-    )
+    if settings.lora is not None:
+        reranker.scorer.add_adapter(settings.lora)
 
-    def score(_: Any) -> Sequence[float]:
+    def score(_: CrossEncoder) -> Sequence[float]:
         return dev_score(reranker)
 
-    trainer = CrossEncoderTrainer(
-        model=model,
-        args=arguments,
-        train_dataset=Dataset.from_dict(columns),
-        loss=make_loss(model, loss),
-        evaluator=DevEvaluator(score),
-        callbacks=[] if patience is None else [EarlyStoppingCallback(early_stopping_patience=patience)],
+    arguments = trainer_arguments(
+        settings, compute, warmup_ratio=schedule.warmup_ratio, evaluations=schedule.evaluations, rows_per_query=width
     )
-    trained = train_and_select(trainer, model, score, scratch)
+    trained = fit(
+        CrossEncoderTrainer,
+        model,
+        columns,
+        loss=make_loss(model, settings.loss),
+        arguments=CrossEncoderTrainingArguments(**arguments),
+        dev_score=score,
+        callbacks=[] if schedule.patience is None else [EarlyStoppingCallback(early_stopping_patience=schedule.patience)],
+    )
     reranker.scorer.merge_adapter()
     return trained

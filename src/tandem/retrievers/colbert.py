@@ -6,7 +6,7 @@ import string
 from collections.abc import Mapping
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import orjson
 import torch
@@ -21,74 +21,62 @@ from torch import nn
 from tqdm import tqdm
 
 from tandem.retrievers.prompts import choose_prompts, read_prompts
+from tandem.retrievers.settings import RetrieverSettings
 from tandem.runs import search_depth, without_own
 from tandem.runtime.encoders import check_length, keep_layers, pad_right, resolve_encoder
 from tandem.runtime.weights import refuse_new_weights
+from tandem.settings import errors_about
 
-__all__ = ["MARKERS", "build_colbert", "count_tokens", "load_colbert", "save_colbert", "search"]
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
+__all__ = ["MARKERS", "build_colbert", "count_tokens", "load_colbert", "search"]
 
 MARKERS = ("[unused0]", "[unused1]")  # of queries and of documents, as in Stanford's checkpoints
 
 
-def build_colbert(
-    encoder: str,
-    *,
-    layers: int | None = None,
-    dimensions: int = 128,
-    query_tokens: int = 32,
-    document_tokens: int = 180,
-    query_expansion: bool = False,
-    markers: bool = False,
-    prompts: Mapping[str, str] | None = None,
-    keys: str = "",
-    seed: int = 0,
-    device: str = "cpu",
-) -> MultiVectorEncoder:
+def build_colbert(settings: RetrieverSettings, *, seed: int = 0, device: str = "cpu") -> MultiVectorEncoder:
     """A ColBERT from an encoder, with float32 weights: a bias-free projection to ``dimensions``, cosine MaxSim.
 
-    The projection starts orthonormal, so that before any training the scores are those of the encoder's own token vectors up to
+    The projection starts orthonormal, so that before any training the scores are those of the encoder's token vectors up to
     a random rotation and cut; a Gaussian start, as the libraries have it, costs zero-shot quality for nothing.
 
     Args:
-        encoder: a name for :func:`resolve_encoder`.
-        layers: of the encoder to keep; None keeps all.
-        dimensions: of a token vector.
-        query_tokens: queries are cut to this many tokens.
-        document_tokens: documents are cut to this many tokens.
-        query_expansion: fill queries up with mask tokens that take part in the score, as the paper does.
-        markers: put the paper's [Q] or [D] behind the first token, as two unused words of BERT's vocabulary, and leave the punctuation of
-            documents out of the score, as the paper does.
-        prompts: of ``query`` and ``document``, put before every text, behind the marker where there is one; None takes the encoder's own.
-        keys: what stands before the name of a setting in an error, as ``retriever.``.
+        settings: of the retriever; markers stand behind the first token, as two unused words of BERT's vocabulary.
         seed: of the projection.
         device: to put the model on.
 
     Raises:
-        ValueError: the encoder's files lack weights, or it has fewer layers or positions than asked for.
+        SettingError: the encoder's files lack weights, or it has fewer layers or positions than asked for.
     """
-    path = resolve_encoder(encoder)
-    expansion: Any = {"strategy": "fixed", "attend": False, "length": query_tokens} if query_expansion else None
-    with refuse_new_weights(encoder, instead=f"{keys}encoder takes a whole encoder", pooler=True):
-        transformer = Transformer(
-            path,
-            model_kwargs={"dtype": torch.float32},
-            query_length=query_tokens,
-            document_length=document_tokens,
-            query_expansion=expansion,
-        )
-    keep_layers(transformer.auto_model, layers, key=f"{keys}layers")
-    check_length(transformer.auto_model, query_tokens, key=f"{keys}query_tokens")
-    check_length(transformer.auto_model, document_tokens, key=f"{keys}document_tokens")
-    pad_right(transformer.tokenizer)
+    with errors_about(settings):
+        transformer = _load_transformer(settings)
     modules: list[nn.Module] = [
         transformer,
-        _projection(transformer.get_embedding_dimension(), dimensions, seed),
-        MultiVectorMask(skiplist_words=_punctuation(transformer.tokenizer) if markers else []),
+        _projection(transformer.get_embedding_dimension(), settings.dimensions, seed),
+        MultiVectorMask(skiplist_words=_punctuation(transformer.tokenizer) if settings.markers else []),
         Normalize(module_input_name="token_embeddings"),
     ]
-    texts = choose_prompts(read_prompts(path), prompts)
-    marks = _add_markers(transformer) if markers else {}
+    texts = choose_prompts(read_prompts(resolve_encoder(settings.encoder)), settings.prompts)
+    marks = _add_markers(transformer) if settings.markers else {}
     return MultiVectorEncoder(modules=modules, prompts={role: marks.get(role, "") + text for role, text in texts.items()}, device=device)
+
+
+def _load_transformer(settings: RetrieverSettings) -> Transformer:
+    expansion = {"strategy": "fixed", "attend": False, "length": settings.query_tokens} if settings.query_expansion else None
+    with refuse_new_weights(settings.encoder, instead="take a whole encoder", key="encoder", pooler=True):
+        transformer = Transformer(
+            resolve_encoder(settings.encoder),
+            model_kwargs={"dtype": torch.float32},
+            query_length=settings.query_tokens,
+            document_length=settings.document_tokens,
+            query_expansion=expansion,
+        )
+    keep_layers(transformer.auto_model, settings.layers)
+    check_length(transformer.auto_model, settings.query_tokens, key="query_tokens")
+    check_length(transformer.auto_model, settings.document_tokens, key="document_tokens")
+    pad_right(transformer.tokenizer)
+    return transformer
 
 
 def _projection(width: int, dimensions: int, seed: int) -> nn.Module:
@@ -107,10 +95,10 @@ def _projection(width: int, dimensions: int, seed: int) -> nn.Module:
     )
 
 
-def _punctuation(tokenizer: Any) -> list[str]:
-    """The signs that are tokens of their own."""
-    ids = {sign: tokenizer.encode(sign, add_special_tokens=False) for sign in string.punctuation}
-    return [sign for sign, own in ids.items() if len(own) == 1 and own[0] != tokenizer.unk_token_id]
+def _punctuation(tokenizer: PreTrainedTokenizerBase) -> list[str]:
+    """The signs that are one token each."""
+    tokens = {sign: tokenizer.encode(sign, add_special_tokens=False) for sign in string.punctuation}
+    return [sign for sign, ids in tokens.items() if len(ids) == 1 and ids[0] != tokenizer.unk_token_id]
 
 
 def _add_markers(transformer: Transformer) -> dict[str, str]:
@@ -138,11 +126,6 @@ def load_colbert(folder: Path, *, device: str = "cpu") -> MultiVectorEncoder:
         model = MultiVectorEncoder(str(folder), device=device, model_kwargs={"dtype": torch.float32})
     pad_right(model.tokenizer)
     return model
-
-
-def save_colbert(model: MultiVectorEncoder, folder: Path) -> None:
-    """Write a ColBERT's weights, tokenizer and settings; no model card, which would hold dates."""
-    model.save_pretrained(str(folder), create_model_card=False)
 
 
 def search(

@@ -12,12 +12,31 @@ import torch
 from ir_measures import ScoredDoc
 from sentence_transformers import SentenceTransformer
 
-from tandem.retrievers.prompts import choose_prompts
+from tandem.retrievers.prompts import Prompts, choose_prompts
+from tandem.retrievers.settings import RetrieverSettings
 from tandem.runs import search_depth, without_own
 from tandem.runtime.encoders import check_length, keep_layers, longest_text, pad_right, resolve_encoder
 from tandem.runtime.weights import refuse_new_weights
+from tandem.settings import errors_about
 
-__all__ = ["encode_corpus", "load_dense", "save_dense", "search"]
+__all__ = ["build_dense", "encode_corpus", "load_dense", "save_dense", "search"]
+
+
+def build_dense(settings: RetrieverSettings, *, device: str = "cpu") -> SentenceTransformer:
+    """The dense encoder that a retriever of this kind starts from; its one length is ``document_tokens``.
+
+    Raises:
+        SettingError: the encoder's files lack weights, or it has fewer layers or positions than asked for.
+    """
+    with errors_about(settings):
+        return load_dense(
+            settings.encoder,
+            layers=settings.layers,
+            max_length=settings.document_tokens,
+            length_key="document_tokens",
+            prompts=settings.prompts,
+            device=device,
+        )
 
 
 def load_dense(
@@ -25,30 +44,28 @@ def load_dense(
     *,
     layers: int | None = None,
     max_length: int | None = None,
-    prompts: Mapping[str, str] | None = None,
-    keys: str = "",
     length_key: str = "max_length",
+    prompts: Prompts | None = None,
     device: str = "cpu",
 ) -> SentenceTransformer:
-    """A dense encoder with float32 weights, pooled as its own files say, padded on the right.
+    """A dense encoder with float32 weights, pooled as its files say, padded on the right.
 
     Args:
         encoder: a name for :func:`resolve_encoder`.
         layers: of the encoder to keep; None keeps all.
         max_length: texts are cut to this many tokens; None cuts them where the encoder's files say.
-        prompts: of ``query`` and ``document``, put before every text; None keeps the model's own.
-        keys: what stands before the name of a setting in an error, as ``retriever.``.
         length_key: the name of ``max_length`` in an error.
+        prompts: put before every text; None keeps the model's.
         device: to put the model on.
 
     Raises:
-        ValueError: the folder lacks weights, or the encoder has fewer layers or positions than asked for.
+        SettingError: the encoder's files lack weights, or it has fewer layers or positions than asked for.
     """
-    with refuse_new_weights(encoder, instead=f"{keys}encoder takes a whole encoder", pooler=True):
+    with refuse_new_weights(encoder, instead="take a whole encoder", key="encoder", pooler=True):
         model = SentenceTransformer(resolve_encoder(encoder), device=device, model_kwargs={"dtype": torch.float32})
     transformer = model[0].auto_model
-    keep_layers(transformer, layers, key=f"{keys}layers")
-    check_length(transformer, max_length, key=f"{keys}{length_key}")
+    keep_layers(transformer, layers)
+    check_length(transformer, max_length, key=length_key)
     pad_right(model.tokenizer)
     limits = [limit for limit in (max_length or model.max_seq_length, longest_text(transformer)) if limit is not None]
     model.max_seq_length = min(limits, default=None)

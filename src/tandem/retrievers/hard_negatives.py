@@ -10,7 +10,7 @@ from ir_measures import ScoredDoc
 
 from tandem.formats.texts import texts_of
 from tandem.records import Document, LabelledPair, PseudoQuery, RankingRow, group_numbers
-from tandem.retrievers.selection import identical_documents
+from tandem.retrievers.training.pairs import identical_documents
 from tandem.runs import name_texts, rank_results
 from tandem.text import normalize_query
 

@@ -4,32 +4,35 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
 
 import orjson
 from sentence_transformers.util import load_file_path
 
-__all__ = ["choose_prompts", "column_roles", "read_prompts"]
+from tandem.settings import Settings
 
-# sentence-transformers' names of each. It fills in an empty "document", which would win over a model's own "passage".
+__all__ = ["Prompts", "choose_prompts", "column_roles", "read_prompts"]
+
+# sentence-transformers' names of each. It fills in an empty "document", which would win over a model's "passage".
 NAMES = {"query": ("query",), "document": ("document", "passage", "corpus")}
 
 
-def choose_prompts(own: Mapping[str, str | None], given: Mapping[str, str] | None = None) -> dict[str, str]:
+class Prompts(Settings):
+    """What stands before every text of a retriever, as e5 and its like were trained; spaces count."""
+
+    query: str
+    document: str
+
+
+def choose_prompts(model_prompts: Mapping[str, str | None], prompts: Prompts | None = None) -> dict[str, str]:
     """The prompts of ``query`` and of ``document``, empty where there is none.
 
     Args:
-        own: of the model, by sentence-transformers' names.
-        given: to use in their place; None keeps the model's own.
-
-    Raises:
-        ValueError: ``given`` does not name both, or names others.
+        model_prompts: those that the model comes with, by sentence-transformers' names.
+        prompts: to use in their place; None keeps the model's.
     """
-    if given is not None:
-        if set(given) != set(NAMES):
-            raise ValueError(f"prompts: {', '.join(sorted(given)) or 'nothing'} found, both query and document are needed")
-        return dict(given)
-    return {role: next((text for name in names if (text := own.get(name))), "") for role, names in NAMES.items()}
+    if prompts is not None:
+        return {"query": prompts.query, "document": prompts.document}
+    return {role: next((text for name in names if (text := model_prompts.get(name))), "") for role, names in NAMES.items()}
 
 
 def column_roles(columns: Iterable[str]) -> dict[str, str]:
@@ -37,7 +40,7 @@ def column_roles(columns: Iterable[str]) -> dict[str, str]:
     return {name: "document" if i else "query" for i, name in enumerate(name for name in columns if name != "label")}
 
 
-def read_prompts(encoder: str) -> dict[str, Any]:
+def read_prompts(encoder: str) -> dict[str, str | None]:
     """The prompts in an encoder's sentence-transformers settings; none where it has no such file.
 
     Args:

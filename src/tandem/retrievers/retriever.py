@@ -5,21 +5,21 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal
 
 import orjson
 import torch
 from ir_measures import ScoredDoc
-from sentence_transformers import MultiVectorEncoder
+from sentence_transformers import MultiVectorEncoder, SentenceTransformer
 
 from tandem.formats.jsonl import write_json
-from tandem.interfaces import Searcher
+from tandem.interfaces import Encoder, Retriever, Searcher
 from tandem.retrievers import bm25, colbert, dense
 from tandem.retrievers.bm25 import BM25Index, BM25Settings
+from tandem.retrievers.settings import RetrieverSettings
 from tandem.text import Language
 
 __all__ = [
-    "Kind",
     "Lexical",
     "Retriever",
     "build_retriever",
@@ -31,59 +31,23 @@ __all__ = [
     "vectors_of",
 ]
 
-Kind = Literal["colbert", "dense"]
-Retriever: TypeAlias = Any  # MultiVectorEncoder, SentenceTransformer or Lexical
 LEXICAL_FILE = "bm25.json"
 
 
-def build_retriever(
-    kind: Kind,
-    *,
-    encoder: str,
-    layers: int | None,
-    dimensions: int,
-    query_tokens: int,
-    document_tokens: int,
-    query_expansion: bool,
-    markers: bool,
-    prompts: Mapping[str, str] | None = None,
-    seed: int,
-    device: str,
-) -> Retriever:
-    """What every round starts from.
-
-    A dense encoder has one length, ``document_tokens``, and is pooled as its own files say; ``dimensions``, ``query_tokens``,
-    ``query_expansion`` and ``markers`` are ColBERT's.
+def build_retriever(settings: RetrieverSettings, *, seed: int, device: str) -> MultiVectorEncoder | SentenceTransformer:
+    """What every round starts from, with float32 weights.
 
     Args:
-        kind: ``colbert`` or ``dense``.
-        encoder: see :func:`tandem.retrievers.colbert.build_colbert`, as for everything else.
-        layers: see there.
-        dimensions: see there.
-        query_tokens: see there.
-        document_tokens: see there.
-        query_expansion: see there.
-        markers: see there.
-        prompts: see there.
-        seed: see there.
-        device: see there.
+        settings: of the retriever.
+        seed: of a ColBERT's projection.
+        device: to put the model on.
 
     Raises:
-        ValueError: the encoder's files lack weights, or it has fewer layers or positions than asked for.
+        SettingError: the encoder's files lack weights, or it has fewer layers or positions than asked for.
     """
-    shared: dict[str, Any] = {"layers": layers, "prompts": prompts, "keys": "retriever.", "device": device}
-    if kind == "dense":
-        return dense.load_dense(encoder, max_length=document_tokens, length_key="document_tokens", **shared)
-    return colbert.build_colbert(
-        encoder,
-        dimensions=dimensions,
-        query_tokens=query_tokens,
-        document_tokens=document_tokens,
-        query_expansion=query_expansion,
-        markers=markers,
-        seed=seed,
-        **shared,
-    )
+    if settings.kind == "dense":
+        return dense.build_dense(settings, device=device)
+    return colbert.build_colbert(settings, seed=seed, device=device)
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +61,7 @@ class Lexical:
         """The index of a corpus, text by doc_id."""
         return BM25Index(documents, self.bm25, language=self.language)
 
-    def save_pretrained(self, folder: str, **_: Any) -> None:
+    def save_pretrained(self, folder: str, /, **_: Any) -> None:
         """Write the settings, which are all that it is."""
         write_json(Path(folder) / LEXICAL_FILE, {"bm25": self.bm25.model_dump(), "language": self.language})
 
@@ -173,11 +137,17 @@ def count_tokens(model: Retriever, queries: Mapping[str, str]) -> dict[str, int]
 
 
 def vectors_of(model: Retriever, texts: Sequence[str], *, task: Literal["query", "document"]) -> list[torch.Tensor]:
-    """The normalised vectors of each text, (vectors, dimensions): one a token, or the one of a dense encoder."""
+    """The normalised vectors of each text, (vectors, dimensions): one a token, or the one of a dense encoder.
+
+    Raises:
+        ValueError: the retriever is BM25, which has none.
+    """
     if not texts:
         return []
-    if isinstance(model, MultiVectorEncoder):
-        encode = model.encode_query if task == "query" else model.encode_document
-        return [own.float().cpu() for own in encode(list(texts), show_progress_bar=False)]
+    if not isinstance(model, Encoder):
+        raise ValueError(f"{type(model).__name__} found, which has no vectors: a ColBERT or a dense encoder is needed")
     encode = model.encode_query if task == "query" else model.encode_document
-    return list(encode(list(texts), normalize_embeddings=True, convert_to_tensor=True, show_progress_bar=False).float().cpu().unsqueeze(1))
+    if isinstance(model, MultiVectorEncoder):
+        return [vectors.float().cpu() for vectors in encode(list(texts), show_progress_bar=False)]
+    vectors = encode(list(texts), normalize_embeddings=True, convert_to_tensor=True, show_progress_bar=False)
+    return list(torch.as_tensor(vectors).float().cpu().unsqueeze(1))

@@ -7,6 +7,8 @@ from typing import Any
 
 from torch import nn
 
+from tandem.settings import SettingError
+
 __all__ = ["check_length", "keep_layers", "longest_text", "pad_right", "resolve_encoder"]
 
 
@@ -25,16 +27,16 @@ def keep_layers(model: Any, layers: int | None, *, key: str = "layers") -> None:
     Args:
         model: a transformers encoder.
         layers: how many stay; None keeps all.
-        key: of params.yaml, that an error names.
+        key: of ``layers``, that an error names.
 
     Raises:
-        ValueError: the encoder has fewer layers than asked for.
+        SettingError: the encoder has fewer layers than asked for.
     """
     if layers is None:
         return
     total = model.config.num_hidden_layers
     if not 1 <= layers <= total:
-        raise ValueError(f"{key}: {layers} found, 1 to {total} allowed for {type(model).__name__}")
+        raise SettingError(key, f"{layers} found, 1 to {total} allowed for {type(model).__name__}")
     for parent in model.modules():
         for name, child in parent.named_children():
             if isinstance(child, nn.ModuleList) and len(child) == total:
@@ -65,14 +67,14 @@ def check_length(model: Any, tokens: int | None, *, key: str) -> None:
     Args:
         model: of transformers.
         tokens: of a text, at most; None asks for nothing.
-        key: of params.yaml, that an error names.
+        key: of ``tokens``, that an error names.
 
     Raises:
-        ValueError: it has fewer.
+        SettingError: it has fewer.
     """
     limit = longest_text(model)
     if tokens is not None and limit is not None and tokens > limit:
-        raise ValueError(f"{key}: {tokens} found, at most {limit} allowed: {type(model).__name__} has no positions for longer texts")
+        raise SettingError(key, f"{tokens} found, at most {limit} allowed: {type(model).__name__} has no positions for longer texts")
 
 
 def pad_right(tokenizer: Any) -> None:

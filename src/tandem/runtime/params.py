@@ -14,9 +14,9 @@ from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
 from tandem.formats.encodings import read_text, require_file
 from tandem.formats.errors import InputError
-from tandem.settings import Settings
+from tandem.settings import SettingError, Settings
 
-__all__ = ["ParamsError", "load_params", "read_params"]
+__all__ = ["ParamsError", "load_params", "locate_error", "read_params"]
 
 ENDS = {"ge": "from", "gt": "above", "le": "to", "lt": "below"}
 # Keys of older files; of some, the value's meaning is another, which docs/glossary.md says.
@@ -96,6 +96,37 @@ def read_params(path: Path) -> dict[str, Any]:
         held = "nothing" if content is None else type(content).__name__
         raise ParamsError(f"{path}: {held} found, a mapping of sections is expected; {remedy}")
     return content
+
+
+def locate_error(error: SettingError, path: Path, section: str, params: Settings) -> ParamsError:
+    """The same error with its file and its whole key.
+
+    Args:
+        error: about settings that are a part of ``params``, or ``params`` itself; about others it names the key alone.
+        path: of the params.yaml that the section was read from.
+        section: the stage's name.
+        params: what was read.
+    """
+    place = next((keys for keys, settings in _settings_in(params, ()) if settings is error.settings), None)
+    if place is None and error.settings is None and error.key.split(".")[0] in type(params).model_fields:
+        place = ()  # it says of none that it is about them, and has a key of this section
+    if place is None:
+        return ParamsError(f"{path}: {error}")
+    keys = (*place, *error.key.split("."))
+    content = read_params(path)
+    shared = keys[0] in content and keys[0] not in content[section]  # a shared value stands at the top level
+    return ParamsError(f"{path}: {'.'.join(keys if shared else (section, *keys))}: {error.problem}")
+
+
+def _settings_in(value: Any, keys: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], Settings]]:
+    """A value's settings and those inside them, each with the keys that lead to it."""
+    if isinstance(value, Settings):
+        yield keys, value
+        children: dict[Any, Any] = {key: getattr(value, key) for key in type(value).model_fields}
+    else:
+        children = value if isinstance(value, dict) else dict(enumerate(value)) if isinstance(value, list) else {}
+    for key, child in children.items():
+        yield from _settings_in(child, (*keys, str(key)))
 
 
 def _explain_bounds(schema: type[BaseModel], error: ErrorDetails) -> str:

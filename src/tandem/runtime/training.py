@@ -3,21 +3,37 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 from accelerate.utils import extract_model_from_parallel
+from datasets import Dataset
 from sentence_transformers.base.evaluation import BaseEvaluator
+from torch import nn
+from transformers import Trainer, TrainerCallback, TrainingArguments
 
 from tandem.runtime.checkpoints import latest_checkpoint
+from tandem.runtime.hardware import Compute
+from tandem.settings import BatchSize, LearningRate, Settings, Steps
 
-__all__ = ["DevEvaluator", "DevScore", "Trained", "choose_step", "summarise", "train_and_select", "trainer_settings"]
+__all__ = ["DevEvaluator", "StepSettings", "Trained", "choose_step", "fit", "summarise", "trainer_arguments"]
 
 METRIC, ERROR = "dev_ndcg_at_10", "dev_standard_error"
-DevScore = Callable[[Any], Sequence[float]]
+M = TypeVar("M", bound=nn.Module)
+
+
+class StepSettings(Settings):
+    """Training for a fixed number of optimiser steps; the learning rate falls linearly to zero after the warm-up."""
+
+    steps: Steps
+    """optimiser steps"""
+    batch_size: BatchSize
+    """rows a step and device"""
+    learning_rate: LearningRate
+    """the peak, after the warm-up"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,15 +45,15 @@ class Trained:
     best_step: int
 
 
-class DevEvaluator(BaseEvaluator):
+class DevEvaluator(BaseEvaluator, Generic[M]):
     """Takes the dev score of a model while it is trained; the signature is sentence-transformers'."""
 
-    def __init__(self, score: DevScore) -> None:
+    def __init__(self, score: Callable[[M], Sequence[float]]) -> None:
         super().__init__()
         self.score = score
         self.primary_metric = METRIC
 
-    def __call__(self, model: Any, output_path: str | None = None, epoch: int = -1, steps: int = -1) -> dict[str, float]:  # noqa: ARG002
+    def __call__(self, model: M, output_path: str | None = None, epoch: int = -1, steps: int = -1) -> dict[str, float]:  # noqa: ARG002
         """The mean over dev queries and its standard error, as search computes them: without the trainer's autocast."""
         with _without_autocast(model):
             mean, error = summarise(self.score(model))
@@ -45,7 +61,7 @@ class DevEvaluator(BaseEvaluator):
 
 
 @contextmanager
-def _without_autocast(model: Any) -> Iterator[None]:
+def _without_autocast(model: nn.Module) -> Iterator[None]:
     """The model's ``forward`` as its class has it; accelerate puts one with an autocast before it."""
     wrapped = model.__dict__.pop("forward", None)
     try:
@@ -55,22 +71,27 @@ def _without_autocast(model: Any) -> Iterator[None]:
             model.forward = wrapped
 
 
-def trainer_settings(*, steps: int, batch_size: int, evaluations: int, scratch: Path) -> dict[str, Any]:
-    """How a trainer steps, evaluates, saves, and keeps its best checkpoint and its last.
+def trainer_arguments(
+    settings: StepSettings, compute: Compute, *, warmup_ratio: float, evaluations: int, rows_per_query: int = 1
+) -> dict[str, Any]:
+    """How a Hugging Face trainer steps, evaluates, saves, and keeps its best checkpoint and its last.
 
     Args:
-        steps: optimiser steps.
-        batch_size: rows a step and device.
+        settings: of the steps.
+        compute: device, precision, the seed of order and dropout, and the folder of checkpoints.
+        warmup_ratio: share of the steps in which the learning rate rises.
         evaluations: how often, evenly spaced, the dev score is taken.
-        scratch: checkpoints live here.
+        rows_per_query: rows of the training set for each of ``batch_size``.
     """
-    every = max(steps // evaluations, 1)
+    every = max(settings.steps // evaluations, 1)
     return {
-        "output_dir": str(scratch / "checkpoints"),
-        "max_steps": steps,
-        "per_device_train_batch_size": batch_size,
+        "output_dir": str(compute.scratch / "checkpoints"),
+        "max_steps": settings.steps,
+        "per_device_train_batch_size": settings.batch_size * rows_per_query,
+        "learning_rate": settings.learning_rate,
+        "warmup_steps": round(settings.steps * warmup_ratio),
         "weight_decay": 0.01,
-        "logging_steps": max(steps // 20, 1),
+        "logging_steps": max(settings.steps // 20, 1),
         "eval_strategy": "steps",
         "eval_steps": every,
         "save_strategy": "steps",
@@ -82,6 +103,9 @@ def trainer_settings(*, steps: int, batch_size: int, evaluations: int, scratch: 
         "dataloader_pin_memory": False,
         "report_to": [],
         "disable_tqdm": False,
+        "use_cpu": compute.device == "cpu",
+        "bf16": compute.bf16,
+        "seed": compute.seed,
     }
 
 
@@ -106,11 +130,38 @@ def choose_step(points: Sequence[tuple[int, float, float]]) -> int:
     return last[0] if last[1] > best[1] - best[2] else best[0]
 
 
-def train_and_select(trainer: Any, model: Any, dev_score: DevScore, scratch: Path) -> Trained:
-    """Run a trainer, from a checkpoint in ``scratch`` if there is one, and leave the model where :func:`choose_step` says."""
+def fit(
+    trainer_class: type[Trainer],
+    model: M,
+    columns: Mapping[str, Sequence[Any]],
+    *,
+    loss: nn.Module,
+    arguments: TrainingArguments,
+    dev_score: Callable[[M], Sequence[float]],
+    callbacks: Sequence[TrainerCallback] = (),
+) -> Trained:
+    """Train a model in place, from its last checkpoint if there is one, and leave it at the step that :func:`choose_step` names.
+
+    Args:
+        trainer_class: of sentence-transformers.
+        model: to train.
+        columns: of the training set, by name.
+        loss: over the model.
+        arguments: of the trainer, with those of :func:`trainer_arguments`.
+        dev_score: a value for each dev query, higher is better; called with the model.
+        callbacks: of the trainer.
+    """
+    trainer = trainer_class(
+        model=model,
+        args=arguments,
+        train_dataset=Dataset.from_dict(dict(columns)),
+        loss=loss,
+        evaluator=DevEvaluator(dev_score),
+        callbacks=list(callbacks),
+    )
     start = {name: value.detach().clone() for name, value in model.state_dict().items()}
     first = (0, *summarise(dev_score(model)))
-    checkpoints = scratch / "checkpoints"
+    checkpoints = Path(arguments.output_dir)
     trainer.train(resume_from_checkpoint=latest_checkpoint(checkpoints))
     extract_model_from_parallel(model, keep_fp32_wrapper=False)  # takes the autocast off, under which vectors of the corpus would be made
     history = trainer.state.log_history

@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from tandem.settings import SettingError
+
 __all__ = ["refuse_new_weights"]
 
 POOLER = re.compile(r"(^|\.)pooler\.")
@@ -14,7 +16,7 @@ SHOWN = 3  # names of weights in an error
 
 
 @contextmanager
-def refuse_new_weights(name: str, *, instead: str, head: bool = False, pooler: bool = False) -> Iterator[None]:
+def refuse_new_weights(name: str, *, instead: str, key: str = "", head: bool = False, pooler: bool = False) -> Iterator[None]:
     """Load transformers models inside this block; one whose files lack weights, or have them in another shape, is an error.
 
     Transformers only reports such weights in its log, and sentence-transformers passes no such report on: so the block listens to
@@ -23,6 +25,7 @@ def refuse_new_weights(name: str, *, instead: str, head: bool = False, pooler: b
     Args:
         name: folder or Hugging Face id, for the error.
         instead: what to use in its place, for the error.
+        key: of the setting that the name comes from, where there is one: the error is a :class:`tandem.settings.SettingError` then.
         head: a new head is let pass, for it is about to be trained: whatever stands outside the encoder or decoder itself.
         pooler: a new pooler is let pass, for no score reads it.
 
@@ -46,12 +49,14 @@ def refuse_new_weights(name: str, *, instead: str, head: bool = False, pooler: b
     except RuntimeError as error:
         if "ignore_mismatched_sizes" not in str(error):
             raise
-        raise ValueError(f"{name}: its weights have other shapes than one score needs, as of a head of several labels; {instead}") from None
+        problem = f"{name}: its weights have other shapes than one score needs, as of a head of several labels; {instead}"
+        raise (SettingError(key, problem) if key else ValueError(problem)) from None
     finally:
         owner.from_pretrained = original
     if lacking:
         more = f" and {len(lacking) - SHOWN} more" if len(lacking) > SHOWN else ""
-        raise ValueError(f"{name}: no weights in it for {', '.join(lacking[:SHOWN])}{more}; they would be random ones: {instead}")
+        problem = f"{name}: no weights in it for {', '.join(lacking[:SHOWN])}{more}; they would be random ones: {instead}"
+        raise SettingError(key, problem) if key else ValueError(problem)
 
 
 def _lacking(model: Any, missing: Any, *, head: bool, pooler: bool) -> list[str]:

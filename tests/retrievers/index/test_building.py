@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from makers import retriever_settings
 from sentence_transformers import SentenceTransformer
 
 from tandem.retrievers import colbert, dense
@@ -57,7 +58,7 @@ def queries() -> dict[str, str]:
 
 @pytest.fixture
 def late(tiny_encoder: Path) -> object:
-    return build_colbert(str(tiny_encoder), dimensions=16, query_tokens=8, document_tokens=12)
+    return build_colbert(retriever_settings(tiny_encoder))
 
 
 def scores(run: object) -> dict[str, list[float]]:
@@ -164,7 +165,7 @@ def test_settings_that_cannot_be_are_named(late: object, tiny_encoder: Path, doc
         build_faiss(encoded(late, "late"), "hnsw", FaissSettings(), seed=1)
     with pytest.raises(ValueError, match="sub_vectors: 7 found"):
         build_faiss(encoded(SentenceTransformer(str(tiny_encoder)), "dense"), "ivf_pq", FaissSettings(sub_vectors=7), seed=1)
-    odd = build_colbert(str(tiny_encoder), dimensions=12, query_tokens=8, document_tokens=12)
+    odd = build_colbert(retriever_settings(tiny_encoder, dimensions=12))
     with pytest.raises(ValueError, match=r"dimensions: 12 found"):
         build_plaid(encoded(odd, "odd"), tmp_path / "p", PlaidSettings(), seed=1)
     with pytest.raises(FileNotFoundError, match="no finished vectors"):
@@ -201,7 +202,7 @@ def test_centroids_are_those_that_colbert_finds() -> None:
 
 
 def encode_many(encoder: Path, folder: Path) -> None:
-    model = build_colbert(str(encoder), dimensions=16, query_tokens=8, document_tokens=12)
+    model = build_colbert(retriever_settings(encoder))
     documents = [(f"d{i}", "sort the rows of a table " * (1 + i % 5) + str(i)) for i in range(400)]
     encode_shards(model, documents, folder, shard_documents=20)
 

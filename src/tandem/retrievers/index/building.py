@@ -136,10 +136,10 @@ class VectorIndex:
 
     def encode(self, queries: Mapping[str, str]) -> dict[str, torch.Tensor]:
         """The normalised vectors of each query, (vectors, dimensions), by query_id."""
-        if self._model is None and queries:
-            self._model = load_retriever(self.weights, device=self.device)
         texts = list(dict.fromkeys(text for text in queries.values() if text not in self._encoded))
         if texts:
+            if self._model is None:
+                self._model = load_retriever(self.weights, device=self.device)
             self._encoded |= dict(zip(texts, vectors_of(self._model, texts, task="query"), strict=True))
         return {query_id: self._encoded[text] for query_id, text in queries.items()}
 

@@ -10,7 +10,6 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import orjson
@@ -19,6 +18,7 @@ from ir_measures import ScoredDoc
 from sentence_transformers.util import maxsim
 from tqdm import tqdm
 
+from tandem.interfaces import Retriever
 from tandem.retrievers.retriever import vectors_of
 from tandem.runs import rank_results, search_depth, without_own
 from tandem.runtime.distributed import process_rank, world_size
@@ -75,7 +75,7 @@ class Shards:
         return [doc_id for number in range(len(self)) for doc_id in orjson.loads((self.folder / f"{number:05d}.json").read_bytes())]
 
 
-def encode_shards(model: Any, documents: Iterable[tuple[str, str]], folder: Path, *, shard_documents: int) -> None:
+def encode_shards(model: Retriever, documents: Iterable[tuple[str, str]], folder: Path, *, shard_documents: int) -> None:
     """Encode documents into shards; whole ones that are there already stay, so the folder must be of this model and these documents.
 
     Under a launcher each process encodes every n-th shard; they are those of one process, byte for byte. :func:`finish_shards` comes after.
@@ -104,7 +104,7 @@ def finish_shards(folder: Path) -> Shards:
     return Shards(folder)
 
 
-def _write(model: Any, batch: list[tuple[str, str]], path: Path) -> None:
+def _write(model: Retriever, batch: list[tuple[str, str]], path: Path) -> None:
     """One shard; its ids come last and say that it is whole."""
     vectors = vectors_of(model, [text for _, text in batch], task="document")
     arrays = {".npy": torch.cat(vectors).half().numpy(), ".lengths.npy": np.array([len(own) for own in vectors], dtype=np.int32)}

@@ -25,10 +25,11 @@ class RetrieverScorer(PythonModel):
     # MLflow reads the hints: a frame it leaves unchecked, without hints it warns at every load.
     def predict(self, context: PythonModelContext, model_input: pd.DataFrame, params: dict[str, Any] | None = None) -> list[float]:
         """The score of each row; BM25 weighs words by the documents of the request."""
+        from tandem.interfaces import Encoder
         from tandem.tracking.serving.requests import text_column
 
         asked, texts = text_column(model_input, "query"), text_column(model_input, "document")
-        if not hasattr(self.model, "encode_query"):
+        if not isinstance(self.model, Encoder):
             return self._lexical_scores(asked, texts)
         queries = self.model.encode_query(asked, show_progress_bar=False)
         documents = self.model.encode_document(texts, show_progress_bar=False)

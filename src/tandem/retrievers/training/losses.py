@@ -1,8 +1,8 @@
 """The loss of both retrievers: contrastive, with known false negatives left out, and a reranker's scores to learn from.
 
 ``L = -mean_i log( exp(s(q_i, d_i)/t) / sum_{j not in F_i} exp(s(q_i, d_j)/t) )`` (InfoNCE), where ``F_i`` are the documents, other
-than ``d_i`` itself, that are known to be relevant to the text of ``q_i`` or are duplicates of one that is. Distillation is over a row's own
-documents that the teacher scored.
+than ``d_i`` itself, that are known to be relevant to the text of ``q_i`` or are duplicates of one that is. Distillation is over the
+documents of a row that the teacher scored.
 """
 
 from __future__ import annotations
@@ -14,11 +14,33 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
-__all__ = ["Distillation", "MaskedContrastiveLoss", "distillation_loss", "false_negative_mask"]
+from tandem.settings import Coefficient, PositiveTemperature, Settings
+
+__all__ = ["NO_TEACHER", "DistillationSettings", "MaskedContrastiveLoss", "distillation_loss", "false_negative_mask"]
 
 Distillation = Literal["off", "kl", "margin_mse"]
+Scorer = Callable[[nn.Module, list[dict[str, Any]]], Tensor]
 
-Scorer = Callable[[Any, list[dict[str, Any]]], Tensor]
+
+class DistillationSettings(Settings):
+    """Learning from the logits that a judge gave to a row's documents, beside the contrastive loss."""
+
+    distillation: Distillation
+    """off, kl or margin_mse; see :func:`distillation_loss`"""
+    distillation_weight: Coefficient
+    """of the distillation loss"""
+    contrastive_weight: Coefficient
+    """of InfoNCE"""
+    teacher_temperature: PositiveTemperature
+    """that the judge's logits are divided by"""
+
+    @property
+    def taught(self) -> bool:
+        """Whether there is a teacher to learn from."""
+        return self.distillation != "off"
+
+
+NO_TEACHER = DistillationSettings(distillation="off", distillation_weight=1.0, contrastive_weight=1.0, teacher_temperature=1.0)
 
 
 class MaskedContrastiveLoss(nn.Module):
@@ -26,14 +48,11 @@ class MaskedContrastiveLoss(nn.Module):
 
     Args:
         model: the retriever that is trained.
-        score: gives ``(batch, batch * columns)`` scores for a batch's features, row-major: query i's own documents stand at
+        score: gives ``(batch, batch * columns)`` scores for a batch's features, row-major: the documents of row i stand at
             ``i * columns``.
         temperature: that scores are divided by.
         relevant: for each query number the groups of documents known to be relevant.
-        distillation: see :func:`distillation_loss`; ``off`` learns from no teacher.
-        distillation_weight: of that loss.
-        contrastive_weight: of InfoNCE.
-        teacher_temperature: that the teacher's logits are divided by.
+        teacher: whether and how the loss learns from a teacher's logits.
 
     The labels of a batch, ``(batch, 1 + columns)``, give each row's query number and its documents' groups; with distillation the
     teacher's logits follow, ``(batch, 1 + 2 * columns)``.
@@ -46,14 +65,10 @@ class MaskedContrastiveLoss(nn.Module):
         score: Scorer,
         temperature: float,
         relevant: Mapping[int, set[int]],
-        distillation: Distillation = "off",
-        distillation_weight: float = 1.0,
-        contrastive_weight: float = 1.0,
-        teacher_temperature: float = 1.0,
+        teacher: DistillationSettings = NO_TEACHER,
     ) -> None:
         super().__init__()
-        self.distillation, self.teacher_temperature = distillation, teacher_temperature
-        self.distillation_weight, self.contrastive_weight = distillation_weight, contrastive_weight
+        self.teacher = teacher
         self.model = model
         self.score = score
         self.temperature = temperature
@@ -62,21 +77,22 @@ class MaskedContrastiveLoss(nn.Module):
     def forward(self, features: Sequence[dict[str, Any]], labels: Tensor) -> Tensor:
         """The mean loss of a batch, a scalar."""
         scores = self.score(self.model, [dict(column) for column in features]) * (1 / self.temperature)
-        columns = (labels.shape[1] - 1) // (1 if self.distillation == "off" else 2)
+        teacher = self.teacher
+        columns = (labels.shape[1] - 1) // (2 if teacher.taught else 1)
         numbers = labels[:, : 1 + columns].long().tolist()
         mask = false_negative_mask([row[0] for row in numbers], [row[1:] for row in numbers], self.relevant)
         target = torch.arange(len(numbers), device=scores.device) * columns
         masked = scores.masked_fill(mask.to(scores.device), float("-inf"))
-        loss = self.contrastive_weight * cross_entropy(masked.float(), target)
-        if self.distillation == "off":
+        loss = teacher.contrastive_weight * cross_entropy(masked.float(), target)
+        if not teacher.taught:
             return loss
-        own = scores.float().gather(1, target[:, None] + torch.arange(columns, device=scores.device))
-        taught = labels[:, 1 + columns :].to(own) / self.teacher_temperature
-        return loss + self.distillation_weight * distillation_loss(own, taught, self.distillation)
+        row_scores = scores.float().gather(1, target[:, None] + torch.arange(columns, device=scores.device))
+        logits = labels[:, 1 + columns :].to(row_scores) / teacher.teacher_temperature
+        return loss + teacher.distillation_weight * distillation_loss(row_scores, logits, teacher.distillation)
 
 
 def distillation_loss(scores: Tensor, taught: Tensor, kind: Distillation) -> Tensor:
-    """How far a student's scores of a row's own documents are from a teacher's, a scalar.
+    """How far a student's scores of a row's documents are from a teacher's, a scalar.
 
     ``kl`` is ``KL(softmax(taught) || softmax(scores))`` over the documents that the teacher scored (Santhanam et al. 2022, eq. 1);
     ``margin_mse`` is the squared difference of both margins ``s(q, d+) - s(q, d-)`` (Hofstätter et al. 2020, eq. 4). Rows in which the
@@ -109,7 +125,7 @@ def false_negative_mask(queries: Sequence[int], documents: Sequence[Sequence[int
         relevant: groups known to be relevant, by query number.
 
     Returns:
-        ``(rows, rows * columns)``, true where a document other than the row's own positive is relevant to its query.
+        ``(rows, rows * columns)``, true where a document other than the row's positive is relevant to its query.
     """
     columns = len(documents[0])
     flat = [group for row in documents for group in row]
@@ -119,7 +135,7 @@ def false_negative_mask(queries: Sequence[int], documents: Sequence[Sequence[int
     return mask
 
 
-def dense_scores(model: Any, features: list[dict[str, Any]]) -> Tensor:
+def dense_scores(model: nn.Module, features: list[dict[str, Any]]) -> Tensor:
     """Cosine similarities of a batch's queries with all its documents, row-major."""
     outputs = [model(column, **({"task": column["task"]} if "task" in column else {})) for column in features]
     vectors = [nn.functional.normalize(output["sentence_embedding"].float(), dim=-1) for output in outputs]
@@ -127,7 +143,7 @@ def dense_scores(model: Any, features: list[dict[str, Any]]) -> Tensor:
     return vectors[0] @ documents.T
 
 
-def colbert_scores(model: Any, features: list[dict[str, Any]]) -> Tensor:
+def colbert_scores(model: nn.Module, features: list[dict[str, Any]]) -> Tensor:
     """MaxSim of a batch's queries with all its documents, row-major."""
     from sentence_transformers.multi_vector_encoder.scoring import colbert_scores as maxsim_scores
     from sentence_transformers.util import stack_padded_token_embeddings

@@ -1,15 +1,32 @@
-"""Which pairs a round's retriever learns from, and which choose its checkpoint."""
+"""The pairs that a retriever is trained on, and the dev set that chooses its checkpoint."""
 
 from __future__ import annotations
 
 import random
-from collections.abc import Container, Iterable, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from ir_measures import ScoredDoc
+
 from tandem.records import LabelledPair, PseudoQuery
+from tandem.settings import Count, CountOrZero, Settings
 from tandem.text import normalize_query
 
-__all__ = ["DevSet", "choose_dev", "choose_pairs", "identical_documents"]
+__all__ = ["DevSet", "Measure", "PairSettings", "choose_dev", "choose_pairs", "identical_documents"]
+
+Measure = Callable[[Sequence[tuple[str, str]], Sequence[ScoredDoc]], Sequence[float]]
+"""relevant (query_id, doc_id) pairs and a run to a value for each query"""
+
+
+class PairSettings(Settings):
+    """Which labelled pairs and kept queries a round's retriever is trained on."""
+
+    queries_per_document: Count
+    """kept queries of a document, at most"""
+    labelled_copies: Count
+    """visits of a labelled pair in a pass over the data"""
+    dev_pseudo_queries: CountOrZero
+    """kept queries that choose the checkpoint where there is no labelled dev pair"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,21 +39,14 @@ class DevSet:
 
 
 def choose_pairs(
-    labelled: Sequence[LabelledPair],
-    generated: Sequence[Sequence[PseudoQuery]],
-    *,
-    queries_per_document: int,
-    labelled_copies: int,
-    held_out: int,
-    seed: int,
+    labelled_pairs: Sequence[LabelledPair], generated: Sequence[Sequence[PseudoQuery]], settings: PairSettings, *, held_out: int, seed: int
 ) -> tuple[list[tuple[str, str]], list[PseudoQuery]]:
     """Labelled pairs and the kept queries of the rounds given, as (text, doc_id).
 
     Args:
-        labelled: training pairs.
+        labelled_pairs: training pairs.
         generated: each round's rows; only ``kept`` ones are used, equal (text, document) ones once.
-        queries_per_document: at most, drawn by seed.
-        labelled_copies: how often a pass over the data visits a labelled pair.
+        settings: how many of them.
         held_out: kept queries, and all others of their documents, to leave out for dev.
         seed: of the draws.
 
@@ -45,7 +55,7 @@ def choose_pairs(
     """
     rng = random.Random(f"choose:{seed}")
     kept: dict[tuple[str, str], PseudoQuery] = {}
-    for row in (row for rows in generated for row in rows if row.status == "kept"):
+    for row in (row for round_rows in generated for row in round_rows if row.status == "kept"):
         kept.setdefault((row.doc_id, normalize_query(row.text)), row)
     by_document: dict[str, list[PseudoQuery]] = {}
     for row in kept.values():
@@ -53,15 +63,15 @@ def choose_pairs(
     doc_ids = sorted(by_document)
     rng.shuffle(doc_ids)
     dev_documents, training_documents = doc_ids[:held_out], sorted(doc_ids[held_out:])
-    pairs = [(pair.text, pair.doc_id) for pair in labelled] * labelled_copies
+    pairs = [(pair.text, pair.doc_id) for pair in labelled_pairs] * settings.labelled_copies
     for doc_id in training_documents:
-        own = by_document[doc_id]
-        pairs += [(row.text, doc_id) for row in rng.sample(own, min(queries_per_document, len(own)))]
+        rows = by_document[doc_id]
+        pairs += [(row.text, doc_id) for row in rng.sample(rows, min(settings.queries_per_document, len(rows)))]
     return pairs, [rng.choice(by_document[doc_id]) for doc_id in dev_documents]
 
 
 def identical_documents(pairs: Iterable[LabelledPair | PseudoQuery], documents: Container[str]) -> dict[str, set[str]]:
-    """The documents that queries themselves are, by the key of their text: those of the queries' own ids (ArguAna, Quora).
+    """The documents that queries themselves are, by the key of their text: those with the queries' ids (ArguAna, Quora).
 
     Args:
         pairs: queries.
@@ -75,7 +85,7 @@ def identical_documents(pairs: Iterable[LabelledPair | PseudoQuery], documents: 
 
 
 def choose_dev(
-    labelled: Sequence[LabelledPair],
+    labelled_pairs: Sequence[LabelledPair],
     held_out: Sequence[PseudoQuery],
     documents: Mapping[str, str],
     *,
@@ -85,13 +95,13 @@ def choose_dev(
     """The dev set: labelled dev pairs, or held-out pseudo queries where there are none, over a part of the corpus.
 
     Args:
-        labelled: dev pairs.
+        labelled_pairs: dev pairs.
         held_out: from :func:`choose_pairs`.
         documents: text by doc_id.
         dev_documents: random documents beside the relevant ones; all where there are fewer.
         seed: of their draw.
     """
-    rows = labelled or held_out
+    rows = labelled_pairs or held_out
     pairs = [(row.query_id, row.doc_id) for row in rows]
     chosen = {doc_id for _, doc_id in pairs}
     rng = random.Random(f"dev:{seed}")
