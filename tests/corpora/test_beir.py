@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from tandem.corpora import beir
-from tandem.formats.errors import InputError
+from tandem.formats.errors import InputError, SettingError
 
 
 def beir_zip() -> bytes:
@@ -82,9 +82,9 @@ def test_one_archive_of_twelve_collections(tmp_path: Path) -> None:
     (tmp_path / "cqadupstack/unix").mkdir(parents=True)
     (tmp_path / "cqadupstack/unix/corpus.jsonl").touch()
     assert beir.download("cqadupstack/unix", tmp_path) == tmp_path / "cqadupstack/unix"
-    with pytest.raises(InputError, match=r"name: 'cqadupstack' found; cqadupstack is 12 collections: cqadupstack/android, "):
+    with pytest.raises(SettingError, match=r"name: 'cqadupstack' found; cqadupstack is 12 collections: cqadupstack/android, "):
         beir.download("cqadupstack", tmp_path)
-    with pytest.raises(InputError, match="name: 'scifact/unix' is no BEIR data set"):
+    with pytest.raises(SettingError, match="name: 'scifact/unix' is no BEIR data set"):
         beir.download("scifact/unix", tmp_path)
 
 

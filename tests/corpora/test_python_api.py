@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tandem.corpora.python_api import build_collection, package_root, read_docstrings, split_docstring
-from tandem.formats.errors import InputError
+from tandem.formats.errors import SettingError
 
 SOURCE = '''
 """Module."""
@@ -71,7 +71,7 @@ def test_docstrings_are_read_and_never_imported(package: Path) -> None:
     assert "rotate" not in resize.body
     assert ">>>" not in resize.body
     assert items["package.core.crop"].summary == "Cut a rectangle out of an image"
-    with pytest.raises(InputError, match="'no_such_package' is not an installed package"):
+    with pytest.raises(SettingError, match="'no_such_package' is not an installed package"):
         package_root("no_such_package")
 
 

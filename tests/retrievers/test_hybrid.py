@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from conftest import TEXTS
+from makers import retriever_settings
 
 from tandem.retrievers.bm25 import BM25Index
 from tandem.retrievers.colbert import build_colbert
@@ -19,7 +20,7 @@ QUERIES = {"1": "sort a table by a column", "2": "solve linear equations"}
 
 def test_a_hybrid_is_the_fusion_of_its_arms(tiny_encoder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    model = build_colbert(str(tiny_encoder), dimensions=16)
+    model = build_colbert(retriever_settings(tiny_encoder))
     save_retriever(model, Path("out/rounds/r1/retriever/weights"))
     build_index(model, TEXTS, Path("out/indexes/r1"), IndexSettings(kind="exact"), scratch=Path("scratch"), seed=1)
     BM25Index(TEXTS).save(Path("out/indexes/bm25"))
