@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from stages.opening import open_stage, run
+from stages.runtime import open_stage, run
 from stages.sections import LexicalParams, RetrieverParams
 from tandem.retrievers.colbert import build_colbert
 from tandem.retrievers.dense import load_dense

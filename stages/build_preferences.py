@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from stages.opening import open_stage, run
+from stages.runtime import open_stage, run
 from tandem.feedback.preferences import build_preferences, split_by_document, summarise
 from tandem.formats.jsonl import read_records, write_records
 from tandem.records import Difficulty, PseudoQuery
@@ -27,7 +27,7 @@ class Params(Settings):
 def main(argv: Sequence[str] | None = None) -> None:
     """Read queries with status and difficulty, write training and held-out pairs."""
     reads, writes = "queries difficulty", "pairs held_out"
-    with open_stage("build_preferences", Params, argv, reads=reads, writes=writes, words="round") as (paths, params, tracked, _):
+    with open_stage("build_preferences", Params, argv, reads=reads, writes=writes, words="round update") as (paths, params, tracked, _):
         difficulty = {row.query_id: row.difficulty for row in read_records(paths.difficulty, Difficulty)}
         pairs = build_preferences(read_records(paths.queries, PseudoQuery), difficulty, **params.model_dump(exclude={"held_out_share"}))
         train, held_out = split_by_document(pairs, held_out_share=params.held_out_share, seed=params.seed)

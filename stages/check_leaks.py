@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import asdict
 
-from stages.opening import open_stage, run
+from stages.runtime import open_stage, run
 from stages.sections import PromptParams
 from tandem.evaluation.leaks import check_all, raise_leaks, to_markdown
 from tandem.formats.beir import read_qrels

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import orjson
 
-from stages.opening import open_stage, run
+from stages.runtime import open_stage, run
 from tandem.evaluation.champions import choose_generator, choose_retriever
 from tandem.evaluation.gate import to_markdown
 from tandem.evaluation.measures import MeasureName

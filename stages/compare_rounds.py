@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import orjson
 
-from stages.opening import open_stage, run
+from stages.runtime import open_stage, run
 from tandem.evaluation.comparison import compare_controls, compare_systems, read_systems, write_comparison
 from tandem.evaluation.measures import MeasureName
 from tandem.formats.jsonl import write_json

@@ -7,7 +7,7 @@ from functools import partial
 from typing import Any
 
 from stages.generator_sections import TrialParams
-from stages.opening import open_stage, run
+from stages.runtime import open_stage, run
 from stages.sections import SamplingParams
 from tandem.evaluation.generators import COLUMNS, LOGGED, compare_generators, compare_training, describe_rounds, to_markdown, to_metrics
 from tandem.evaluation.measures import ndcg_at_10

@@ -8,7 +8,7 @@ from functools import partial
 import orjson
 
 from stages.filter_sections import RelevanceParams
-from stages.opening import open_stage, run
+from stages.runtime import open_stage, run
 from tandem.evaluation.collections import read_collections
 from tandem.evaluation.measures import MeasureName, mean_measures
 from tandem.evaluation.reranked import measure_reranked

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Literal
 
 from stages.corpus_sections import CorpusParams
-from stages.opening import open_stage, run
+from stages.runtime import open_stage, run
 from tandem.corpora.build import describe, load_collection
 from tandem.corpora.near_duplicates import with_groups
 from tandem.formats.beir import to_queries, write_qrels

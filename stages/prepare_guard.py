@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from stages.corpus_sections import CorpusParams
-from stages.opening import open_stage, run
+from stages.runtime import open_stage, run
 from tandem.corpora.build import describe, load_collection
 from tandem.formats.beir import to_queries, write_qrels
 from tandem.formats.jsonl import write_json, write_records

@@ -5,7 +5,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from stages.opening import open_stage, run
+from stages.runtime import open_stage, run
 from stages.sections import LexicalParams
 from tandem.filters.informative import Mode, informative_queries
 from tandem.formats.jsonl import read_records, write_json, write_records

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from stages.arguments import parse, run
+from stages.runtime import parse, run
 from tandem.evaluation.measures import MeasureName
 from tandem.formats.jsonl import write_text
 from tandem.formats.tables import write_table
