@@ -14,7 +14,7 @@ from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
 from tandem.formats.encodings import read_text, require_file
 from tandem.formats.errors import InputError, ParamsError
-from tandem.runtime.migration import explain_renamed, find_rename
+from tandem.runtime.migration import explain_renamed
 from tandem.runtime.plan import Overrides, PlanName, merge_settings, read_overrides
 from tandem.settings import Settings
 
@@ -52,6 +52,8 @@ def load_params(path: Path, section: str, schema: type[S], *, entry: tuple[PlanN
         place = overrides.place_of(section, first["loc"])
         if not place:  # a shared value stands at the top level
             place = ".".join([*([] if first["loc"] and first["loc"][0] in shared else [section]), *map(str, first["loc"])])
+        if first["type"] == "value_error" and overrides.by_stage.get(section):
+            place += f", with {overrides.entry}'s values"
         raise ParamsError(_explain_value(path, place, schema, first)) from None
 
 
@@ -79,21 +81,23 @@ def read_params(path: Path) -> dict[str, Any]:
 
 
 def _most_telling(error: ValidationError) -> ErrorDetails:
-    """The first error, or the first about a key of an older file: under its new name it is missing besides."""
+    """The first error; where a key is missing, the first about an unknown one, which may be that key under another name."""
     errors = error.errors()
-    return next((item for item in errors if item["type"] == "extra_forbidden" and find_rename(["", *map(str, item["loc"])])), errors[0])
+    unknown = [item for item in errors if item["type"] == "extra_forbidden"]
+    return unknown[0] if unknown and errors[0]["type"] == "missing" else errors[0]
 
 
 def _explain_value(path: Path, key: str, schema: type[BaseModel], error: ErrorDetails) -> str:
     """The one line on a value that a schema refuses: key, value, what is allowed, and of a renamed key its name today."""
     if error["type"] == "value_error":  # of a validator, which names a key of the section
-        return f"{path}: {key}.{error['msg'].removeprefix('Value error, ')}"
+        link = ": " if " " in key else "."
+        return f"{path}: {key}{link}{error['msg'].removeprefix('Value error, ')}"
     message = f"{path}: {key}: {error['msg']}"
     if error["type"] == "missing":
         return message
     hint = _explain_bounds(schema, error)
     if error["type"] == "extra_forbidden":
-        hint = explain_renamed(key, path) or f"; keys allowed: {', '.join(schema.model_fields)}"
+        hint = explain_renamed(key, path) or f"; keys allowed: {', '.join(_keys_beside(schema, error))}"
     return f"{message}, found {error['input']!r:.80}{hint}"
 
 
@@ -108,6 +112,15 @@ def _explain_bounds(schema: type[BaseModel], error: ErrorDetails) -> str:
         f"{word} {getattr(item, limit)}" for item in annotations for limit, word in ENDS.items() if getattr(item, limit, None) is not None
     ]
     return f"; allowed: {', '.join(ends)}" if ends else ""
+
+
+def _keys_beside(schema: type[BaseModel], error: ErrorDetails) -> list[str]:
+    """The keys that are allowed where an unknown one was found."""
+    places: list[Any] = [schema]
+    for step in error["loc"][:-1]:
+        places = [inner for place in places for inner in _inside(place, step)] or places  # the name of a union's member is no place
+    models = [place for place in places if isinstance(place, type) and issubclass(place, BaseModel)]
+    return list(dict.fromkeys(key for model in models or [schema] for key in model.model_fields))
 
 
 def _inside(annotation: Any, part: str | int) -> Iterator[Any]:
