@@ -12,6 +12,7 @@ from tandem.formats.beir import read_qrels
 from tandem.formats.jsonl import read_records, write_json
 from tandem.formats.texts import CorpusFile
 from tandem.records import LabelledPair, PseudoQuery, Query
+from tandem.runtime.rounds import RoundPlan
 from tandem.settings import OpenShare, PositiveShare, Settings, Share
 
 
@@ -25,7 +26,7 @@ class Params(Settings):
     alpha: OpenShare
     """p-value below which test documents count as barred or favoured"""
     prompt: PromptParams
-    rounds: dict[str, dict[str, str]]
+    rounds: dict[str, RoundPlan]
 
 
 def main(argv: Sequence[str] | None = None) -> None:

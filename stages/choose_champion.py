@@ -11,6 +11,7 @@ from tandem.evaluation.champions import choose_generator, choose_retriever
 from tandem.evaluation.gate import to_markdown
 from tandem.evaluation.measures import MeasureName
 from tandem.formats.jsonl import write_json, write_text
+from tandem.runtime.rounds import RoundPlan, UpdatePlan
 from tandem.settings import Level, Resamples, Seed, Settings, Share
 
 
@@ -28,8 +29,8 @@ class Params(Settings):
     min_distinct: Share
     """a generator that repeats itself more is no champion"""
     resamples: Resamples
-    rounds: dict[str, dict[str, str]]
-    updates: dict[str, dict[str, str]]
+    rounds: dict[str, RoundPlan]
+    updates: dict[str, UpdatePlan]
     seed: Seed
 
 

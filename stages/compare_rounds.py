@@ -10,6 +10,7 @@ from stages.runtime import open_stage, run
 from tandem.evaluation.comparison import compare_controls, compare_systems, read_systems, write_comparison
 from tandem.evaluation.measures import MeasureName
 from tandem.formats.jsonl import write_json
+from tandem.runtime.rounds import RoundPlan
 from tandem.settings import Resamples, Seed, Settings
 
 
@@ -22,7 +23,7 @@ class Params(Settings):
     """what the others are compared with: a round, or a baseline's name"""
     resamples: Resamples
     """of the randomisation test and of the bootstrap"""
-    rounds: dict[str, dict[str, str]]
+    rounds: dict[str, RoundPlan]
     seed: Seed
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from stages.sections import PromptedParams, RetrieverParams, SamplingParams
 from tandem.runtime.hardware import Precision
+from tandem.runtime.rounds import RoundPlan, UpdatePlan
 from tandem.settings import (
     BatchSize,
     Count,
@@ -45,11 +46,11 @@ class TrialParams(SamplingParams, PromptedParams):
     resamples: Resamples
     training: TrainingTrialParams
     retriever: RetrieverParams
-    rounds: dict[str, dict[str, str]]
-    updates: dict[str, dict[str, str]]
+    rounds: dict[str, RoundPlan]
+    updates: dict[str, UpdatePlan]
     precision: Precision
     seed: Seed
 
     def parents(self) -> dict[str, str]:
         """The generator that each came from."""
-        return {"g1": "base", **{name: update["base"] for name, update in self.updates.items()}}
+        return {"g1": "base", **{name: update.base for name, update in self.updates.items()}}

@@ -16,6 +16,7 @@ from typing import TypeVar
 from tandem.runtime.distributed import barrier, is_main_process
 from tandem.runtime.params import load_params, read_params
 from tandem.runtime.plan import check_plan
+from tandem.runtime.rounds import FIRST_ROUND
 from tandem.runtime.scratch import open_scratch
 from tandem.settings import Settings
 from tandem.tracking.record import Run, record
@@ -47,15 +48,15 @@ def open_stage(
         argv: flags; None takes the command line.
         reads: names of flags for inputs, separated by spaces.
         writes: names of flags for outputs; ``record`` comes by itself.
-        words: names of flags that are no paths; with ``round`` or ``update`` its overrides in params.yaml apply.
+        words: names of flags that are no paths; of a ``round`` (or a ``name`` that is one) or an ``update``, params.yaml's overrides apply.
 
     Yields:
         The flags, the settings, the record to log to, and a folder for checkpoints that a rerun of the same work finds again.
     """
     paths = parse(name, argv, *reads.split(), *writes.split(), "record", words=words.split())
-    content = read_params(paths.params)
-    check_plan(content, paths.params)
-    update, round_id = getattr(paths, "update", ""), getattr(paths, "round", "")
+    plan = check_plan(read_params(paths.params), paths.params)
+    called, update = getattr(paths, "name", ""), getattr(paths, "update", "")
+    round_id = getattr(paths, "round", called if called in (FIRST_ROUND, *plan.rounds) else "")
     params = load_params(paths.params, name, schema, entry=("updates", update) if update else ("rounds", round_id))
     inputs = {flag: getattr(paths, flag) for flag in reads.split()}
     work, main = "-".join((name, *(getattr(paths, word) for word in words.split() if word in INSTANCES))), is_main_process()

@@ -11,6 +11,7 @@ from tandem.formats.tables import write_table
 from tandem.reporting.gather import gather, round_rows
 from tandem.reporting.page import render
 from tandem.runtime.params import load_params
+from tandem.runtime.rounds import RoundPlan, UpdatePlan
 from tandem.settings import CountOrZero, Resamples, Settings
 
 READS = "corpus test dev evaluation rounds generators comparison controls champions reranker generator_rows leaks records"
@@ -31,8 +32,8 @@ class Params(Settings):
     examples: CountOrZero
     """queries that gained most, and that lost most"""
     compare_rounds: Compared
-    rounds: dict[str, dict[str, str]]
-    updates: dict[str, dict[str, str]]
+    rounds: dict[str, RoundPlan]
+    updates: dict[str, UpdatePlan]
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -41,7 +42,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     params = load_params(paths.params, "write_report", Params)
     compared = params.compare_rounds.model_dump(include={"measure", "baseline"})
     files = {name: getattr(paths, name) for name in READS.split()}
-    found = gather(files, **compared, **params.model_dump(exclude={"compare_rounds"}))
+    found = gather(files, **compared, examples=params.examples, rounds=params.rounds, updates=params.updates)
     write_text(paths.report, render(**found))
     write_table(paths.rounds_table, rows := round_rows(found), list(rows[0]))
     write_table(paths.drift_table, found["drift"], list(found["drift"][0]))

@@ -11,6 +11,7 @@ import pytest
 
 from tandem.evaluation.champions import choose_generator, choose_reranker, choose_retriever
 from tandem.evaluation.gate import Candidate, decide, run_gate, to_markdown
+from tandem.runtime.rounds import RoundPlan
 
 RULE: dict[str, Any] = {"alpha": 0.05, "equal_within": 0.01, "guard_tolerance": 0.02, "resamples": 1000, "seed": 1}
 
@@ -71,7 +72,7 @@ def test_challengers_meet_the_champion_of_their_moment() -> None:
 
 
 def test_rounds_at_the_gate(tmp_path: Path) -> None:
-    rounds = {"r1": {"prev": "r0", "generator": "g1"}, "r2": {"prev": "r1", "generator": "g2"}}
+    rounds = {"r1": RoundPlan(prev="r0", generator="g1"), "r2": RoundPlan(prev="r1", generator="g2")}
     for name, own in (("r0", BASE), ("r1", BETTER), ("r2", BETTER)):
         for folder in ("dev", "guard"):
             (tmp_path / folder).mkdir(exist_ok=True)

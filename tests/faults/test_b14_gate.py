@@ -16,9 +16,10 @@ from tandem.evaluation.champions import choose_retriever
 from tandem.evaluation.significance import compare
 from tandem.retrievers.bm25 import BM25Settings
 from tandem.retrievers.retriever import Lexical, build_retriever, load_retriever, save_retriever, search
+from tandem.runtime.rounds import RoundPlan
 
 RULE: dict[str, Any] = {"alpha": 0.05, "equal_within": 0.005, "guard_tolerance": 0.02, "resamples": 2000, "seed": 1}
-ROUNDS = {"r1": {"prev": "r0", "generator": "g1"}}
+ROUNDS = {"r1": RoundPlan(prev="r0", generator="g1")}
 
 
 def spread(mean: float, number: int = 63) -> dict[str, float]:

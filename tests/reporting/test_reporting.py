@@ -11,9 +11,10 @@ import pytest
 from tandem.records import Difficulty, Document, LabelledPair, PseudoQuery
 from tandem.reporting.contents import changes, costs, drift, funnel, histogram, reward_alarms, stage_times
 from tandem.reporting.page import render
+from tandem.runtime.rounds import RoundPlan, UpdatePlan
 
-ROUNDS = {"r1": {"prev": "r0", "generator": "g1"}, "r2": {"prev": "r1", "generator": "g2"}}
-UPDATES = {"g2": {"base": "g1", "round": "r1"}}
+ROUNDS = {"r1": RoundPlan(prev="r0", generator="g1"), "r2": RoundPlan(prev="r1", generator="g2")}
+UPDATES = {"g2": UpdatePlan(base="g1", round="r1")}
 
 
 def record(stage: str, round_id: str = "", seconds: float = 60.0, tag: str = "", **metrics: float) -> dict[str, Any]:

@@ -137,6 +137,44 @@ def test_every_older_key_leads_to_one_that_a_stage_has() -> None:
     assert {rename.new for rename in RENAMED} <= keys
 
 
+def test_settings_that_stand_in_another_section_today() -> None:
+    text = """seed: 1
+
+bm25: {k1: 0.9}
+
+evaluate_retriever:
+  depth: 100                   # of a run
+  chunk_documents: 4096
+  index: {kind: shards, shard_documents: 500, check_queries: 7}
+
+score_difficulty:
+  chunk_documents: 4096        # at once
+  mode: log_rank
+"""
+    migrated, changes = migrate(text, "params.yaml")
+    assert YAML(typ="safe").load(migrated) == {
+        "seed": 1,
+        "bm25": {"k1": 0.9},
+        "evaluate_retriever": {"depth": 100, "check_queries": 7},
+        "score_difficulty": {"mode": "log_rank"},
+        "build_index": {"kind": "exact", "shard_documents": 500},
+        "index_bm25": {},
+    }
+    assert "depth: 100                   # of a run" in migrated
+    told = [f"{change.before} -> {change.after}" for change in changes]
+    assert "evaluate_retriever.index.check_queries: 7 -> evaluate_retriever.check_queries: 7" in told
+    assert "(missing) -> index_bm25: {}" in told
+    assert migrate(migrated, "params.yaml") == (migrated, [])
+    with pytest.raises(ParamsError, match=r"p\.yaml: build_index\.kind is there, and what it was called before is too"):
+        migrate(f"{text}build_index:\n  kind: exact\n", "p.yaml")
+
+
+def test_an_overlay_stays_an_overlay() -> None:
+    assert (
+        migrate("evaluate_retriever:\n  index: {kind: plaid}\n", "p.yaml")[0] == "evaluate_retriever: {}\n\nbuild_index:\n  kind: plaid\n"
+    )
+
+
 def test_the_command_says_each_change(tmp_path: Path) -> None:
     path = tmp_path / "params.yaml"
     path.write_text(OLD)

@@ -12,6 +12,7 @@ from stages import generate_queries, improve_generator, inputs, train_retriever
 from tandem.formats.errors import ParamsError
 from tandem.runtime.inputs import write_inputs
 from tandem.runtime.params import load_params, read_params
+from tandem.runtime.plan import STAGES, PlanName
 
 ROOT = Path(__file__).parents[2]
 
@@ -83,8 +84,9 @@ def test_each_stage_of_a_round_has_a_file_of_its_overrides(params: Path) -> None
 
     Path("queries.jsonl").write_text("one")
     before = written()
-    assert len([name for name in before if name.startswith("rounds/")]) == 12
-    assert len([name for name in before if name.startswith("updates/")]) == 4
+    entries: list[tuple[PlanName, str]] = [("rounds", "r1"), ("rounds", "r2"), ("updates", "g2")]
+    expected = {f"{plan}/{name}/{stage}.json" for plan, name in entries for stage in STAGES[plan]}
+    assert {name for name in before if "/" in name} == expected
     assert b"48" in before["rounds/r2/train_retriever.json"]
     Path("queries.jsonl").write_text("two, longer")
     after = written()

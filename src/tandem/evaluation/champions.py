@@ -9,13 +9,12 @@ from typing import Any
 import orjson
 
 from tandem.evaluation.gate import Candidate, as_rows, decide, run_gate
+from tandem.runtime.rounds import RoundPlan
 
 __all__ = ["choose_generator", "choose_reranker", "choose_retriever"]
 
 
-def choose_retriever(
-    dev: Path, guard: Path, folder: Path, *, measure: str, rounds: Mapping[str, Mapping[str, str]], **rule: Any
-) -> dict[str, Any]:
+def choose_retriever(dev: Path, guard: Path, folder: Path, *, measure: str, rounds: Mapping[str, RoundPlan], **rule: Any) -> dict[str, Any]:
     """The gate over rounds in their order; the baseline that is best on dev is champion to begin with.
 
     Baselines are retrievers like any other, and need no training: what does not beat the best of them significantly is not worth having.
@@ -41,7 +40,7 @@ def choose_retriever(
     ]
     first = max(baselines, key=lambda candidate: _mean(candidate.dev))  # of equal ones the first, which is the cheapest
     generated = {"r0": 0, **{name: _lines(folder / name / "generated.jsonl") for name in rounds}}
-    before = {name: entry["prev"] for name, entry in rounds.items()}
+    before = {name: entry.prev for name, entry in rounds.items()}
     trained = [
         Candidate(
             name,

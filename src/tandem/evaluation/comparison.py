@@ -13,6 +13,7 @@ from tandem.evaluation.measures import MEASURES, mean_measures
 from tandem.evaluation.significance import bootstrap_interval, compare, holm
 from tandem.formats.jsonl import write_json, write_text
 from tandem.formats.tables import write_table
+from tandem.runtime.rounds import RoundPlan
 
 __all__ = ["COLUMNS", "compare_controls", "compare_systems", "read_systems", "to_markdown", "write_comparison"]
 
@@ -80,7 +81,7 @@ def compare_systems(systems: Mapping[str, Values], *, measure: str, baseline: st
 
 
 def compare_controls(
-    systems: Mapping[str, Values], rounds: Mapping[str, Mapping[str, str]], *, measure: str, resamples: int, seed: int
+    systems: Mapping[str, Values], rounds: Mapping[str, RoundPlan], *, measure: str, resamples: int, seed: int
 ) -> list[dict[str, Any]]:
     """Rounds that follow the same round with another generator, in pairs: all that differs is who wrote the queries.
 
@@ -97,16 +98,16 @@ def compare_controls(
     """
     rows = []
     for first, second in combinations(rounds, 2):
-        if rounds[first]["prev"] == rounds[second]["prev"] and rounds[first]["generator"] != rounds[second]["generator"]:
+        if _differ_in_generator(rounds[first], rounds[second]):
             test = compare(systems[second][measure], systems[first][measure], resamples=resamples, seed=seed)
-            names = {"system": first, "against": second, "generator": rounds[first]["generator"]}
+            names = {"system": first, "against": second, "generator": rounds[first].generator}
             low, high = test.interval
             values = {"difference": test.difference, "low": low, "high": high, "p_randomisation": test.p_randomisation}
             sentence = (
-                f"{first} (queries of {rounds[first]['generator']}) against {second} (of {rounds[second]['generator']}), same budget and "
+                f"{first} (queries of {rounds[first].generator}) against {second} (of {rounds[second].generator}), same budget and "
                 f"steps: {test.difference:+.3f} [{low:+.3f}, {high:+.3f}], p {test.p_randomisation:.3f}."
             )
-            rows.append({**names, "against_generator": rounds[second]["generator"], **values, "sentence": sentence})
+            rows.append({**names, "against_generator": rounds[second].generator, **values, "sentence": sentence})
     return rows
 
 
@@ -148,3 +149,8 @@ def to_markdown(rows: Sequence[Mapping[str, Any]], *, measure: str, baseline: st
         "+/=/-: queries won, tied, lost."
     )
     return "\n".join([*lines, "", note, ""])
+
+
+def _differ_in_generator(one: RoundPlan, other: RoundPlan) -> bool:
+    """Whether two rounds differ in the generator of their queries, and in nothing else that is planned."""
+    return one.generator != other.generator and one.model_copy(update={"generator": other.generator}) == other

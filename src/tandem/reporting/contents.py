@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from tandem.records import Difficulty, Document, LabelledPair, PseudoQuery, document_text
+from tandem.runtime.rounds import RoundPlan, UpdatePlan
 from tandem.text import normalize_query, split_words
 
 __all__ = ["changes", "costs", "drift", "funnel", "histogram", "reward_alarms", "stage_times"]
@@ -15,9 +16,7 @@ __all__ = ["changes", "costs", "drift", "funnel", "histogram", "reward_alarms", 
 Record = Mapping[str, Any]
 
 
-def costs(
-    records: Sequence[Record], rounds: Mapping[str, Mapping[str, str]], updates: Mapping[str, Mapping[str, str]]
-) -> dict[str, dict[str, float]]:
+def costs(records: Sequence[Record], rounds: Mapping[str, RoundPlan], updates: Mapping[str, UpdatePlan]) -> dict[str, dict[str, float]]:
     """``minutes`` and ``queries`` that each round's retriever took: its own stages, those of the round before, its generators' lineage.
 
     Args:
@@ -39,21 +38,21 @@ def costs(
             return {"train_generator": spent(["train_generator"], "")}
         learnt = ["score_difficulty", "build_preferences", "train_reward_model", "improve_generator"]
         entry = updates[name]
-        return {**of_generator(entry["base"]), **of_round(entry["round"]), name: spent(learnt, name)}
+        return {**of_generator(entry.base), **of_round(entry.round), name: spent(learnt, name)}
 
     def of_round(name: str) -> dict[str, float]:
         parts = {name: spent(["mine_negatives", "train_retriever"], name)}
         if name in rounds:
             parts[name] += spent(["generate_queries", "filter_queries", "select_queries"], name)
-            parts |= of_generator(rounds[name]["generator"])
-            prev = rounds[name]["prev"]
+            parts |= of_generator(rounds[name].generator)
+            prev = rounds[name].prev
             parts |= {prev: of_round(prev)[prev]} if prev in rounds else {}
             parts["filters"] = spent(["train_filter_encoder", "prepare_ranking", "train_reranker"], "")
         return parts
 
     found = {}
     for name in ["r0", *rounds]:
-        prev = rounds[name]["prev"] if name in rounds else ""
+        prev = rounds[name].prev if name in rounds else ""
         found[name] = {"minutes": sum(of_round(name).values()) / 60, "queries": queries.get(name, 0) + queries.get(prev, 0)}
     return found
 
@@ -115,8 +114,8 @@ def histogram(rows: Sequence[Difficulty], bins: int = 10) -> list[tuple[float, i
 def reward_alarms(
     records: Sequence[Record],
     generators: Mapping[str, Mapping[str, float]],
-    rounds: Mapping[str, Mapping[str, str]],
-    updates: Mapping[str, Mapping[str, str]],
+    rounds: Mapping[str, RoundPlan],
+    updates: Mapping[str, UpdatePlan],
 ) -> list[dict[str, Any]]:
     """For each update of the generator: the reward at its start and end, and what became of what the reward stands for.
 
@@ -134,7 +133,7 @@ def reward_alarms(
     dev = {r["round"]: r["metrics"].get("dev/ndcg_at_10") for r in records if r["stage"] == "evaluate_retriever"}
 
     def quality(generator: str) -> float | None:
-        values = [dev[name] for name, entry in rounds.items() if entry["generator"] == generator and dev.get(name) is not None]
+        values = [dev[name] for name, entry in rounds.items() if entry.generator == generator and dev.get(name) is not None]
         return sum(values) / len(values) if values else None
 
     rows = []
@@ -142,11 +141,11 @@ def reward_alarms(
         curve = rewards.get(name) or []
         tail = max(len(curve) // 5, 1)
         start, end = (sum(v for _, v in part) / len(part) if part else 0.0 for part in (curve[:tail], curve[-tail:]))
-        before, after = quality(entry["base"]), quality(name)
-        found = [generators.get(g, {}).get("unseen_top_10") for g in (entry["base"], name)]
+        before, after = quality(entry.base), quality(name)
+        found = [generators.get(g, {}).get("unseen_top_10") for g in (entry.base, name)]
         fell = before is not None and after is not None and after < before
         lost = None not in found and found[1] < found[0]  # type: ignore[operator]
-        row = {"update": name, "base": entry["base"], "reward_start": start, "reward_end": end, "dev_before": before, "dev_after": after}
+        row = {"update": name, "base": entry.base, "reward_start": start, "reward_end": end, "dev_before": before, "dev_after": after}
         rows.append({**row, "round_trip_before": found[0], "round_trip_after": found[1], "alarm": end > start and (fell or lost)})
     return rows
 

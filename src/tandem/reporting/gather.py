@@ -13,14 +13,22 @@ from tandem.formats.jsonl import read_records
 from tandem.formats.texts import CorpusFile, texts_of
 from tandem.records import Difficulty, Document, LabelledPair, PseudoQuery, Query
 from tandem.reporting.contents import changes, costs, drift, funnel, histogram, reward_alarms, stage_times
+from tandem.runtime.rounds import RoundPlan, UpdatePlan
 
 __all__ = ["gather", "round_rows"]
 
 COLUMNS = ("ndcg_at_10", "recall_at_100", "mrr_at_10", "minutes", "queries")
-Names = Mapping[str, Mapping[str, str]]
 
 
-def gather(paths: Mapping[str, Path], *, examples: int, rounds: Names, updates: Names, measure: str, baseline: str) -> dict[str, Any]:
+def gather(
+    paths: Mapping[str, Path],
+    *,
+    examples: int,
+    rounds: Mapping[str, RoundPlan],
+    updates: Mapping[str, UpdatePlan],
+    measure: str,
+    baseline: str,
+) -> dict[str, Any]:
     """The arguments of :func:`tandem.reporting.page.render`.
 
     Args:

@@ -8,11 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedMap, CommentedSeq
-from ruamel.yaml.error import YAMLError
 
 from tandem.formats.errors import ParamsError
+from tandem.runtime.sections import dump_section, load_section, split_sections
 
 __all__ = ["RENAMED", "VALUES", "Change", "Rename", "explain_renamed", "find_rename", "migrate"]
 
@@ -65,9 +64,26 @@ RENAMED = (
 )
 VALUES = (
     ("rows", re.compile(r"^ranking/"), "out/ranking/"),
+    ("kind", re.compile(r"^shards$"), "exact"),
     ("launcher", re.compile(r"configs/accelerate-(?=[\w-]+\.yaml)"), "configs/accelerate/"),
 )
-"""keys whose values name files that lie elsewhere today: the key, what is looked for, and what takes its place"""
+"""keys whose values are others today: the key, what is looked for, and what takes its place"""
+MOVED: tuple[tuple[tuple[str, ...], tuple[str, ...]], ...] = (
+    (("evaluate_retriever", "index", "check_queries"), ("evaluate_retriever", "check_queries")),
+    (("evaluate_retriever", "index"), ("build_index",)),
+    (("evaluate_retriever", "chunk_documents"), ()),
+    (("score_difficulty", "chunk_documents"), ()),
+    (("evaluate_reranked", "chunk_documents"), ()),
+    (("evaluate_reranked", "depth"), ()),
+)
+"""settings that stand in another section today, or in none"""
+ADDED: tuple[tuple[str, tuple[str, ...], Any], ...] = (
+    ("bm25", ("index_bm25",), {}),
+    ("evaluate_retriever", ("build_index", "kind"), "exact"),
+    ("evaluate_retriever", ("evaluate_retriever", "check_queries"), 100),
+)
+"""what a complete file has today: where it has such a section, this place has at least this value"""
+TOUCHED = {place[0] for pair in MOVED for place in pair if place} | {place[0] for _, place, _ in ADDED}
 NUMBER = re.compile(r"[^\s,}\]#]+")
 COMMENT = re.compile(r"^(.*?\S)( {2,})(#.*)$")
 
@@ -102,22 +118,20 @@ def migrate(text: str, source: str) -> tuple[str, list[Change]]:
         source: its name, for errors.
 
     Returns:
-        The text with today's keys, and what was changed, in the file's order.
+        The text with today's keys, and what was changed: renamed, then moved.
 
     Raises:
         ParamsError: not YAML, a value that has no meaning today, or a key that stands there under both names.
     """
-    try:
-        content = YAML().load(text)
-    except YAMLError as error:
-        raise ParamsError(f"{source}: not YAML: {' '.join(str(error).split())[:300]}") from None
+    content = load_section(text, source)
     if not isinstance(content, CommentedMap):
         raise ParamsError(f"{source}: a mapping of sections is expected, found {type(content).__name__}")
     edits = sorted(dict.fromkeys(_edits(content, source)), key=lambda edit: edit.start)  # an alias is met more than once
     lines = text.split("\n")
     for edit in reversed(edits):
         lines[edit.line] = _edit_line(lines[edit.line], edit)
-    return "\n".join(lines), list(dict.fromkeys(edit.change for edit in edits))
+    moved, moves = _move_settings("\n".join(lines), source)
+    return moved, [*dict.fromkeys(edit.change for edit in edits), *moves]
 
 
 @dataclass(frozen=True)
@@ -186,3 +200,61 @@ def _edit_line(line: str, edit: _Edit) -> str:
     if not before or not after:
         return changed
     return after[1].ljust(max(len(before[1] + before[2]), len(after[1]) + 2)) + after[3]
+
+
+def _move_settings(text: str, source: str) -> tuple[str, list[Change]]:
+    """Settings that stand in another section today, and those that a complete file has besides; other sections stay byte for byte."""
+    blocks = dict(split_sections(text))
+    whole = {name: load_section(body, source) for name, (_, body) in blocks.items() if name in TOUCHED}
+    before = {name: dump_section(content) for name, content in whole.items()}
+    changes: list[Change] = []
+    for old, new in MOVED:
+        if (value := _take(whole, old)) is not None:
+            line = text[: text.index(f"{old[0]}:")].count("\n") + 1
+            after = (
+                f"{'.'.join(new)}: {value}"
+                if new
+                else "dropped: indexes are built and searched once, by build_index and evaluate_retriever"
+            )
+            changes.append(Change(line, f"{'.'.join(old)}: {value}", after))
+            if new:
+                _put(whole, new, value, source)
+    for needed, place, value in ADDED if "seed" in blocks else ():  # an overlay has no seed, and need not be complete
+        if needed in blocks and not _has(whole, place):
+            _put(whole, place, value, source)
+            changes.append(Change(len(text.splitlines()), "(missing)", f"{'.'.join(place)}: {value}"))
+    for name, content in whole.items():
+        if dump_section(content) != before.get(name):
+            blocks[name] = (blocks.get(name, ("\n", ""))[0], dump_section(content))
+    return "".join(head + body for head, body in blocks.values()), changes
+
+
+def _take(whole: dict[str, Any], place: tuple[str, ...]) -> Any:
+    """Remove a value and return it; None where there is none."""
+    node = whole.get(place[0])
+    for key in place[:-1]:
+        node = node.get(key) if isinstance(node, dict) else None
+    return node.pop(place[-1], None) if isinstance(node, dict) else None
+
+
+def _has(whole: dict[str, Any], place: tuple[str, ...]) -> bool:
+    node: Any = whole.get(place[0])
+    for key in place:
+        if not isinstance(node, dict) or key not in node:
+            return False
+        node = node[key]
+    return True
+
+
+def _put(whole: dict[str, Any], place: tuple[str, ...], value: Any, source: str) -> None:
+    """Set a value where there is none; a map is put key by key."""
+    if isinstance(value, dict) and value:
+        for key, inner in value.items():
+            _put(whole, (*place, str(key)), inner, source)
+        return
+    if _has(whole, place):
+        raise ParamsError(f"{source}: {'.'.join(place)} is there, and what it was called before is too; remove one of the two")
+    node = whole.setdefault(place[0], CommentedMap())
+    for key in place[:-1]:
+        node = node.setdefault(key, CommentedMap())
+    node[place[-1]] = value

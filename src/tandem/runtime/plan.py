@@ -22,7 +22,15 @@ __all__ = ["STAGES", "Overrides", "Plan", "PlanName", "check_plan", "merge_setti
 
 PlanName = Literal["rounds", "updates"]
 STAGES: dict[PlanName, tuple[str, ...]] = {
-    "rounds": ("generate_queries", "filter_queries", "select_queries", "mine_negatives", "train_retriever", "build_index", "evaluate_retriever"),
+    "rounds": (
+        "generate_queries",
+        "filter_queries",
+        "select_queries",
+        "mine_negatives",
+        "train_retriever",
+        "build_index",
+        "evaluate_retriever",
+    ),
     "updates": ("score_difficulty", "build_preferences", "train_reward_model", "improve_generator"),
 }
 """stages that dvc.yaml unrolls over each of the two"""
