@@ -7,7 +7,7 @@ from typing import Self
 
 from pydantic import model_validator
 
-from stages.opening import open_stage, run
+from stages.runtime import open_stage, run
 from tandem.formats.texts import TextFile
 from tandem.retrievers.index.building import IndexSettings, build_index
 from tandem.retrievers.retriever import load_retriever

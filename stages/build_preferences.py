@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from stages.opening import open_stage, run
+from stages.runtime import open_stage, run
 from tandem.feedback.preferences import PreferenceSettings, build_preferences, split_by_document, summarise
 from tandem.formats.jsonl import read_records, write_records
 from tandem.records import Difficulty, PreferencePair, PseudoQuery
@@ -23,7 +23,7 @@ class Params(PreferenceSettings):
 def main(argv: Sequence[str] | None = None) -> None:
     """Read queries with status and difficulty, write training and held-out pairs."""
     reads, writes = "queries difficulty", "pairs held_out"
-    with open_stage("build_preferences", Params, argv, reads=reads, writes=writes, words="round") as (paths, params, tracked, _):
+    with open_stage("build_preferences", Params, argv, reads=reads, writes=writes, words="round update") as (paths, params, tracked, _):
         difficulty = {row.query_id: row.difficulty for row in read_records(paths.difficulty, Difficulty)}
         if params.file:
             pairs = read_records(Path(params.file), PreferencePair)

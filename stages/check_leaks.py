@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import asdict
 
-from stages.opening import open_stage, run
+from stages.runtime import open_stage, run
 from tandem.evaluation.leaks import HeldOut, LeakSettings, TrainingData, check_all, raise_leaks, to_markdown
 from tandem.formats.beir import read_qrels
 from tandem.formats.jsonl import read_records, write_json
 from tandem.formats.texts import CorpusFile
 from tandem.generators.prompts import PromptSettings
 from tandem.records import LabelledPair, PseudoQuery, Query
+from tandem.runtime.rounds import RoundPlan
 
 REMEDY = (
     "prepare_corpus.near_duplicate_queries leaves near duplicates out of the labelled pairs, an imported query file "
@@ -23,7 +24,7 @@ class Params(LeakSettings):
     """What counts as a leak, and what is looked at."""
 
     prompt: PromptSettings
-    rounds: dict[str, dict[str, str]]
+    rounds: dict[str, RoundPlan]
 
 
 def main(argv: Sequence[str] | None = None) -> None:

@@ -6,16 +6,17 @@ from collections.abc import Sequence
 
 import orjson
 
-from stages.opening import open_stage, run
+from stages.runtime import open_stage, run
 from tandem.evaluation.champions import ChampionSettings, choose_generator, choose_retriever, to_markdown
 from tandem.formats.jsonl import write_json, write_text
+from tandem.runtime.rounds import RoundPlan, UpdatePlan
 
 
 class Params(ChampionSettings):
     """When the champion moves."""
 
-    rounds: dict[str, dict[str, str]]
-    updates: dict[str, dict[str, str]]
+    rounds: dict[str, RoundPlan]
+    updates: dict[str, UpdatePlan]
 
 
 def main(argv: Sequence[str] | None = None) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from stages.opening import open_stage, run
+from stages.runtime import open_stage, run
 from tandem.evaluation.comparison import ComparisonFiles, ComparisonSettings, compare_systems, read_systems, write_comparison
 
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import orjson
 
-from stages.opening import open_stage, run
+from stages.runtime import open_stage, run
 from tandem.evaluation.comparison import (
     ComparisonFiles,
     ComparisonSettings,
@@ -17,12 +17,13 @@ from tandem.evaluation.comparison import (
 )
 from tandem.evaluation.fusing import UNTRAINED
 from tandem.formats.jsonl import write_json
+from tandem.runtime.rounds import RoundPlan
 
 
 class Params(ComparisonSettings):
     """How to compare."""
 
-    rounds: dict[str, dict[str, str]]
+    rounds: dict[str, RoundPlan]
 
 
 def main(argv: Sequence[str] | None = None) -> None:

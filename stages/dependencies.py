@@ -16,8 +16,8 @@ from pathlib import Path
 __all__ = ["closure_of", "main", "render"]
 
 ROOT = Path(__file__).parents[1]
-# They carry a stage's flags, its record and its unfinished work, and have no part in what it computes.
-NO_DEPENDENCY = {"tandem.tracking.sync", "tandem.tracking.record", "tandem.runtime.scratch", "stages.arguments", "stages.opening"}
+# They carry a stage's flags, settings, record and unfinished work, and have no part in what it computes.
+NO_DEPENDENCY = {"tandem.tracking.sync", "tandem.tracking.record", "tandem.runtime.params", "tandem.runtime.scratch", "stages.runtime"}
 WITHOUT_CODE = {"stages.sync_tracking", "stages.inputs"}  # they run every time
 SERVING = "tandem.tracking.serving."  # serving_code("x") puts this file into the model folder
 DEPENDENCIES = re.compile(r"^( +)deps:$")
@@ -31,13 +31,13 @@ def path_of(module: str) -> Path | None:
 
 def imports_of(path: Path) -> set[str]:
     """Modules of ours that a file imports, and those that it puts into a model folder."""
-    found = set()
+    modules = set()
     source = path.read_text(encoding="utf8")
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.ImportFrom) and node.module and node.module.split(".")[0] in ("tandem", "stages"):
-            found |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
-    found |= {SERVING + name for name in re.findall(r'serving_code\("(\w+)"\)', source)}
-    return {module for module in found if path_of(module)}
+            modules |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
+    modules |= {SERVING + name for name in re.findall(r'serving_code\("(\w+)"\)', source)}
+    return {module for module in modules if path_of(module)}
 
 
 def closure_of(module: str) -> set[str]:
@@ -71,8 +71,8 @@ def _lines(text: str, folder: Path) -> Iterator[str]:
         if inside and line.startswith(f"{indent}  - ") and line.endswith(".py"):
             continue
         inside = False
-        if found := re.search(r"-m (stages\.\w+)", line):
-            module = found.group(1)
+        if command := re.search(r"-m (stages\.\w+)", line):
+            module = command.group(1)
         yield line
         if (block := DEPENDENCIES.match(line)) and module not in WITHOUT_CODE:
             inside, indent = True, block.group(1)

@@ -4,20 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from stages.opening import open_stage, run
+from stages.runtime import open_stage, run
 from tandem.evaluation.collections import read_collections, read_runs, write_runs
 from tandem.evaluation.fusing import UNTRAINED, FusionSettings, fuse_system
 from tandem.evaluation.measures import mean_measures
 from tandem.formats.jsonl import write_json
 from tandem.retrievers.hybrid import describe_system
 from tandem.retrievers.settings import RetrieverSettings
+from tandem.runtime.rounds import RoundPlan
 
 
 class Params(FusionSettings):
     """Which systems are fused, and how."""
 
     retriever: RetrieverSettings
-    rounds: dict[str, dict[str, str]]
+    rounds: dict[str, RoundPlan]
 
 
 def main(argv: Sequence[str] | None = None) -> None:

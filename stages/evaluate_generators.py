@@ -7,7 +7,7 @@ from functools import partial
 from typing import Any
 
 from stages.generator_sections import TrialParams
-from stages.opening import open_stage, run
+from stages.runtime import open_stage, run
 from stages.sections import SamplingParams
 from tandem.evaluation.dev_score import ndcg_at_10
 from tandem.evaluation.generator_report import describe_rounds, to_markdown

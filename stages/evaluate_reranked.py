@@ -7,7 +7,7 @@ from functools import partial
 
 import orjson
 
-from stages.opening import open_stage, run
+from stages.runtime import open_stage, run
 from tandem.evaluation.collections import read_collections, read_runs
 from tandem.evaluation.measures import mean_measures
 from tandem.evaluation.reranked import RerankedSettings, measure_reranked

@@ -7,7 +7,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from stages.opening import open_stage, run
+from stages.runtime import open_stage, run
 from tandem.evaluation.fusion import choose_weight, interpolate
 from tandem.evaluation.measures import MeasuredDepth, measure_runs
 from tandem.formats.beir import read_qrels

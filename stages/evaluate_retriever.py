@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from stages.opening import open_stage, run
+from stages.runtime import open_stage, run
 from tandem.evaluation.collections import draw_queries, measure_collections, read_collections, top_documents, write_runs
 from tandem.evaluation.measures import MeasuredDepth, mean_measures
 from tandem.formats.jsonl import write_json

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from functools import partial
 
 from stages.filter_sections import FilterRunParams, KeepRelevantParams
-from stages.opening import open_stage, run
+from stages.runtime import open_stage, run
 from stages.sections import LexicalParams
 from tandem.filters.chain import filter_and_rate
 from tandem.formats.jsonl import read_records, write_json, write_records

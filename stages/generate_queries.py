@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-from stages.opening import open_stage, run
+from stages.runtime import open_stage, run
 from stages.sections import PromptedParams, SamplingParams
 from tandem.formats.jsonl import write_records
 from tandem.formats.texts import CorpusFile

@@ -7,6 +7,7 @@ from tandem.evaluation.significance import SignificanceSettings
 from tandem.retrievers.settings import RetrieverSettings
 from tandem.retrievers.training.generated import TrialTrainingSettings
 from tandem.runtime.hardware import Precision
+from tandem.runtime.rounds import RoundPlan, UpdatePlan
 from tandem.settings import (
     Count,
     CountOrZero,
@@ -24,10 +25,10 @@ class TrialParams(SamplingParams, PromptedParams, SignificanceSettings):
     """of each round's queries, shown in full"""
     training: TrialTrainingSettings
     retriever: RetrieverSettings
-    rounds: dict[str, dict[str, str]]
-    updates: dict[str, dict[str, str]]
+    rounds: dict[str, RoundPlan]
+    updates: dict[str, UpdatePlan]
     precision: Precision
 
     def parents(self) -> dict[str, str]:
         """The generator that each came from."""
-        return {"g1": "base", **{name: update["base"] for name, update in self.updates.items()}}
+        return {"g1": "base", **{name: update.base for name, update in self.updates.items()}}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from stages.opening import open_stage, run
+from stages.runtime import open_stage, run
 from tandem.feedback.difficulty import document_difficulty
 from tandem.filters.reward import RoundTripReward
 from tandem.formats.jsonl import read_records
@@ -30,7 +30,12 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Read generator, reward model, gate, pairs, corpus and difficulty; write the merged generator and the metrics of each step."""
     reads, writes = "corpus index generator reward_model gate pairs held_out difficulty", "model curve"
     with (
-        open_stage("improve_generator", Params, argv, reads=reads, writes=writes, words="round") as (paths, params, tracked, scratch),
+        open_stage("improve_generator", Params, argv, reads=reads, writes=writes, words="round update") as (
+            paths,
+            params,
+            tracked,
+            scratch,
+        ),
         save_model_folder(paths.model, serving_code("generator_model")) as weights,
     ):
         corpus = CorpusFile(paths.corpus)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from functools import partial
 
 from stages.filter_sections import MiningParams
-from stages.opening import open_stage, run
+from stages.runtime import open_stage, run
 from tandem.formats.jsonl import read_records, write_records
 from tandem.formats.texts import CorpusFile
 from tandem.records import LabelledPair, PseudoQuery

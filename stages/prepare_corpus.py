@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
-from stages.opening import open_stage, run
+from stages.runtime import open_stage, run
 from tandem.corpora.build import CorpusSettings, describe, load_collection
 from tandem.corpora.near_duplicates import with_groups
 from tandem.formats.beir import to_queries, write_qrels

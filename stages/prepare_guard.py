@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from stages.opening import open_stage, run
+from stages.runtime import open_stage, run
 from tandem.corpora.build import CorpusSettings, describe, load_collection
 from tandem.formats.beir import to_queries, write_qrels
 from tandem.formats.jsonl import write_json, write_records

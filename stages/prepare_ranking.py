@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import partial
 
-from stages.opening import open_stage, run
+from stages.runtime import open_stage, run
 from stages.sections import WindowParams
 from tandem.formats.jsonl import read_records, write_records
 from tandem.formats.texts import CorpusFile

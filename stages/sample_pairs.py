@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from stages.opening import open_stage, run
+from stages.runtime import open_stage, run
 from tandem.corpora.few_shot import BudgetSettings, budget, sample_pairs
 from tandem.formats.jsonl import read_records, write_records
 from tandem.records import LabelledPair

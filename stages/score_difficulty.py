@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from stages.opening import open_stage, run
+from stages.runtime import open_stage, run
 from tandem.feedback.difficulty import DifficultySettings, score_difficulty, summarise
 from tandem.filters.round_trip import document_ranks
 from tandem.formats.jsonl import read_records, write_records
@@ -21,7 +21,7 @@ class Params(DifficultySettings):
 def main(argv: Sequence[str] | None = None) -> None:
     """Read queries, corpus and retriever, write one row for each kept query."""
     reads, writes = "corpus queries weights index", "difficulty"
-    with open_stage("score_difficulty", Params, argv, reads=reads, writes=writes, words="round") as (paths, params, tracked, _):
+    with open_stage("score_difficulty", Params, argv, reads=reads, writes=writes, words="round update") as (paths, params, tracked, _):
         corpus = CorpusFile(paths.corpus)
         kept = [row for row in read_records(paths.queries, PseudoQuery) if row.status == "kept"]
         queries, targets = {row.query_id: row.text for row in kept}, {row.query_id: row.doc_id for row in kept}

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
-from stages.opening import open_stage, run
+from stages.runtime import open_stage, run
 from tandem.evaluation.ranking import row_measures
 from tandem.formats.jsonl import write_json, write_records
 from tandem.rerankers.distillation import ScoreCache, folder_digest, teach, teacher_auc

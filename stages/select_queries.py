@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from stages.opening import open_stage, run
+from stages.runtime import open_stage, run
 from tandem.filters.informative import SelectionSettings, informative_queries
 from tandem.formats.jsonl import read_records, write_json, write_records
 from tandem.formats.texts import CorpusFile

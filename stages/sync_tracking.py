@@ -5,10 +5,9 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 
-from stages.arguments import parse
-from stages.opening import run
+from stages.runtime import parse, run
 from tandem.tracking.store import read_champions
-from tandem.tracking.sync import sync
+from tandem.tracking.sync import rounds_address, sync
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -18,6 +17,8 @@ def main(argv: Sequence[str] | None = None) -> None:
         champions = read_champions(arguments.champions, arguments.reranker)
         counts = sync(arguments.records, report=arguments.report, champions=champions, say=print)
         print(f"MLflow: {counts['created']} stage runs created, {counts['present']} present")
+        if counts["created"]:
+            print(f"MLflow: the rounds side by side: `make ui`, then {rounds_address()}")
     except Exception as error:  # noqa: BLE001 - whatever goes wrong in a tracking store, the results stand
         print(f"warning: MLflow was not updated: {error}; `tandem sync` tries again", file=sys.stderr)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from stages.opening import open_stage, run
+from stages.runtime import open_stage, run
 from tandem.evaluation.ranking import row_measures, row_values
 from tandem.formats.tables import write_curve
 from tandem.rerankers.ranking_data import read_split

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from stages.opening import open_stage, run
+from stages.runtime import open_stage, run
 from tandem.formats.jsonl import read_records, write_json
 from tandem.formats.tables import write_curve
 from tandem.formats.texts import TextFile
@@ -26,7 +26,12 @@ class Params(RewardModelSettings):
 def main(argv: Sequence[str] | None = None) -> None:
     """Read generator, pairs and corpus, write the merged model, its curve and the gate's decision."""
     reads, writes = "corpus generator pairs held_out", "model gate curve"
-    with open_stage("train_reward_model", Params, argv, reads=reads, writes=writes, words="round") as (paths, params, tracked, scratch):
+    with open_stage("train_reward_model", Params, argv, reads=reads, writes=writes, words="round update") as (
+        paths,
+        params,
+        tracked,
+        scratch,
+    ):
         loss, gate = fit_reward_model(
             paths.generator,
             read_records(paths.pairs, PreferencePair),

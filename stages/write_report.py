@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import asdict, fields
 
-from stages.arguments import parse, run
+from stages.runtime import parse, run
 from tandem.evaluation.measures import LABELS, MeasureName
 from tandem.formats.jsonl import write_text
 from tandem.formats.tables import write_table
 from tandem.reporting.page import render
 from tandem.reporting.report import Compared, ReportFiles, ReportSettings, read_report, round_rows
 from tandem.runtime.params import load_params
+from tandem.runtime.rounds import RoundPlan, UpdatePlan
 from tandem.settings import Resamples, Settings
 
 READS = [field.name for field in fields(ReportFiles)]
@@ -30,8 +31,8 @@ class Params(ReportSettings):
     """What the report lists."""
 
     compare_rounds: ComparedParams
-    rounds: dict[str, dict[str, str]]
-    updates: dict[str, dict[str, str]]
+    rounds: dict[str, RoundPlan]
+    updates: dict[str, UpdatePlan]
 
 
 def main(argv: Sequence[str] | None = None) -> None:

@@ -9,6 +9,9 @@ import os
 from pathlib import Path
 
 from dvc_file import outputs, stages
+from ruamel.yaml import YAML
+
+from tandem.runtime.plan import STAGES
 
 ROOT = Path(__file__).parents[1]
 DOCUMENT = ROOT / "docs/reruns.md"
@@ -129,3 +132,29 @@ def test_one_more_reported_measure_retrains_nothing() -> None:
 
 def test_one_more_section_of_the_report_reruns_the_report_alone() -> None:
     assert reruns({"src/tandem/reporting/page.py"}) == ["write_report"]
+
+
+def test_an_override_of_a_round_reruns_that_stage_of_it_and_what_follows() -> None:
+    """`inputs` writes a file for each stage of each round: a round's own temperature is in one of them alone."""
+    sampled = reruns({"out/data/inputs/rounds/r2/generate_queries.json"})
+    assert sampled[0] == "generate_queries@r2"
+    assert not [name for name in sampled if name.endswith(("@r1", "_r0", "@g2"))]
+    assert {"train_retriever@r2", "evaluate_retriever@r2"} <= set(sampled)
+    evaluated = reruns({"out/data/inputs/rounds/r2/evaluate_retriever.json"})
+    assert evaluated[0] == "evaluate_retriever@r2"
+    assert "train_retriever@r2" not in evaluated
+    improved = reruns({"out/data/inputs/updates/g2/improve_generator.json"})
+    assert "improve_generator@g2" in improved
+    assert {"train_reward_model@g2", "generate_queries@r1"}.isdisjoint(improved)
+
+
+def test_every_stage_of_a_round_or_an_update_has_its_overrides() -> None:
+    """Of dvc.yaml and of the plan alike: a stage more needs a line in both."""
+    pipeline = YAML(typ="safe").load((ROOT / "dvc.yaml").read_text())["stages"]
+    for plan, planned in STAGES.items():
+        unrolled = {name: stage["do"] for name, stage in pipeline.items() if stage.get("foreach") == f"${{{plan}}}"}
+        assert set(planned) == set(unrolled)
+        for name, stage in unrolled.items():
+            assert f"out/data/inputs/{plan}/${{key}}/{name}.json" in stage["deps"]
+            flags = ("--round ${key}", "--name ${key}") if plan == "rounds" else ("--update ${key}",)
+            assert any(flag in stage["cmd"] for flag in flags)

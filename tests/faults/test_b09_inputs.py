@@ -76,13 +76,12 @@ def test_every_stage_that_reads_a_named_file_depends_on_it() -> None:
 
 def test_a_file_is_written_whole_for_each_section(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    write_inputs(
-        {"retriever": {"encoder": "builtin"}, "relevance": {"scorer": "monot5", "model": "x"}}, Path("inputs"), Path(".scratch/inputs.json")
-    )
+    content = {"retriever": {"encoder": "builtin"}, "relevance": {"scorer": "monot5", "model": "x"}}
+    write_inputs(content, Path("params.yaml"), Path("inputs"), Path(".scratch/inputs.json"))
     assert json.loads(Path("inputs/retriever.json").read_text()) == {"encoder": {"value": "builtin"}}
     assert sorted(path.name for path in Path("inputs").iterdir()) == ["relevance.json", "retriever.json"]
     Path(".scratch/inputs.json").write_text("{")  # a memory that a kill cut off is made again
-    write_inputs({"retriever": {"encoder": "builtin"}}, Path("inputs"), Path(".scratch/inputs.json"))
+    write_inputs({"retriever": {"encoder": "builtin"}}, Path("params.yaml"), Path("inputs"), Path(".scratch/inputs.json"))
 
 
 def test_a_queued_experiment_says_dvc_add(tmp_path: Path) -> None:

@@ -19,11 +19,12 @@ from tandem.retrievers.bm25 import BM25Settings
 from tandem.retrievers.hybrid import describe_system
 from tandem.retrievers.index.building import IndexSettings, build_index
 from tandem.retrievers.retriever import Lexical, build_retriever, load_retriever, save_retriever, search
+from tandem.runtime.rounds import RoundPlan
 
 RULE = ChampionSettings(
     measure="ndcg_at_10", alpha=0.05, equal_within=0.005, guard_tolerance=0.02, min_distinct=0.9, resamples=2000, seed=1
 )
-ROUNDS = {"r1": {"prev": "r0", "generator": "g1"}}
+ROUNDS = {"r1": RoundPlan(prev="r0", generator="g1")}
 
 
 def spread(mean: float, number: int = 63) -> dict[str, float]:

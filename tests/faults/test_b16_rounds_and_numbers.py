@@ -15,14 +15,15 @@ from tandem.formats.tables import write_table
 from tandem.reporting.page import format_number
 from tandem.reporting.stage_records import parse_record, sort_records
 from tandem.tracking.record import record
-from tandem.tracking.store import order_rounds
+from tandem.tracking.store import order_rounds, read_rounds
 
 
 def test_rounds_are_in_the_order_of_params(tmp_path: Path) -> None:
     names = {"r0", "r1", "r2", "r10", "static", "r3"}
-    (tmp_path / "params.yaml").write_text("rounds:\n  r1: {}\n  r2: {}\n  static: {}\n  r10: {}\n")
-    assert order_rounds(names, tmp_path) == ["r0", "r1", "r2", "static", "r10", "r3"]
-    assert order_rounds({"r10", "r2", "r0"}, tmp_path / "nowhere") == ["r0", "r2", "r10"]
+    entries = "".join(f"  {name}: {{prev: r0, generator: g1}}\n" for name in ("r1", "r2", "static", "r10"))
+    (tmp_path / "params.yaml").write_text(f"rounds:\n{entries}")
+    assert order_rounds(names, read_rounds(tmp_path / "params.yaml")) == ["r0", "r1", "r2", "static", "r10", "r3"]
+    assert order_rounds({"r10", "r2", "r0"}, read_rounds(tmp_path / "nowhere")) == ["r0", "r2", "r10"]
     rows = [{"round": name, "stage": "s", "metrics": {}, "series": {}} for name in ("r10", "static", "r2", "r0", "")]
     ordered = sort_records([parse_record(row) for row in rows], ["", "r0", "r1", "r2", "static", "r10"])
     assert [row.round for row in ordered] == ["", "r0", "r2", "static", "r10"]

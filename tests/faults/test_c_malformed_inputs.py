@@ -1,6 +1,6 @@
 """Issue 15, C: a malformed input ends in one line that names file, line or key, the value, and what is allowed; outputs stay as they were.
 
-Every case goes through what a person starts: a stage's `main` under `stages.opening.run`, or `tandem doctor`.
+Every case goes through what a person starts: a stage's `main` under `stages.runtime.run`, or `tandem doctor`.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from conftest import set_values
 from ruamel.yaml import YAML
 
 from stages import prepare_corpus, prepare_guard, sample_pairs
-from stages.opening import run
+from stages.runtime import run
 from tandem.cli import main as cli
 from tandem.formats.jsonl import read_records, write_records
 from tandem.formats.llama_factory import read_dataset

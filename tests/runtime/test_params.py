@@ -1,71 +1,118 @@
-"""An error about a setting, raised inside the library, names file and whole key when a stage ends by it."""
+"""Sections of params.yaml with a round's overrides, and what is said of values that cannot be used."""
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
+from ruamel.yaml import YAML
 
-from tandem.runtime.params import ParamsError, load_params, locate_error
-from tandem.settings import Count, SettingError, Settings, errors_about
+from stages import generate_queries, improve_generator, inputs, train_retriever
+from tandem.formats.errors import ParamsError
+from tandem.runtime.inputs import write_inputs
+from tandem.runtime.params import load_params, read_params
+from tandem.runtime.plan import STAGES, PlanName
 
-
-class Encoder(Settings):
-    layers: Count
-
-
-class Training(Settings):
-    steps: Count
-
-
-class Params(Training):
-    encoder: Encoder
-    retriever: Encoder
-    rerankers: dict[str, Encoder]
-    rules: list[Encoder]
-
-
-PARAMS = """\
-retriever: {layers: 2}
-rerankers: {teacher: {layers: 3}}
-train:
-  steps: 1
-  encoder: {layers: 4}
-  rules: [{layers: 5}]
-"""
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture
-def path(tmp_path: Path) -> Path:
-    (tmp_path / "params.yaml").write_text(PARAMS)
-    return tmp_path / "params.yaml"
+def params(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The quickstart's file, in a folder of its own."""
+    monkeypatch.chdir(tmp_path)
+    shutil.copyfile(ROOT / "params.yaml", tmp_path / "params.yaml")
+    return Path("params.yaml")
 
 
-def locate(settings: Settings, key: str, path: Path, params: Settings) -> str:
-    with pytest.raises(SettingError, match="9 found") as error, errors_about(settings):
-        raise SettingError(key, "9 found, 1 to 2 allowed")
-    return str(locate_error(error.value, path, "train", params)).removeprefix(f"{path}: ")
+def plan(path: Path, section: str, name: str, **overrides: object) -> None:
+    """Write overrides of a round or update into the file."""
+    yaml = YAML()
+    content = yaml.load(path.read_text())
+    content[section][name].update(overrides)
+    with path.open("w") as file:
+        yaml.dump(content, file)
 
 
-def test_the_whole_key_is_named(path: Path) -> None:
-    params = load_params(path, "train", Params)
-    assert locate(params, "steps", path, params) == "train.steps: 9 found, 1 to 2 allowed"
-    assert locate(params.encoder, "layers", path, params) == "train.encoder.layers: 9 found, 1 to 2 allowed"
-    assert locate(params.rules[0], "layers", path, params) == "train.rules.0.layers: 9 found, 1 to 2 allowed"
-    # Shared sections stand at the top level.
-    assert locate(params.retriever, "layers", path, params) == "retriever.layers: 9 found, 1 to 2 allowed"
-    assert locate(params.rerankers["teacher"], "form.max_length", path, params).startswith("rerankers.teacher.form.max_length: 9")
+def test_a_round_has_its_values_and_no_other_round_has(params: Path) -> None:
+    plan(params, "rounds", "r2", generate_queries={"temperature": 0.9, "served": {"retries": 1}}, sampled_documents=50)
+    for name, expected in (("r1", (0.7, 300, 5)), ("r2", (0.9, 50, 1)), ("r0", (0.7, 300, 5))):
+        values = load_params(params, "generate_queries", generate_queries.Params, entry=("rounds", name))
+        assert (values.temperature, values.sampled_documents, values.served.retries) == expected
+        assert values.served.timeout_seconds == 120.0
 
 
-def test_settings_from_elsewhere_name_their_key_alone(path: Path) -> None:
-    params = load_params(path, "train", Params)
-    assert locate(Encoder(layers=1), "layers", path, params) == "layers: 9 found, 1 to 2 allowed"
-    assert str(locate_error(SettingError("layers", "9 found"), path, "train", params)) == f"{path}: layers: 9 found"
-    assert isinstance(locate_error(SettingError("layers", "9 found"), path, "train", params), ParamsError)
+def test_an_update_has_its_values(params: Path) -> None:
+    plan(params, "updates", "g2", improve_generator={"ppo": {"steps": 20}})
+    values = load_params(params, "improve_generator", improve_generator.Params, entry=("updates", "g2"))
+    assert (values.ppo.steps, values.ppo.batch_size, values.group.steps) == (20, 32, 10)
 
 
-def test_the_inner_settings_are_the_ones_to_blame() -> None:
-    inner, outer = Encoder(layers=1), Training(steps=1)
-    with pytest.raises(SettingError, match=r"^layers: too many") as error, errors_about(outer), errors_about(inner):
-        raise SettingError("layers", "too many")
-    assert error.value.settings is inner
+def test_a_round_may_have_a_shared_setting_of_a_stage(params: Path) -> None:
+    plan(params, "rounds", "r1", train_retriever={"seed": 7, "retriever": {"layers": 1}})
+    values = load_params(params, "train_retriever", train_retriever.Params, entry=("rounds", "r1"))
+    assert (values.seed, values.retriever.layers, values.retriever.dimensions) == (7, 1, 128)
+
+
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        ({"top_p": 1.5}, r"params\.yaml: rounds\.r2\.top_p: Input should be less than or equal to 1, found 1\.5; allowed: above 0, to 1"),
+        ({"generate_queries": {"temperature": -1.0}}, r"params\.yaml: rounds\.r2\.generate_queries\.temperature: .*found -1\.0"),
+        (
+            {"generate_queries": {"temprature": 1.0}},
+            r"params\.yaml: rounds\.r2\.generate_queries\.temprature: .*keys allowed: .*temperature",
+        ),
+        ({"evaluate_retriever": {"depth": 5}}, r"params\.yaml: rounds\.r2\.evaluate_retriever\.depth"),
+        ({"rank_start": 60}, r"params\.yaml: mine_negatives, with rounds\.r2's values: rank_start: 60 found, at most rank_end, 50"),
+    ],
+)
+def test_overrides_are_checked_before_the_first_stage(params: Path, overrides: dict[str, object], message: str) -> None:
+    plan(params, "rounds", "r2", **overrides)
+    with pytest.raises(ParamsError, match=message):
+        inputs.check_sections(read_params(params), params)
+
+
+def test_each_stage_of_a_round_has_a_file_of_its_overrides(params: Path) -> None:
+    """So that DVC runs that stage again, and no other round's; a file that a round alone reads counts by its content."""
+    plan(params, "rounds", "r2", generate_queries={"backend": "file", "file": "queries.jsonl"}, steps=48)
+    folder, memory = Path("out/data/inputs"), Path(".scratch/inputs.json")
+
+    def written() -> dict[str, bytes]:
+        write_inputs(read_params(params), params, folder, memory)
+        return {str(path.relative_to(folder)): path.read_bytes() for path in sorted(folder.rglob("*.json"))}
+
+    Path("queries.jsonl").write_text("one")
+    before = written()
+    entries: list[tuple[PlanName, str]] = [("rounds", "r1"), ("rounds", "r2"), ("updates", "g2")]
+    expected = {f"{plan}/{name}/{stage}.json" for plan, name in entries for stage in STAGES[plan]}
+    assert {name for name in before if "/" in name} == expected
+    assert b"48" in before["rounds/r2/train_retriever.json"]
+    Path("queries.jsonl").write_text("two, longer")
+    after = written()
+    assert [name for name in before if before[name] != after[name]] == ["rounds/r2/generate_queries.json"]
+    plan(params, "rounds", "r2", steps=47)
+    last = written()
+    assert [name for name in after if after[name] != last[name]] == ["rounds/r2/train_retriever.json"]
+
+
+def test_a_file_without_updates_has_the_folder_all_the_same(params: Path) -> None:
+    """DVC asks for every output of a stage."""
+    write_inputs({"rounds": {}, "updates": {}}, params, Path("inputs"), Path(".scratch/inputs.json"))
+    assert [path.name for path in sorted(Path("inputs").iterdir())] == ["rounds", "updates"]
+
+
+def test_an_older_key_is_told_its_name_today_and_the_command(params: Path) -> None:
+    params.write_text(params.read_text().replace("  temperature: 1.0             # of the MaxSim", "  scale: 1.0 # of the MaxSim"))
+    with pytest.raises(ParamsError) as error:
+        load_params(params, "train_retriever", train_retriever.Params)
+    assert str(error.value) == (
+        "params.yaml: train_retriever.scale: Extra inputs are not permitted, found 1.0; it is called train_retriever.temperature now, "
+        "one over the scale: `tandem migrate-params params.yaml` rewrites the file"
+    )
+
+
+def test_an_unknown_key_lists_those_beside_it(params: Path) -> None:
+    params.write_text(params.read_text().replace("    minibatch_size: 16", "    minibatch: 16"))
+    with pytest.raises(ParamsError, match=r"improve_generator\.ppo\.minibatch: .*keys allowed: steps, batch_size, minibatch_size"):
+        load_params(params, "improve_generator", improve_generator.Params)

@@ -39,7 +39,7 @@ def doctor(
     plan: Annotated[bool, typer.Option("--plan", help="Of params.yaml check rounds and updates alone, which reads no document")] = False,
 ) -> None:
     """Check a collection, or params.yaml's plan and collections, before anything is run: what the pipeline keeps and leaves out."""
-    from tandem.runtime.rounds import check_rounds
+    from tandem.runtime.plan import check_plan
 
     if path is not None:
         source = "beir" if (path / "corpus.jsonl").exists() else "files"
@@ -49,8 +49,8 @@ def doctor(
         )
         return
     content = read_params(params)
-    check_rounds(content, params)
-    print(f"{params}: rounds {', '.join(content.get('rounds', ())) or 'none'}; updates {', '.join(content.get('updates', ())) or 'none'}")
+    loop = check_plan(content, params)
+    print(f"{params}: rounds {', '.join(loop.rounds) or 'none'}; updates {', '.join(loop.updates) or 'none'}")
     for section in filter(content.__contains__, () if plan else ("prepare_corpus", "prepare_guard")):
         values = load_params(params, section, LocalSource)
         local = values.source == "files" or (values.source == "beir" and values.path)

@@ -11,13 +11,14 @@ from tandem.cli.doctor import doctor
 from tandem.cli.export import export
 from tandem.cli.import_data import import_data
 from tandem.cli.init import init
+from tandem.cli.migrate_params import migrate_params
 from tandem.cli.search import search
 from tandem.cli.sync import sync
 
 __all__ = ["app", "main"]
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
-for command in (init, doctor, search, export, champion, sync):
+for command in (init, doctor, migrate_params, search, export, champion, sync):
     app.command()(command)
 app.command(name="import")(import_data)
 

@@ -13,6 +13,7 @@ from tandem.evaluation.fusing import UNTRAINED
 from tandem.evaluation.gate import Candidate, Decision, GateSettings, decide, run_gate
 from tandem.evaluation.measures import MeasureName
 from tandem.formats.errors import SettingError
+from tandem.runtime.rounds import RoundPlan
 from tandem.settings import Share
 
 __all__ = ["ChampionSettings", "ModelValues", "Outcome", "choose_generator", "choose_reranker", "choose_retriever", "to_markdown"]
@@ -58,7 +59,7 @@ class Outcome(TypedDict):
 
 
 def choose_retriever(
-    dev: Path, guard: Path, folder: Path, rounds: Mapping[str, Mapping[str, str]], systems: Mapping[str, Any], settings: ChampionSettings
+    dev: Path, guard: Path, folder: Path, rounds: Mapping[str, RoundPlan], systems: Mapping[str, Any], settings: ChampionSettings
 ) -> Outcome:
     """The gate over systems, each round's retriever alone and then fused; the baseline that is best on dev is the first champion.
 
@@ -81,7 +82,7 @@ def choose_retriever(
     measure = settings.measure
     by_system = [_read_systems(part / "baselines.json", measure) | _read_systems(part / "fusion.json", measure) for part in (dev, guard)]
     generated = {"r0": 0, **{name: _count_lines(folder / name / "generated.jsonl") for name in rounds}}
-    previous = {name: entry["prev"] for name, entry in rounds.items()}
+    previous = {name: entry.prev for name, entry in rounds.items()}
     for name in generated:
         for values, part in zip(by_system, (dev, guard), strict=True):
             values[name] = _read_values(part / f"{name}.json", measure)

@@ -14,6 +14,7 @@ from tandem.evaluation.significance import Comparison, SignificanceSettings, boo
 from tandem.formats.errors import SettingError
 from tandem.formats.jsonl import write_json, write_text
 from tandem.formats.tables import write_table
+from tandem.runtime.rounds import RoundPlan
 
 __all__ = [
     "COLUMNS",
@@ -149,7 +150,7 @@ def compare_systems(systems: Mapping[str, Values], settings: ComparisonSettings)
     ]
 
 
-def compare_controls(systems: Mapping[str, Values], rounds: Mapping[str, Mapping[str, str]], settings: ControlSettings) -> list[Control]:
+def compare_controls(systems: Mapping[str, Values], rounds: Mapping[str, RoundPlan], settings: ControlSettings) -> list[Control]:
     """Rounds that follow the same round with another generator, in pairs: all that differs is who wrote the queries.
 
     A round with the generator of the round before it is the static-generator control of its sibling.
@@ -161,9 +162,9 @@ def compare_controls(systems: Mapping[str, Values], rounds: Mapping[str, Mapping
     """
     controls = []
     for first, second in combinations(rounds, 2):
-        if rounds[first]["prev"] == rounds[second]["prev"] and rounds[first]["generator"] != rounds[second]["generator"]:
+        if rounds[first].prev == rounds[second].prev and rounds[first].generator != rounds[second].generator:
             test = compare(systems[second][settings.measure], systems[first][settings.measure], settings)
-            generators = rounds[first]["generator"], rounds[second]["generator"]
+            generators = rounds[first].generator, rounds[second].generator
             controls.append(Control(first, second, *generators, test.difference, *test.interval, test.p_randomisation))
     return controls
 
@@ -207,3 +208,8 @@ def to_markdown(rows: Sequence[SystemRow], settings: ComparisonSettings) -> str:
         "+/=/-: queries won, tied, lost."
     )
     return "\n".join([*lines, "", note, ""])
+
+
+def _differ_in_generator(one: RoundPlan, other: RoundPlan) -> bool:
+    """Whether two rounds differ in the generator of their queries, and in nothing else that is planned."""
+    return one.generator != other.generator and one.model_copy(update={"generator": other.generator}) == other

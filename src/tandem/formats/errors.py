@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from tandem.settings import SettingError
 
-__all__ = ["InputError", "SettingError"]
+__all__ = ["InputError", "ParamsError", "SettingError"]
 
 
 class InputError(ValueError):
     """Input that cannot be used; the message names the file, the line and what is allowed."""
+
+
+class ParamsError(ValueError):
+    """A value in params.yaml that cannot be used; the message names file, key, value and what is allowed."""

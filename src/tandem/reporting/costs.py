@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from tandem.reporting.stage_records import StageRecord
+from tandem.runtime.rounds import RoundPlan, UpdatePlan
 
 __all__ = ["Cost", "costs"]
 
-Plan = Mapping[str, Mapping[str, str]]
 OF_QUERIES = ("generate_queries", "filter_queries", "select_queries")
 OF_RETRIEVER = ("mine_negatives", "train_retriever")
 OF_UPDATE = ("score_difficulty", "build_preferences", "train_reward_model", "improve_generator")
@@ -23,7 +23,7 @@ class Cost(NamedTuple):
     queries: int
 
 
-def costs(records: Sequence[StageRecord], rounds: Plan, updates: Plan) -> dict[str, Cost]:
+def costs(records: Sequence[StageRecord], rounds: Mapping[str, RoundPlan], updates: Mapping[str, UpdatePlan]) -> dict[str, Cost]:
     """The cost of each round's retriever: its stages, those of the round before it, of its filters, and of its generator's lineage.
 
     Args:
@@ -35,7 +35,7 @@ def costs(records: Sequence[StageRecord], rounds: Plan, updates: Plan) -> dict[s
     generated = {record.round: int(record.metrics["generated"]) for record in records if record.stage == "filter_queries"}
     by_round = {}
     for name in ["r0", *rounds]:
-        previous = rounds[name]["prev"] if name in rounds else ""
+        previous = rounds[name].prev if name in rounds else ""
         seconds = sum(ledger.of_round(name).values())
         by_round[name] = Cost(seconds / 60, generated.get(name, 0) + generated.get(previous, 0))
     return by_round
@@ -44,7 +44,7 @@ def costs(records: Sequence[StageRecord], rounds: Plan, updates: Plan) -> dict[s
 class _Ledger:
     """Seconds by what they were spent on, so that what two rounds share is counted once."""
 
-    def __init__(self, records: Sequence[StageRecord], rounds: Plan, updates: Plan) -> None:
+    def __init__(self, records: Sequence[StageRecord], rounds: Mapping[str, RoundPlan], updates: Mapping[str, UpdatePlan]) -> None:
         self.rounds, self.updates = rounds, updates
         self.seconds: dict[tuple[str, str], float] = {}
         for record in records:
@@ -58,14 +58,14 @@ class _Ledger:
         if name not in self.updates:
             return {"train_generator": self.spent(["train_generator"], "")}
         update = self.updates[name]
-        return {**self.of_generator(update["base"]), **self.of_round(update["round"]), name: self.spent(OF_UPDATE, name)}
+        return {**self.of_generator(update.base), **self.of_round(update.round), name: self.spent(OF_UPDATE, name)}
 
     def of_round(self, name: str) -> dict[str, float]:
         spent = {name: self.spent(OF_RETRIEVER, name)}
         if name in self.rounds:
             spent[name] += self.spent(OF_QUERIES, name)
-            spent |= self.of_generator(self.rounds[name]["generator"])
-            previous = self.rounds[name]["prev"]
+            spent |= self.of_generator(self.rounds[name].generator)
+            previous = self.rounds[name].prev
             spent |= {previous: self.of_round(previous)[previous]} if previous in self.rounds else {}
             spent["filters"] = self.spent(OF_FILTERS, "")
         return spent

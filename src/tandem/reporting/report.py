@@ -18,13 +18,13 @@ from tandem.reporting.costs import Cost, costs
 from tandem.reporting.queries import QueryStyle, drift, funnel, histogram
 from tandem.reporting.rewards import RewardRow, reward_alarms
 from tandem.reporting.stage_records import StageRecord, StageTime, read_stage_records, stage_times
+from tandem.runtime.rounds import RoundPlan, UpdatePlan
 from tandem.settings import CountOrZero, Settings
 
 __all__ = ["Compared", "Report", "ReportFiles", "ReportSettings", "System", "read_report", "round_rows"]
 
 COLUMNS = ("ndcg_at_10", "recall_at_100", "mrr_at_10")
 BEGINNING = 90  # characters of a listed document
-Plan = Mapping[str, Mapping[str, str]]
 Json = Mapping[str, Any]
 
 
@@ -103,7 +103,9 @@ class Report:
     not_finite: Sequence[str]
 
 
-def read_report(files: ReportFiles, settings: ReportSettings, compared: Compared, *, rounds: Plan, updates: Plan) -> Report:
+def read_report(
+    files: ReportFiles, settings: ReportSettings, compared: Compared, *, rounds: Mapping[str, RoundPlan], updates: Mapping[str, UpdatePlan]
+) -> Report:
     """Read what the stages wrote and compute what the page says of it.
 
     Args:

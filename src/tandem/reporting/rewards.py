@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from tandem.reporting.stage_records import StageRecord
+from tandem.runtime.rounds import RoundPlan, UpdatePlan
 
 __all__ = ["RewardRow", "reward_alarms"]
 
-Plan = Mapping[str, Mapping[str, str]]
 END_SHARE = 5  # the first and the last fifth of the steps are compared
 
 
@@ -40,7 +40,10 @@ class RewardRow:
 
 
 def reward_alarms(
-    records: Sequence[StageRecord], generators: Mapping[str, Mapping[str, float]], rounds: Plan, updates: Plan
+    records: Sequence[StageRecord],
+    generators: Mapping[str, Mapping[str, float]],
+    rounds: Mapping[str, RoundPlan],
+    updates: Mapping[str, UpdatePlan],
 ) -> list[RewardRow]:
     """One row for each update.
 
@@ -54,16 +57,16 @@ def reward_alarms(
     dev = {record.round: record.metrics.get("dev/ndcg_at_10") for record in records if record.stage == "evaluate_retriever"}
 
     def mean_dev(generator: str) -> float | None:
-        values = [value for name, entry in rounds.items() if entry["generator"] == generator and (value := dev.get(name)) is not None]
+        values = [value for name, entry in rounds.items() if entry.generator == generator and (value := dev.get(name)) is not None]
         return sum(values) / len(values) if values else None
 
     rows = []
     for name, entry in updates.items():
         curve = [value for _, value in curves.get(name, [])]
         length = max(len(curve) // END_SHARE, 1)
-        pair = entry["base"], name
+        pair = entry.base, name
         round_trips = [generators.get(generator, {}).get("unseen_top_10") for generator in pair]
-        rows.append(RewardRow(name, entry["base"], _mean(curve[:length]), _mean(curve[-length:]), *map(mean_dev, pair), *round_trips))
+        rows.append(RewardRow(name, entry.base, _mean(curve[:length]), _mean(curve[-length:]), *map(mean_dev, pair), *round_trips))
     return rows
 
 

@@ -1,13 +1,14 @@
-"""What params.yaml names beside the project's own files: corpora, pairs, queries, model folders; each with what tells its content.
+"""What params.yaml says that dvc.yaml cannot name: the content of files and model folders, and what single rounds and updates override.
 
 DVC looks at a value and not behind it: an edited corpus under the same path would be no change, and ``dvc.yaml`` cannot name a path as a
-dependency that may be empty, a Hugging Face id or ``builtin``. So a small stage that always runs writes these identities, and the stages
-that read the files depend on them.
+dependency that may be empty, a Hugging Face id or ``builtin``; nor can it name a key of a round that may be missing. So a small stage that
+always runs writes all these into files, and the stages that they concern depend on them.
 """
 
 from __future__ import annotations
 
 import hashlib
+import shutil
 import subprocess
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -17,8 +18,12 @@ import orjson
 
 from tandem.formats.errors import InputError
 from tandem.formats.jsonl import write_json
+from tandem.runtime.plan import STAGES, PlanName, merge_settings, read_overrides
 
-__all__ = ["NAMED", "describe_inputs", "write_inputs"]
+__all__ = ["NAMED", "describe_inputs", "describe_overrides", "write_inputs"]
+
+Known = dict[str, tuple[int, int, str]]
+"""size, time and MD5 of files by path, as they were last"""
 
 # Keys of each section that may name a file or folder; of rerankers, keys of each of its models.
 NAMED = {
@@ -44,42 +49,75 @@ EXPERIMENTS = (".dvc", "tmp", "exps")  # where DVC runs queued experiments: in a
 BLOCK = 1 << 20
 
 
-def describe_inputs(content: Mapping[str, Any], known: dict[str, list[Any]], here: Path) -> dict[str, dict[str, Any]]:
+def describe_inputs(content: Mapping[str, Any], known: Known, here: Path) -> dict[str, dict[str, Any]]:
     """The identity of everything that a params.yaml names, by section that it has, then by key; of the launcher's files by path.
 
     Args:
         content: of params.yaml.
-        known: size, time and MD5 of files by path, as they were last; brought up to date.
+        known: what is known of files; brought up to date.
         here: the folder that paths are relative to.
 
     Raises:
         InputError: a queued experiment names a file that its copy of the project lacks.
     """
-    found: dict[str, dict[str, Any]] = {}
+    identities: dict[str, dict[str, Any]] = {}
     if isinstance(content.get(LAUNCHER), str):
-        words = {word for part in content[LAUNCHER].split() for word in part.strip("\"'").split("=") if (here / word).is_file()}
-        found[LAUNCHER] = {word: _identity(LAUNCHER, word, known, here) for word in sorted(words)}
+        words = {word for piece in content[LAUNCHER].split() for word in piece.strip("\"'").split("=") if (here / word).is_file()}
+        identities[LAUNCHER] = {word: _identity(LAUNCHER, word, known, here) for word in sorted(words)}
     for section in NAMED:
         if section in content:
             values = dict(_values(section, content[section] or {}))
-            found[section] = {key: _identity(f"{section}.{key}", value, known, here) for key, value in values.items()}
-    return found
+            identities[section] = {key: _identity(f"{section}.{key}", value, known, here) for key, value in values.items()}
+    return identities
 
 
-def write_inputs(content: Mapping[str, Any], folder: Path, memory: Path) -> None:
-    """Write the identities of each section into a file of its own, whole or not at all; of files that did not change none is read.
+def describe_overrides(content: Mapping[str, Any], plan: PlanName, path: Path, known: Known) -> dict[str, dict[str, dict[str, Any]]]:
+    """What each round or update overrides, by its name, then by stage: ``values``, and the identities of ``files`` that they name.
 
     Args:
         content: of params.yaml.
+        plan: rounds or updates.
+        path: of params.yaml, for errors.
+        known: what is known of files; brought up to date.
+    """
+    described: dict[str, dict[str, dict[str, Any]]] = {}
+    for name in content.get(plan) or {}:
+        overrides = read_overrides(content, plan, name, path)
+        for stage in STAGES[plan]:
+            values = overrides.by_stage.get(stage, {})
+            nested = {section: settings for section, settings in values.items() if section in NAMED and isinstance(settings, dict)}
+            changed = {section: merge_settings(content.get(section) or {}, settings) for section, settings in nested.items()}
+            if values and stage in NAMED:
+                changed[stage] = merge_settings(content[stage], values)
+            named = {f"{section}.{key}": value for section, settings in changed.items() for key, value in _values(section, settings)}
+            files = {key: _identity(f"{overrides.entry}.{key}", value, known, Path.cwd()) for key, value in named.items()}
+            described.setdefault(name, {})[stage] = {"values": values, "files": files}
+    return described
+
+
+def write_inputs(content: Mapping[str, Any], path: Path, folder: Path, memory: Path) -> None:
+    """Write the identities of each section, and each round's and update's overrides of a stage, into a file; each whole or not at all.
+
+    Of files that did not change none is read.
+
+    Args:
+        content: of params.yaml.
+        path: of params.yaml, for errors.
         folder: to write into.
         memory: file of what is known of files.
     """
     try:
-        known: dict[str, list[Any]] = orjson.loads(memory.read_bytes())
+        known: Known = orjson.loads(memory.read_bytes())
     except (OSError, orjson.JSONDecodeError):
         known = {}
     for section, values in describe_inputs(content, known, Path.cwd()).items():
         write_json(folder / f"{section}.json", values)
+    for plan in (name for name in STAGES if name in content):
+        shutil.rmtree(folder / plan, ignore_errors=True)
+        (folder / plan).mkdir(parents=True)  # an output of the stage, whether or not there is an entry
+        for name, stages in describe_overrides(content, plan, path, known).items():
+            for stage, values in stages.items():
+                write_json(folder / plan / name / f"{stage}.json", values)
     write_json(memory, known)
 
 
@@ -95,7 +133,7 @@ def _values(section: str, values: Mapping[str, Any]) -> Iterator[tuple[str, str]
                 yield f"{name}.{key}".lstrip("."), model[key]
 
 
-def _identity(key: str, value: str, known: dict[str, list[Any]], here: Path) -> dict[str, Any]:
+def _identity(key: str, value: str, known: Known, here: Path) -> dict[str, Any]:
     path = here / value
     added = path.with_name(f"{path.name}.dvc")
     if not path.exists() and added.is_file():
@@ -120,18 +158,18 @@ def _identity(key: str, value: str, known: dict[str, list[Any]], here: Path) -> 
 
 def _project_of_experiment(here: Path) -> Path | None:
     """The project that a queued experiment was started in; None where this is the project itself."""
-    parts = here.parts
-    starts = [i for i in range(len(parts)) if parts[i : i + 3] == EXPERIMENTS]
-    return Path(*parts[: starts[0]]) if starts else None
+    names = here.parts
+    starts = [i for i in range(len(names)) if names[i : i + 3] == EXPERIMENTS]
+    return Path(*names[: starts[0]]) if starts else None
 
 
-def _md5(path: Path, known: dict[str, list[Any]]) -> str:
+def _md5(path: Path, known: Known) -> str:
     """The MD5 digest of a file, read again only where its size or time has changed."""
     state, name = path.stat(), str(path.absolute())
-    if known.get(name, [])[:2] != [state.st_size, state.st_mtime_ns]:
+    if tuple(known.get(name, ()))[:2] != (state.st_size, state.st_mtime_ns):
         digest = hashlib.md5(usedforsecurity=False)
         with path.open("rb") as file:
             while block := file.read(BLOCK):
                 digest.update(block)
-        known[name] = [state.st_size, state.st_mtime_ns, digest.hexdigest()]
-    return str(known[name][2])
+        known[name] = (state.st_size, state.st_mtime_ns, digest.hexdigest())
+    return known[name][2]

@@ -7,26 +7,21 @@ another overlay under it. What comes out is a complete params.yaml with its comm
 
 from __future__ import annotations
 
-import io
-import re
 import subprocess
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from ruamel.yaml import YAML
-from ruamel.yaml.error import YAMLError
-
 from tandem.formats.encodings import read_text
 from tandem.runtime.params import ParamsError
+from tandem.runtime.sections import dump_section, load_section, read_head, split_sections
 
 __all__ = ["base_params", "has_uncommitted_changes", "list_profiles", "parse_changes", "render_profile"]
 
 WHOLE = ("rounds", "updates", "prepare_corpus", "prepare_guard")  # replaced: what belongs together
-OPEN = ("form", "index")  # maps of settings with defaults: what a params.yaml leaves out may be added
+OPEN = ("form", "build_index")  # maps of settings with defaults: what a params.yaml leaves out may be added
 NAMED = "rerankers"  # models by name: null takes one out
 HEADER = "# Profile: "
-SECTION = re.compile(r"^(\w+):", re.MULTILINE)
 
 
 def list_profiles(folder: Path) -> dict[str, str]:
@@ -72,7 +67,7 @@ def parse_changes(words: Sequence[str]) -> dict[str, Any]:
         *path, last = key.split(".")
         for name in path:
             inner = inner.setdefault(name, {})
-        inner[last] = _load(value, f"--set {key}") if value else ""
+        inner[last] = load_section(value, f"--set {key}") if value else ""
     return changes
 
 
@@ -88,18 +83,18 @@ def render_profile(base: str, folder: Path, name: str | None, changes: Mapping[s
     Raises:
         ParamsError: no such overlay, an overlay that is no map of maps, or a key that the base does not have.
     """
-    blocks = dict(_blocks(base))
+    blocks = dict(split_sections(base))
     overlays = list(_chain(folder, name)) if name else []
     for path in overlays:
         text = read_text(path)
-        for section, (_, body) in _blocks(text):
+        for section, (_, body) in split_sections(text):
             if section in ("", "extends"):
                 continue
             if section not in blocks:
                 raise ParamsError(f"{path}: {section}: no such section; there are: {', '.join(key for key in blocks if key)}")
             head, before = blocks[section]
-            overlay = _load(body, str(path))
-            if section not in WHOLE and not isinstance(overlay[section], dict) and isinstance(_load(before, "")[section], dict):
+            overlay = load_section(body, str(path))
+            if section not in WHOLE and not isinstance(overlay[section], dict) and isinstance(load_section(before, "")[section], dict):
                 raise ParamsError(f"{path}: {section}: a map of keys is expected, found {overlay[section]!r}")
             blocks[section] = (head, body if section in WHOLE else _merged(before, overlay, str(path)))
     for section, value in (changes or {}).items():
@@ -108,7 +103,7 @@ def render_profile(base: str, folder: Path, name: str | None, changes: Mapping[s
         blocks[section] = (blocks[section][0], _merged(blocks[section][1], {section: value}, "--set", adds=section in WHOLE))
     if overlays:
         head = f"{HEADER}{name}, over the quickstart's values (`tandem init --profile {name}`).\n"
-        blocks[""] = ("", head + _blocks_head(read_text(overlays[-1])))
+        blocks[""] = ("", head + read_head(read_text(overlays[-1])))
     return "".join(head + body for head, body in blocks.values())
 
 
@@ -117,7 +112,7 @@ def _chain(folder: Path, name: str, above: tuple[str, ...] = ()) -> Iterator[Pat
     path = folder / f"{name}.yaml"
     if not path.is_file():
         raise ParamsError(f"{path}: no such profile; there are: {', '.join(list_profiles(folder))}")
-    overlay = _load(read_text(path), str(path)) or {}
+    overlay = load_section(read_text(path), str(path)) or {}
     parent = overlay.get("extends") if isinstance(overlay, dict) else None
     if parent is not None:
         allowed = [other for other in list_profiles(folder) if other not in (name, *above)]
@@ -127,42 +122,10 @@ def _chain(folder: Path, name: str, above: tuple[str, ...] = ()) -> Iterator[Pat
     yield path
 
 
-def _blocks(text: str) -> Iterator[tuple[str, tuple[str, str]]]:
-    """Top-level keys in order, each with the comments above it and its own lines; first, under "", what heads the file."""
-    matches, head = list(SECTION.finditer(text)), _blocks_head(text)
-    yield "", ("", head)
-    above = len(head)
-    for match, following in zip(matches, [*matches[1:], None], strict=True):
-        end = _end_of_body(text, match.start(), following.start() if following else len(text))
-        yield match.group(1), (text[above : match.start()], text[match.start() : end])
-        above = end
-
-
-def _blocks_head(text: str) -> str:
-    """The comment lines that a file begins with, up to the first line that is none."""
-    lines = []
-    for line in text.splitlines(keepends=True):
-        if not line.startswith("#"):
-            break
-        lines.append(line)
-    return "".join(lines)
-
-
-def _end_of_body(text: str, start: int, end: int) -> int:
-    """Where a block's own lines end: blank lines and comments in the first column after them belong to what follows."""
-    lines = text[start:end].splitlines(keepends=True)
-    while len(lines) > 1 and (not lines[-1].strip() or lines[-1].startswith("#")):
-        lines.pop()
-    return start + sum(map(len, lines))
-
-
 def _merged(body: str, overlay: Mapping[str, Any], source: str, *, adds: bool = False) -> str:
-    yaml = _yaml()
-    content = yaml.load(body)
+    content = load_section(body, source)
     _merge(content, overlay, source, adds=adds)
-    out = io.StringIO()
-    yaml.dump(content, out)
-    return out.getvalue()
+    return dump_section(content)
 
 
 def _merge(target: Any, overlay: Mapping[str, Any], source: str, path: tuple[str, ...] = (), *, adds: bool = False) -> None:
@@ -177,22 +140,6 @@ def _merge(target: Any, overlay: Mapping[str, Any], source: str, path: tuple[str
             _merge(before, value, source, here, adds=adds)
         else:
             target[key] = value
-
-
-def _load(text: str, source: str) -> Any:
-    try:
-        return _yaml().load(text)
-    except YAMLError as error:
-        raise ParamsError(f"{source}: not YAML: {' '.join(str(error).split())[:300]}") from None
-
-
-def _yaml() -> YAML:
-    yaml = YAML()
-    yaml.preserve_quotes = True
-    yaml.width = 140
-    yaml.indent(mapping=2, sequence=4, offset=2)
-    yaml.representer.add_representer(type(None), lambda dumper, _: dumper.represent_scalar("tag:yaml.org,2002:null", "null"))
-    return yaml
 
 
 def _git(folder: Path, *arguments: str) -> str:

@@ -13,44 +13,28 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
 from tandem.formats.encodings import read_text, require_file
-from tandem.formats.errors import InputError
+from tandem.formats.errors import InputError, ParamsError
+from tandem.runtime.migration import explain_renamed
+from tandem.runtime.plan import Overrides, PlanName, merge_settings, read_overrides
 from tandem.settings import SettingError, Settings
 
 __all__ = ["ParamsError", "load_params", "locate_error", "read_params"]
 
 ENDS = {"ge": "from", "gt": "above", "le": "to", "lt": "below"}
-# Keys of older files; of some, the value's meaning is another, which docs/glossary.md says.
-RENAMED = {
-    "scale": "temperature, which is one over it,",
-    "first": "rank_start (of a window) or rerank_depth",
-    "last": "rank_end",
-    "number": "negatives_per_query, candidates_per_query or sampled_documents",
-    "maximum_tokens": "max_length",
-    "maximum_query_tokens": "max_query_length",
-    "dense_maximum_tokens": "dense_max_length",
-    "maximum_gradient_norm": "max_grad_norm",
-    "warmup_share": "warmup_ratio",
-    **{f"maximum_{key}": f"max_{key}" for key in ("new_tokens", "words", "label")},
-    **{f"minimum_{key}": f"min_{key}" for key in ("words", "label", "margin", "accuracy", "pairs", "distinct", "spearman")},
-    "maximum_length_difference": "max_length_difference",
-}
 BOUNDS = {"greater_than", "greater_than_equal", "less_than", "less_than_equal", "finite_number"}
-
-
-class ParamsError(ValueError):
-    """A value in params.yaml that cannot be used; the message names file, key, value and what is allowed."""
 
 
 S = TypeVar("S", bound=Settings)
 
 
-def load_params(path: Path, section: str, schema: type[S]) -> S:
+def load_params(path: Path, section: str, schema: type[S], *, entry: tuple[PlanName, str] | None = None) -> S:
     """Read one section; fields of ``schema`` that the section lacks are looked up among the file's top-level keys.
 
     Args:
         path: a params.yaml.
         section: the stage's name.
         schema: its model; a field such as ``seed`` or ``precision`` that all stages share stands at the top level.
+        entry: the round or update that the stage belongs to, whose overrides are put over the section.
 
     Raises:
         ParamsError: names the file, the key, the value found and what is allowed.
@@ -60,19 +44,17 @@ def load_params(path: Path, section: str, schema: type[S]) -> S:
     if not isinstance(values, dict):
         raise ParamsError(f"{path}: no section '{section}'; there are: {', '.join(sorted(map(str, content)))}")
     shared = {key: content[key] for key in schema.model_fields if key not in values and key in content}
+    overrides = read_overrides(content, *entry, path) if entry else Overrides()
     try:
-        return schema.model_validate({**shared, **values})
+        return schema.model_validate(merge_settings({**shared, **values}, overrides.by_stage.get(section, {})))
     except ValidationError as error:
-        first = error.errors()[0]
-        place = [] if first["loc"] and first["loc"][0] in shared else [section]  # a shared value stands at the top level
-        key = ".".join([*place, *(str(part) for part in first["loc"])])
-        found = "" if first["type"] in ("missing", "value_error") else f", found {first['input']!r:.80}"
-        hint = _explain_bounds(schema, first)
-        if first["type"] == "extra_forbidden":
-            renamed = RENAMED.get(str(first["loc"][-1]))
-            hint = f"; it is called {renamed} now" if renamed else f"; keys allowed: {', '.join(schema.model_fields)}"
-        message = first["msg"].removeprefix("Value error, ")  # which names a key of the section
-        raise ParamsError(f"{path}: {key}{'.' if first['type'] == 'value_error' else ': '}{message}{found}{hint}") from None
+        first = _most_telling(error)
+        place = overrides.place_of(section, first["loc"])
+        if not place:  # a shared value stands at the top level
+            place = ".".join([*([] if first["loc"] and first["loc"][0] in shared else [section]), *map(str, first["loc"])])
+        if first["type"] == "value_error" and overrides.by_stage.get(section):
+            place += f", with {overrides.entry}'s values"
+        raise ParamsError(_explain_value(path, place, schema, first)) from None
 
 
 def read_params(path: Path) -> dict[str, Any]:
@@ -129,6 +111,27 @@ def _settings_in(value: Any, keys: tuple[str, ...]) -> Iterator[tuple[tuple[str,
         yield from _settings_in(child, (*keys, str(key)))
 
 
+def _most_telling(error: ValidationError) -> ErrorDetails:
+    """The first error; where a key is missing, the first about an unknown one, which may be that key under another name."""
+    errors = error.errors()
+    unknown = [item for item in errors if item["type"] == "extra_forbidden"]
+    return unknown[0] if unknown and errors[0]["type"] == "missing" else errors[0]
+
+
+def _explain_value(path: Path, key: str, schema: type[BaseModel], error: ErrorDetails) -> str:
+    """The one line on a value that a schema refuses: key, value, what is allowed, and of a renamed key its name today."""
+    if error["type"] == "value_error":  # of a validator, which names a key of the section
+        link = ": " if " " in key else "."
+        return f"{path}: {key}{link}{error['msg'].removeprefix('Value error, ')}"
+    message = f"{path}: {key}: {error['msg']}"
+    if error["type"] == "missing":
+        return message
+    hint = _explain_bounds(schema, error)
+    if error["type"] == "extra_forbidden":
+        hint = explain_renamed(key, path) or f"; keys allowed: {', '.join(_keys_beside(schema, error))}"
+    return f"{message}, found {error['input']!r:.80}{hint}"
+
+
 def _explain_bounds(schema: type[BaseModel], error: ErrorDetails) -> str:
     """Both ends of a number's range, where the error is about one of them."""
     if error["type"] not in BOUNDS:
@@ -140,6 +143,15 @@ def _explain_bounds(schema: type[BaseModel], error: ErrorDetails) -> str:
         f"{word} {getattr(item, limit)}" for item in annotations for limit, word in ENDS.items() if getattr(item, limit, None) is not None
     ]
     return f"; allowed: {', '.join(ends)}" if ends else ""
+
+
+def _keys_beside(schema: type[BaseModel], error: ErrorDetails) -> list[str]:
+    """The keys that are allowed where an unknown one was found."""
+    places: list[Any] = [schema]
+    for step in error["loc"][:-1]:
+        places = [inner for place in places for inner in _inside(place, step)] or places  # the name of a union's member is no place
+    models = [place for place in places if isinstance(place, type) and issubclass(place, BaseModel)]
+    return list(dict.fromkeys(key for model in models or [schema] for key in model.model_fields))
 
 
 def _inside(annotation: Any, part: str | int) -> Iterator[Any]:

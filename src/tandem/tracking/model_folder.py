@@ -66,7 +66,7 @@ def serving_code(name: str) -> Path:
 def _mlmodel(loader: Path) -> str:
     """The MLmodel file of a model from code: what ``mlflow.pyfunc.save_model`` writes, less its random id and its date.
 
-    So the same weights make the same folder, byte for byte; `tests/test_tracking.py` loads it with mlflow.
+    So the same weights make the same folder, byte for byte; `tests/tracking/test_model_folder.py` loads it with mlflow.
     """
     return (
         "flavors:\n"
@@ -78,6 +78,6 @@ def _mlmodel(loader: Path) -> str:
 
 def _signature(name: str) -> str:
     """The lines of an MLmodel that say what a model takes, where it has any: a JSON text for each part."""
-    parts = SIGNATURES.get(name, {})
-    lines = [f"  {part}: '{json.dumps(content)}'\n" for part, content in parts.items()]
+    entries = SIGNATURES.get(name, {})
+    lines = [f"  {kind}: '{json.dumps(content)}'\n" for kind, content in entries.items()]
     return "".join(["signature:\n", *lines]) if lines else ""

@@ -5,24 +5,27 @@ from __future__ import annotations
 import json
 import re
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+from pydantic import ValidationError
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
-__all__ = ["has_all", "order_rounds", "read_champions"]
+from tandem.runtime.rounds import FIRST_ROUND, RoundPlan
+
+__all__ = ["has_all", "order_rounds", "read_champions", "read_rounds"]
 
 
-def has_all(uri: str, wanted: Sequence[str]) -> bool:
+def has_all(uri: str, identities: Sequence[str]) -> bool:
     """Whether a SQLite store has current, finished runs of all these records and views; False of any other store.
 
     SQLite is asked directly: importing mlflow takes longer than a whole pipeline with nothing to do.
 
     Args:
         uri: of the store.
-        wanted: record ids and views.
+        identities: record ids and views.
     """
     if not uri.startswith("sqlite:///") or not Path(uri.removeprefix("sqlite:///")).exists():
         return False
@@ -35,7 +38,7 @@ def has_all(uri: str, wanted: Sequence[str]) -> bool:
             ).fetchall()
     except sqlite3.Error:
         return False
-    return set(wanted) <= {value for value, state in rows if state == "current"}
+    return set(identities) <= {value for value, state in rows if state == "current"}
 
 
 def read_champions(retriever: Path, reranker: Path) -> dict[str, Any]:
@@ -44,11 +47,17 @@ def read_champions(retriever: Path, reranker: Path) -> dict[str, Any]:
     return champions | {"reranker": json.loads(reranker.read_text(encoding="utf8"))}
 
 
-def order_rounds(names: set[str], root: Path) -> list[str]:
-    """Rounds as params.yaml has them, round 0 first; others, such as those of an experiment, behind them, r10 after r2."""
+def read_rounds(path: Path) -> dict[str, RoundPlan]:
+    """The rounds that a params.yaml plans; none where it cannot be read, for an execution is shown all the same."""
     try:
-        planned = ["r0", *(YAML(typ="safe").load((root / "params.yaml").read_text(encoding="utf8")).get("rounds") or {})]
-    except (OSError, YAMLError, AttributeError):
-        planned = ["r0"]
-    rest = sorted(names - set(planned), key=lambda name: [int(part) if part.isdigit() else part for part in re.split(r"(\d+)", name)])
-    return [*(name for name in planned if name in names), *rest]
+        content = YAML(typ="safe").load(path.read_text(encoding="utf8"))
+        return {str(name): RoundPlan.model_validate(entry) for name, entry in (content.get("rounds") or {}).items()}
+    except (OSError, YAMLError, AttributeError, ValidationError):
+        return {}
+
+
+def order_rounds(names: set[str], planned: Iterable[str]) -> list[str]:
+    """Rounds as params.yaml has them, round 0 first; others, such as those of an experiment, behind them, r10 after r2."""
+    first = [name for name in (FIRST_ROUND, *planned) if name in names]
+    rest = sorted(names - {*first}, key=lambda name: [int(word) if word.isdigit() else word for word in re.split(r"(\d+)", name)])
+    return [*first, *rest]

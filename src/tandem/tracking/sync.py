@@ -1,25 +1,25 @@
 """MLflow runs made from the records of stage executions.
 
 A stage writes its record when it ends (`tandem.tracking.record`) and never waits for MLflow. `sync` makes the runs: it may run at any
-time, any number of times, on any clone, and the store can be deleted and made again. This is the one module that imports mlflow. What a
-sync with nothing to do does not need (mlflow, the registry and its numpy) is imported where it is used.
+time, any number of times, on any clone, and the store can be deleted and made again. What a sync with nothing to do does not need
+(mlflow, the registry and its numpy) is imported where it is used.
 """
 
 from __future__ import annotations
 
-import fcntl
-import hashlib
 import json
 import os
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from tandem.tracking.store import has_all, order_rounds
+from tandem.tracking.client import Client, delete_half_runs, experiment_id, list_runs, locked, open_client
+from tandem.tracking.record import Execution, read_executions
+from tandem.tracking.round_runs import VIEW, create_pipeline_run, create_round_runs, save_view, view_of
+from tandem.tracking.stage_runs import ModelIndex, create_stage_run
+from tandem.tracking.store import has_all, read_rounds
 
-__all__ = ["list_champions", "move_champion", "project_root", "sync", "tracking_uri"]
+__all__ = ["list_champions", "move_champion", "project_root", "rounds_address", "sync", "tracking_uri"]
 
 Say = Callable[[str], object]
 PIPELINE, ROUNDS, STAGES = "tandem", "tandem-rounds", "tandem-stages"
@@ -53,9 +53,9 @@ def sync(
 ) -> dict[str, int]:
     """Make the MLflow runs of all records that have none yet, and the runs that show rounds side by side.
 
-    Three experiments: ``tandem-stages`` holds each execution once, with its curves; ``tandem-rounds`` one run for each round;
-    ``tandem`` one run for each state of the pipeline, whose metrics have step = round. Executions of a
-    workspace that are no longer its current ones are tagged ``state = superseded``. Where nothing is new, mlflow is not even imported.
+    Three experiments: ``tandem-stages`` holds each execution once, with its datasets, models and curves; ``tandem-rounds`` one run for
+    each round; ``tandem`` one run for each state of the pipeline. Of the last two, metrics have step = round. Executions of a workspace
+    that are no longer its current ones are tagged ``state = superseded``. Where nothing is new, mlflow is not even imported.
 
     Args:
         records: the folder of record files.
@@ -68,230 +68,103 @@ def sync(
     Returns:
         ``created`` and ``present``: stage executions that were missing, and that were there.
     """
-    found = [json.loads(path.read_text(encoding="utf8")) for path in sorted(records.rglob("*.json"))]
-    ids = [item["record_id"] for item in found]
-    view = hashlib.sha256(" ".join(sorted(ids)).encode()).hexdigest()[:16]
+    current = read_executions(records)
+    ids = {item["record_id"] for item in current}
+    past = _past_executions(records, current) if history else []
     loop = experiment == STAGES
-    pipelines = {_pipeline(item) for item in found}
-    past = [item for item in _remembered(records) if item["record_id"] not in ids and _pipeline(item) in pipelines] if history else []
-    if not past and has_all(tracking_uri(), [*ids, view] if loop else ids):
+    if not past and has_all(tracking_uri(), [*ids, view_of(current)] if loop else [*ids]):
         return {"created": 0, "present": len(ids)}
     root = project_root()
-    with _locked(root / ".mlflow.lock"):
-        client = _mlflow().MlflowClient(tracking_uri())
-        names = (PIPELINE, ROUNDS, STAGES) if loop else (experiment,)
-        experiments = {name: _experiment(client, name, root) for name in names}
-        for name in names:
-            _reap(client, experiments[name])
-        known = {run.data.tags.get("record_id", ""): run for run in _runs(client, experiments[experiment])}
-        missing = [item for item in [*found, *past] if item["record_id"] not in known]
-        for item in missing:
-            state = "current" if item["record_id"] in ids or item["tags"].get("dvc.exp") else "superseded"
-            _create_stage_run(client, experiments[experiment], item, state)
-        if "DVC_EXP_NAME" not in os.environ:
-            _mark_state(client, known, set(ids))
+    with locked(root / ".mlflow.lock"):
+        client = open_client(tracking_uri())
+        experiments = _open_experiments(client, (PIPELINE, ROUNDS, STAGES) if loop else (experiment,), root)
+        models = ModelIndex(client, experiments[experiment], ids)
+        created = _create_missing(client, experiments[experiment], [*current, *past], ids, models)
         if loop and champions and "DVC_EXP_NAME" not in os.environ:
-            _register(client, root, champions, _run_ids(client, experiments[experiment]), say)
-        if loop:
-            _create_round_runs(client, experiments, found, view, report)
-    return {"created": len(missing), "present": len(ids) + len(past) - len(missing)}
+            _register(client, root, champions, experiments[experiment], say)
+        if loop and current:
+            plan = read_rounds(Path("params.yaml"))
+            create_round_runs(client, experiments[ROUNDS], current, plan, models)
+            save_view(client, experiments[ROUNDS])
+            create_pipeline_run(client, experiments[PIPELINE], current, plan, report)  # last: a sync with nothing to do looks for it
+    return {"created": created, "present": len(ids) + len(past) - created}
 
 
-def _remembered(records: Path) -> list[dict[str, Any]]:
-    """Records of executions that are no longer in the workspace: from DVC's run cache and from every commit that git reaches."""
-    from tandem.tracking.history import remembered_by_dvc, remembered_by_git
-
-    texts = [*remembered_by_dvc(records), *remembered_by_git(records)]
-    found = (json.loads(text) for text in texts)
-    return list({item["record_id"]: item for item in found if isinstance(item, dict) and "record_id" in item}.values())
-
-
-def _pipeline(item: Mapping[str, Any]) -> str:
-    """The dvc.yaml that an execution belongs to, empty for the project's own: all of them write to ``out/records/``."""
-    return str(item["tags"].get("dvc.stage", "")).rpartition(":")[0]
-
-
-def _register(client: Any, root: Path, champions: Mapping[str, Any], run_ids: Mapping[str, str], say: Say) -> None:
-    """Register models; a server that refuses them, as one may that cannot see this machine's folders, keeps its runs all the same."""
-    from mlflow.exceptions import MlflowException
-
-    from tandem.tracking import registry
-
-    try:
-        for sentence in registry.register(client, root, champions, run_ids):
-            say(sentence)
-    except MlflowException as error:
-        say(f"warning: models were not registered: {str(error).splitlines()[0]}; the runs are there")
+def rounds_address() -> str:
+    """Where MLflow shows the rounds side by side, with the columns of the saved view."""
+    client = open_client(tracking_uri())
+    uri = tracking_uri()
+    server = uri if uri.startswith("http") else "http://127.0.0.1:5000"
+    return f"{server}/#/experiments/{experiment_id(client, ROUNDS, None)}/runs?viewStateShareKey={VIEW}"
 
 
 def list_champions() -> list[tuple[str, str, str, str]]:
     """Registered versions: role, version, what it is, and ``champion`` where the alias stands."""
     from tandem.tracking import registry
 
-    return registry.versions(_mlflow().MlflowClient(tracking_uri()))
+    return registry.versions(open_client(tracking_uri()))
 
 
 def move_champion(role: str, version: str) -> None:
     """Put a role's alias on a version, by hand."""
     from tandem.tracking import registry
 
-    registry.move(_mlflow().MlflowClient(tracking_uri()), role, version)
+    registry.move(open_client(tracking_uri()), role, version)
 
 
-def _create_stage_run(client: Any, experiment: str, item: Mapping[str, Any], state: str) -> None:
-    name = "@".join(part for part in (item["stage"], item["round"]) if part)
-    tags = {
-        **item["tags"],
-        "record_id": item["record_id"],
-        "stage": item["stage"],
-        "round": item["round"],
-        "state": state,
-        "artifacts": ", ".join(item["artifacts"]),
-    }
-    ended = int(item["ended"] * 1000)
-    points = [(key, value, 0) for key, value in item["metrics"].items() if value is not None]
-    points += [(key, value, step) for key, series in item["series"].items() for step, value in series if value is not None]
-    inputs = item.get("inputs", {})
-    _create_run(client, experiment, name, tags, item["params"], points, int(item["started"] * 1000), ended, inputs=inputs)
+def _past_executions(records: Path, current: Sequence[Execution]) -> list[Execution]:
+    """Records that are no longer in the workspace, of the pipelines that have one there."""
+    ids, pipelines = {item["record_id"] for item in current}, {_pipeline(item) for item in current}
+    return [item for item in _remembered(records) if item["record_id"] not in ids and _pipeline(item) in pipelines]
 
 
-def _create_round_runs(client: Any, experiments: Mapping[str, str], found: Sequence[Any], view: str, report: Path | None) -> None:
-    rounds = order_rounds({item["round"] for item in found if item["round"]}, project_root())
-    tags = {"view": view, "state": "current", **(found[-1]["tags"] if found else {})}
-    now = int(time.time() * 1000)
-    pipeline: list[tuple[str, float, int]] = []
-    for number, round_id in enumerate(rounds):
-        own = [item for item in found if item["round"] == round_id]
-        round_view = hashlib.sha256(" ".join(sorted(item["record_id"] for item in own)).encode()).hexdigest()[:16]
-        metrics = {key: value for item in own for key, value in _round_metrics(item).items()}
-        pipeline += [(key, value, number) for key, value in metrics.items()]
-        params = {f"{item['stage']}.{key}": value for item in own for key, value in item["params"].items()}
-        points = [(key, value, number) for key, value in metrics.items()]
-        start, end = min(item["started"] for item in own), max(item["ended"] for item in own)
-        if not _exists(client, experiments[ROUNDS], round_view):
-            _retire(client, experiments[ROUNDS], f"round = '{round_id}'")
-            own_tags = {**tags, "view": round_view, "round": round_id}
-            _create_run(
-                client,
-                experiments[ROUNDS],
-                f"round {round_id}",
-                own_tags,
-                params,
-                points,
-                int(start * 1000),
-                int(end * 1000),
-            )
-    if pipeline and not _exists(client, experiments[PIPELINE], view):
-        _retire(client, experiments[PIPELINE], "state = 'current'")
-        params = {f"{item['stage']}.{key}": value for item in found for key, value in item["params"].items()}
-        start = int(min(item["started"] for item in found) * 1000)
-        _create_run(client, experiments[PIPELINE], f"pipeline {view[:6]}", tags, params, pipeline, start, now, artifact=report)
+def _remembered(records: Path) -> list[Execution]:
+    """Records of executions that are no longer in the workspace: from DVC's run cache and from every commit that git reaches."""
+    from tandem.tracking.history import remembered_by_dvc, remembered_by_git
+
+    contents: Iterator[Execution] = (json.loads(text) for text in (*remembered_by_dvc(records), *remembered_by_git(records)))
+    return list({item["record_id"]: item for item in contents if isinstance(item, dict) and "record_id" in item}.values())
 
 
-def _round_metrics(item: Mapping[str, Any]) -> dict[str, float]:
-    """A stage's metrics under its own heading: a slash makes the MLflow page group them; those that are null stay out."""
-    finite = {key: value for key, value in item["metrics"].items() if value is not None}
-    if item["stage"] == "evaluate_retriever":
-        own = {key: value for key, value in finite.items() if not key.startswith("system/")}
-        return {key if "/" in key else f"test/{key}": value for key, value in own.items()}
-    return {f"{item['stage']}/{key}": value for key, value in finite.items() if not key.startswith("system/")}
+def _pipeline(item: Execution) -> str:
+    """The dvc.yaml that an execution belongs to, empty for the project's: all of them write to ``out/records/``."""
+    return item["tags"].get("dvc.stage", "").rpartition(":")[0]
 
 
-def _create_run(
-    client: Any,
-    experiment: str,
-    name: str,
-    tags: Mapping[str, str],
-    params: Mapping[str, str],
-    points: Sequence[tuple[str, float, int]],
-    start: int,
-    end: int,
-    *,
-    inputs: Mapping[str, str] | None = None,
-    artifact: Path | None = None,
-) -> None:
-    """A run with all that it has; it is RUNNING until it has it all, so that a run left so is half a run and can be told."""
-    from mlflow.entities import Dataset, DatasetInput, Metric, Param, RunTag
-
-    run = client.create_run(experiment, start_time=start, run_name=name)
-    run_id = run.info.run_id
-    parameters = [Param(key, value[:500]) for key, value in params.items()]
-    metrics = [Metric(key, value, end, step) for key, value, step in points]
-    tags = {**tags, "sync.started": str(int(time.time()))}
-    client.log_batch(run_id, tags=[RunTag(key, value) for key, value in tags.items() if value])
-    for first in range(0, len(parameters), 100):
-        client.log_batch(run_id, params=parameters[first : first + 100])
-    for first in range(0, len(metrics), 1000):
-        client.log_batch(run_id, metrics=metrics[first : first + 1000])
-    if inputs:
-        sets = [Dataset(path, digest, "local", json.dumps({"uri": path})) for path, digest in inputs.items()]
-        client.log_inputs(run_id, datasets=[DatasetInput(dataset) for dataset in sets])
-    if artifact and artifact.is_file():
-        client.log_artifact(run_id, str(artifact))
-    client.set_terminated(run_id, status="FINISHED", end_time=end)
-
-
-def _reap(client: Any, experiment: str) -> None:
-    """Delete half runs, which a killed sync left RUNNING; a store that others write to gives them ten minutes."""
-    patience = 0 if tracking_uri().startswith("sqlite") else 600
-    for run in client.search_runs([experiment], "attributes.status = 'RUNNING'", max_results=1000):
-        if "sync.started" in run.data.tags and time.time() - int(run.data.tags["sync.started"]) >= patience:
-            client.delete_run(run.info.run_id)
-
-
-def _run_ids(client: Any, experiment: str) -> dict[str, str]:
-    """The current run of each stage by DVC's name for it."""
-    runs = client.search_runs([experiment], "tags.state = 'current'", max_results=1000)
-    return {run.data.tags["dvc.stage"]: run.info.run_id for run in runs if "dvc.stage" in run.data.tags}
-
-
-def _mark_state(client: Any, known: Mapping[str, Any], current: set[str]) -> None:
-    for record_id, run in known.items():
-        state = "current" if record_id in current else "superseded"
-        if record_id and not run.data.tags.get("dvc.exp") and run.data.tags.get("state") != state:
-            client.set_tag(run.info.run_id, "state", state)
-
-
-def _retire(client: Any, experiment: str, condition: str) -> None:
-    for run in client.search_runs([experiment], f"tags.{condition}", max_results=1000):
-        client.set_tag(run.info.run_id, "state", "superseded")
-
-
-def _exists(client: Any, experiment: str, view: str) -> bool:
-    runs = client.search_runs([experiment], f"tags.view = '{view}'", max_results=1)
-    for run in runs:
-        client.set_tag(run.info.run_id, "state", "current")
-    return bool(runs)
-
-
-def _runs(client: Any, experiment: str) -> Iterator[Any]:
-    token = None
-    while True:
-        page = client.search_runs([experiment], max_results=1000, page_token=token)
-        yield from page
-        token = page.token
-        if not token:
-            return
-
-
-def _experiment(client: Any, name: str, root: Path) -> str:
-    existing = client.get_experiment_by_name(name)
-    if existing:
-        return str(existing.experiment_id)
+def _open_experiments(client: Client, names: Sequence[str], root: Path) -> dict[str, str]:
+    """Ids of experiments, by name; what a killed sync left in them is gone."""
     local = tracking_uri().startswith("sqlite")
-    return str(client.create_experiment(name, artifact_location=str(root / "mlartifacts") if local else None))
+    experiments = {name: experiment_id(client, name, root / "mlartifacts" if local else None) for name in names}
+    for identifier in experiments.values():
+        delete_half_runs(client, identifier, shared=not local)
+    return experiments
 
 
-def _mlflow() -> Any:
-    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
-    import mlflow
+def _create_missing(client: Client, experiment: str, executions: Sequence[Execution], current: set[str], models: ModelIndex) -> int:
+    """Make the runs that are not there, in the order in which the executions ended; say of each whether it is current."""
+    known = {run.data.tags.get("record_id", ""): run for run in list_runs(client, experiment)}
+    missing = sorted((item for item in executions if item["record_id"] not in known), key=lambda item: item["ended"])
+    for item in missing:
+        state = "current" if item["record_id"] in current or item["tags"].get("dvc.exp") else "superseded"
+        create_stage_run(client, experiment, item, state, models)
+    if "DVC_EXP_NAME" not in os.environ:
+        for record_id, run in known.items():
+            state = "current" if record_id in current else "superseded"
+            if record_id and not run.data.tags.get("dvc.exp") and run.data.tags.get("state") != state:
+                client.set_tag(run.info.run_id, "state", state)
+    return len(missing)
 
-    return mlflow
 
+def _register(client: Client, root: Path, champions: Mapping[str, Any], experiment: str, say: Say) -> None:
+    """Register models; a server that refuses them, as one may that cannot see this machine's folders, keeps its runs all the same."""
+    from mlflow.exceptions import MlflowException
 
-@contextmanager
-def _locked(path: Path) -> Iterator[None]:
-    """One process at a time: MLflow's first use of a database migrates it, and two at once break it."""
-    with path.open("w") as handle:
-        fcntl.flock(handle, fcntl.LOCK_EX)
-        yield
+    from tandem.tracking import registry
+
+    runs = client.search_runs([experiment], "tags.state = 'current'", max_results=1000)
+    by_stage = {run.data.tags["dvc.stage"]: run.info.run_id for run in runs if "dvc.stage" in run.data.tags}
+    try:
+        for sentence in registry.register(client, root, champions, by_stage):
+            say(sentence)
+    except MlflowException as error:
+        say(f"warning: models were not registered: {str(error).splitlines()[0]}; the runs are there")

@@ -13,7 +13,7 @@ from tandem.cli.main import app
 from tandem.runtime.overlays import HEADER, base_params, list_profiles, parse_changes, render_profile
 from tandem.runtime.params import ParamsError
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 BASE = """# The quickstart's values.
 
 seed: 13                       # of everything random

@@ -9,20 +9,10 @@ from typing import Any
 
 import pytest
 
-from tandem.runtime.scratch import file_identity
 from tandem.tracking import record as executions
 from tandem.tracking import sync as tracking
 
 RULE = {"alpha": 0.05, "equal_within": 0.0, "guard_tolerance": 0.02, "resamples": 500, "seed": 1}
-
-
-@pytest.fixture
-def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    (tmp_path / ".dvc").mkdir()
-    monkeypatch.chdir(tmp_path)
-    for name in ("DVC_ROOT", "DVC_EXP_NAME", "MLFLOW_TRACKING_URI"):
-        monkeypatch.delenv(name, raising=False)
-    return tmp_path
 
 
 def pipeline(project: Path, md5: str, dev: list[float], monkeypatch: pytest.MonkeyPatch, **guard: float) -> list[str]:
@@ -129,21 +119,6 @@ def test_half_a_run_is_made_anew(project: Path, monkeypatch: pytest.MonkeyPatch)
     assert [run.info.status for run in runs] == ["FINISHED"] * 3  # the stage, its round, the pipeline
 
 
-def test_what_a_stage_read_is_kept_with_its_digest(project: Path) -> None:
-    from mlflow import MlflowClient
-
-    (project / "corpus.jsonl").write_text("x")
-    with executions.record("s", {}, project / "out/records/s.json") as run:
-        run.log_input(project / "corpus.jsonl", file_identity(project / "corpus.jsonl"))
-        run.log({"r0+reranker/map": 0.5})
-    tracking.sync(project / "out/records")
-    client = MlflowClient(tracking.tracking_uri())
-    (found,) = client.search_runs([client.get_experiment_by_name(tracking.STAGES).experiment_id])
-    (used,) = found.inputs.dataset_inputs
-    assert (used.dataset.name, used.dataset.digest) == (str(project / "corpus.jsonl"), "9dd4e461268c8034f5c8564e155c67a6")
-    assert found.data.metrics["r0_reranker/map"] == 0.5
-
-
 def test_a_registry_that_refuses_leaves_the_runs(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from mlflow import MlflowClient
     from mlflow.exceptions import MlflowException
@@ -157,15 +132,3 @@ def test_a_registry_that_refuses_leaves_the_runs(project: Path, monkeypatch: pyt
     client = MlflowClient(tracking.tracking_uri())
     assert {client.get_experiment_by_name(name) is None for name in (tracking.STAGES, tracking.ROUNDS, tracking.PIPELINE)} == {False}
     assert len(client.search_runs([client.get_experiment_by_name(tracking.PIPELINE).experiment_id])) == 1
-
-
-def test_history_takes_no_other_pipeline_s_runs(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Recipes write to a folder ``records`` of their own, and DVC's run cache does not say whose it was."""
-    monkeypatch.setenv("DVC_STAGE", "train_retriever_r0")
-    with executions.record("train_retriever", {}, project / "out/records/a.json", round_id="r0") as run:
-        run.log({"loss": 1.0})
-    item = json.loads((project / "out/records/a.json").read_text())
-    own = {**item, "record_id": "own"}
-    other = {**item, "record_id": "other", "tags": {"dvc.stage": "recipes/reranker/dvc.yaml:train_reranker@teacher"}}
-    monkeypatch.setattr(tracking, "_remembered", lambda _: [own, other])
-    assert tracking.sync(project / "out/records", history=True) == {"created": 2, "present": 0}
