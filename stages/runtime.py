@@ -14,11 +14,11 @@ from pathlib import Path
 from typing import TypeVar
 
 from tandem.runtime.distributed import barrier, is_main_process
-from tandem.runtime.params import load_params, read_params
+from tandem.runtime.params import load_params, locate_error, read_params
 from tandem.runtime.plan import check_plan
 from tandem.runtime.rounds import FIRST_ROUND
 from tandem.runtime.scratch import open_scratch
-from tandem.settings import Settings
+from tandem.settings import SettingError, Settings
 from tandem.tracking.record import Run, record
 
 __all__ = ["open_stage", "parse", "run"]
@@ -52,6 +52,9 @@ def open_stage(
 
     Yields:
         The flags, the settings, the record to log to, and a folder for checkpoints that a rerun of the same work finds again.
+
+    Raises:
+        ParamsError: a value of params.yaml that the stage's code refuses, with file and whole key.
     """
     paths = parse(name, argv, *reads.split(), *writes.split(), "record", words=words.split())
     plan = check_plan(read_params(paths.params), paths.params)
@@ -69,7 +72,10 @@ def open_stage(
         ):
             for flag, path in inputs.items():
                 tracked.log_input(flag, path)
-            yield paths, params, tracked, scratch
+            try:
+                yield paths, params, tracked, scratch
+            except SettingError as error:
+                raise locate_error(error, paths.params, name, params) from error
             tracked.log_models(getattr(paths, flag) for flag in writes.split())
             barrier()
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from tandem.reporting.stage_records import StageRecord
+from tandem.runtime.rounds import RoundPlan, UpdatePlan
 
-ROUNDS = {"r1": {"prev": "r0", "generator": "g1"}, "r2": {"prev": "r1", "generator": "g2"}}
-UPDATES = {"g2": {"base": "g1", "round": "r1"}}
+ROUNDS = {"r1": RoundPlan(prev="r0", generator="g1"), "r2": RoundPlan(prev="r1", generator="g2")}
+UPDATES = {"g2": UpdatePlan(base="g1", round="r1")}
 
 
 def record(

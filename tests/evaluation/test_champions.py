@@ -9,6 +9,7 @@ import pytest
 
 from tandem.evaluation.champions import ChampionSettings, choose_generator, choose_reranker, choose_retriever, to_markdown
 from tandem.formats.errors import SettingError
+from tandem.runtime.rounds import RoundPlan
 
 RULE = ChampionSettings(measure="ndcg_at_10", alpha=0.05, equal_within=0.01, guard_tolerance=0.02, min_distinct=0.9, resamples=1000, seed=1)
 
@@ -23,7 +24,7 @@ NOISE = values(*[0.5 + 0.2 * (-1) ** i for i in range(20)])
 
 
 def test_rounds_at_the_gate(tmp_path: Path) -> None:
-    rounds = {"r1": {"prev": "r0", "generator": "g1"}, "r2": {"prev": "r1", "generator": "g2"}}
+    rounds = {"r1": RoundPlan(prev="r0", generator="g1"), "r2": RoundPlan(prev="r1", generator="g2")}
     for name, values_of_round in (("r0", BASE), ("r1", BETTER), ("r2", BETTER)):
         for folder in ("dev", "guard"):
             (tmp_path / folder).mkdir(exist_ok=True)

@@ -22,6 +22,7 @@ from tandem.evaluation.comparison import (
 from tandem.evaluation.measures import MEASURES
 from tandem.evaluation.significance import Comparison
 from tandem.formats.errors import SettingError
+from tandem.runtime.rounds import RoundPlan
 
 SETTINGS = ComparisonSettings(measure="ndcg_at_10", baseline="r0", resamples=200, seed=0)
 
@@ -66,10 +67,10 @@ def test_a_baseline_that_is_not_there() -> None:
 
 def test_rounds_that_differ_in_their_generator_alone() -> None:
     rounds = {
-        "r1": {"prev": "r0", "generator": "g1"},
-        "r2": {"prev": "r1", "generator": "g2"},
-        "s2": {"prev": "r1", "generator": "g1"},
-        "t2": {"prev": "r1", "generator": "g1"},
+        "r1": RoundPlan(prev="r0", generator="g1"),
+        "r2": RoundPlan(prev="r1", generator="g2"),
+        "s2": RoundPlan(prev="r1", generator="g1"),
+        "t2": RoundPlan(prev="r1", generator="g1"),
     }
     systems = {name: system(0.5, 0.5) for name in ("r1", "s2", "t2")} | {"r2": system(0.7, 0.7)}
     controls = compare_controls(systems, rounds, SETTINGS)

@@ -35,7 +35,7 @@ from tandem.retrievers.colbert import build_colbert
 from tandem.retrievers.index import building, shards
 from tandem.retrievers.index.building import IndexSettings, VectorIndex
 from tandem.runtime.params import load_params
-from tandem.runtime.rounds import check_rounds
+from tandem.runtime.plan import check_plan
 from tandem.settings import Settings
 
 HEADER = "query-id\tcorpus-id\tscore\n"
@@ -126,7 +126,7 @@ def test_a_plan_that_names_what_is_there_is_taken(tmp_path: Path) -> None:
         {"seed": 1},
     )
     for plan in plans:
-        check_rounds(plan, tmp_path / "params.yaml")
+        check_plan(plan, tmp_path / "params.yaml")
 
 
 def test_the_rule_holds_in_every_file(tmp_path: Path) -> None:
