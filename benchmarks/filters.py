@@ -32,6 +32,8 @@ from tandem.evaluation.significance import compare, holm
 from tandem.filters.chain import Rule, filter_rows
 from tandem.filters.informative import SelectionSettings, informative_queries
 from tandem.generators.imported import import_queries
+from tandem.generators.queries import mark_unusable
+from tandem.generators.requests import Request, RequestSettings
 from tandem.records import PseudoQuery, document_text, group_numbers
 from tandem.rerankers.candidates import build_rows, queries_of, relevant_of
 from tandem.rerankers.pair_format import PairFormat
@@ -72,8 +74,10 @@ class Study:
         self.train, self.dev = sample_pairs(found.train, BudgetSettings(pairs=100, dev_share=0.25, seed=1))
         self.tests = {pair.query_id: pair.text for pair in found.test}
         self.qrels = [Qrel(pair.query_id, pair.doc_id, pair.relevance) for pair in found.test]
-        everything: dict[str, Any] = {"prefix": "q", "sampled_documents": 10**9, "queries_per_document": 10**9, "seed": 1}
-        self.rows = import_queries(queries, self.corpus, **everything)
+        everything = RequestSettings(sampled_documents=10**9, queries_per_document=10**9)
+        imported = import_queries(queries, self.corpus, everything, seed=1)
+        requests = [Request(f"q-{i}", doc_id, "") for i, (doc_id, _) in enumerate(imported)]
+        self.rows = mark_unusable(requests, [text for _, text in imported])
 
     def retriever(self, kind: str) -> Any:
         """The first two layers of the built-in encoder."""

@@ -21,16 +21,16 @@ import numpy as np
 import torch
 
 from tandem.formats.jsonl import write_text
-from tandem.generators.base import load_generator, resolve_generator
 from tandem.generators.dpo import DPOSettings, optimise_preferences
 from tandem.generators.grpo import GroupSettings, optimise_in_groups
 from tandem.generators.ppo import PPO, PPOSettings
-from tandem.generators.prompts import DEFAULT_TEMPLATE, PromptSettings
+from tandem.generators.prompts import DEFAULT_TEMPLATE, PromptSettings, QueryPrompts
 from tandem.generators.reward_model import RewardModelSettings, load_reward_model, train_reward_model
 from tandem.generators.rewards import WeightedRewards
 from tandem.generators.rollouts import Curriculum, Prompt
 from tandem.generators.sft import SFTSettings, fine_tune
 from tandem.generators.trainers import preference_rows
+from tandem.llm.causal_lm import load_causal_lm, resolve_causal_lm
 from tandem.records import Document, PreferencePair
 from tandem.rerankers.pair_format import PairFormat
 from tandem.rerankers.reranker import Reranker
@@ -141,7 +141,7 @@ class Put:
 
 def fine_tuning(output: Path, documents: list[Document], queries: list[str], scale: Scale, common: dict[str, Any], put: Put) -> None:
     """`train_generator`: prompts and completions."""
-    model, tokenizer = load_generator(str(output / "llama"), device=device_name())
+    model, tokenizer = load_causal_lm(str(output / "llama"), device=device_name())
     put(model, 4)
     rows = [{"prompt": document.text, "completion": f" {query}"} for document, query in zip(documents, queries, strict=True)]
     settings = SFTSettings(epochs=1, batch_size=scale.batch, learning_rate=1e-4, lora=LORA)
@@ -150,24 +150,24 @@ def fine_tuning(output: Path, documents: list[Document], queries: list[str], sca
 
 def reward_model(output: Path, documents: list[Document], queries: list[str], scale: Scale, common: dict[str, Any], put: Put) -> None:
     """`train_reward_model`: two queries a document, the better first."""
-    _, tokenizer = load_generator(str(output / "llama"), device="cpu")
+    _, tokenizer = load_causal_lm(str(output / "llama"), device="cpu")
     model = load_reward_model(str(output / "llama"), tokenizer, device=device_name(), new_head=True)
     put(model, 4)
     pairs, texts = preferences(documents, queries)
     passes: dict[str, Any] = {"epochs": 1, "batch_size": scale.batch, "learning_rate": 1e-4}
     settings = RewardModelSettings(**passes, center_coefficient=0.01, min_accuracy=0.0, min_pairs=1, lora=LORA)
-    rows = preference_rows(pairs, texts, tokenizer, PROMPT)
+    rows = preference_rows(pairs, texts, QueryPrompts(tokenizer, PROMPT))
     train_reward_model(model, tokenizer, rows, settings, compute=Compute(device=device_name(), **common))
 
 
 def dpo(output: Path, documents: list[Document], queries: list[str], scale: Scale, common: dict[str, Any], put: Put) -> None:
     """`improve_generator` by DPO: two queries a document, the better first."""
-    model, tokenizer = load_generator(str(output / "llama"), device=device_name())
+    model, tokenizer = load_causal_lm(str(output / "llama"), device=device_name())
     put(model, 4)
     pairs, texts = preferences(documents, queries)
     passes: dict[str, Any] = {"epochs": 1, "batch_size": scale.batch, "learning_rate": 1e-5}
     settings = DPOSettings(**passes, loss="sigmoid", beta=0.1, label_smoothing=0.0, fine_tuning_weight=0.0)
-    rows = preference_rows(pairs, texts, tokenizer, PROMPT)
+    rows = preference_rows(pairs, texts, QueryPrompts(tokenizer, PROMPT))
     optimise_preferences(model, tokenizer, rows, [], settings, lora=LORA, compute=Compute(device=device_name(), **common))
 
 
@@ -184,7 +184,7 @@ def preferences(documents: list[Document], queries: list[str]) -> tuple[list[Pre
 def ppo(output: Path, documents: list[Document], queries: list[str], scale: Scale, common: dict[str, Any], put: Put) -> None:
     """`improve_generator` by PPO: rollouts count as time, and the tokens that are learnt from as tokens."""
     del queries
-    model, tokenizer = load_generator(str(output / "llama"), device=device_name(), bf16=common["bf16"])
+    model, tokenizer = load_causal_lm(str(output / "llama"), device=device_name(), bf16=common["bf16"])
     put(model, 4)
     common["scratch"].mkdir(parents=True, exist_ok=True)
     settings = PPOSettings(
@@ -218,7 +218,7 @@ def in_random_order(documents: list[Document]) -> Curriculum:
 def grpo(output: Path, documents: list[Document], queries: list[str], scale: Scale, common: dict[str, Any], put: Put) -> None:
     """`improve_generator` by GRPO: four responses to a prompt; what counts is as for PPO."""
     del queries
-    model, tokenizer = load_generator(str(output / "llama"), device=device_name())
+    model, tokenizer = load_causal_lm(str(output / "llama"), device=device_name())
     put(model, 4)
     settings = GroupSettings(
         steps=max(scale.steps // 4, 2),
@@ -285,7 +285,7 @@ def make_models(output: Path, scale: Scale) -> None:
     from transformers import AutoTokenizer, BertConfig, BertModel, LlamaConfig, LlamaForCausalLM
 
     torch.manual_seed(1)
-    for name, source in (("llama", resolve_generator("builtin")), ("bert", resolve_encoder("builtin"))):
+    for name, source in (("llama", resolve_causal_lm("builtin")), ("bert", resolve_encoder("builtin"))):
         tokenizer = AutoTokenizer.from_pretrained(source)
         size: dict[str, Any] = {"vocab_size": 32_768 if name == "llama" and scale is REAL else len(tokenizer)}
         if name == "llama":

@@ -14,9 +14,10 @@ from settings import read_section
 from tandem.corpora.python_api import build_collection
 from tandem.evaluation.generators import KS
 from tandem.filters.round_trip import Search, ranks_of_pairs
-from tandem.generators.base import load_generator
-from tandem.generators.prompts import DEFAULT_TEMPLATE
-from tandem.generators.sampling import mark_unusable, plan_prompts, sample_queries, summarise
+from tandem.generators.prompts import DEFAULT_TEMPLATE, PromptedSettings, PromptSettings, QueryPrompts
+from tandem.generators.queries import QuerySettings, complete_requests, mark_unusable, summarise
+from tandem.generators.requests import plan_requests
+from tandem.llm.causal_lm import CausalLM
 from tandem.records import Document, LabelledPair, PseudoQuery, document_text
 from tandem.retrievers.bm25 import BM25Index
 from tandem.tracking.record import record
@@ -48,23 +49,20 @@ def measure(folder: Path, packages: list[str], document_tokens: int, options: di
     )
     search = BM25Index({document.doc_id: document_text(document) for document in collection.documents}).search
     result = {"real_queries": round_trip([*collection.train, *collection.test], collection.documents, search)}
-    model, tokenizer = load_generator(str(folder))
+    model = CausalLM.load(str(folder), batch_size=options["batch_size"])
+    texts = {document.doc_id: document_text(document) for document in collection.documents}
     for name, keywords, temperature in (("greedy", 3, 0.0), ("greedy_without_keywords", 0, 0.0), ("sampled", 3, 0.8)):
-        requests, prompts = plan_prompts(
-            collection.documents,
-            tokenizer,
-            prefix=name,
-            sampled_documents=options["sampled_documents"],
+        prompt = PromptSettings(template=DEFAULT_TEMPLATE, document_tokens=document_tokens, keywords=keywords, ignored_words=[])
+        prompted = PromptedSettings(prompt=prompt, language="english")
+        settings = QuerySettings(
+            temperature=temperature,
             queries_per_document=1,
-            template=DEFAULT_TEMPLATE,
-            document_tokens=document_tokens,
-            keywords=keywords,
-            seed=options["seed"],
+            **{key: options[key] for key in ("sampled_documents", "batch_size", "top_k", "top_p", "max_new_tokens")},
         )
-        settings = {key: options[key] for key in ("batch_size", "top_k", "top_p", "max_new_tokens", "seed")}
+        requests = plan_requests(texts, settings, prompted, prefix=name, seed=options["seed"])
         started = time.perf_counter()
-        batches = sample_queries(model, tokenizer, prompts, temperature=temperature, **settings)
-        written = {query_id: answer.text for batch in batches for query_id, answer in batch.items()}
+        prompts = QueryPrompts(model.tokenizer, prompt)
+        written = complete_requests(model, requests, texts, prompts, settings, seed=options["seed"])
         seconds = time.perf_counter() - started
         rows = mark_unusable(requests, written)
         found = round_trip(rows, collection.documents, search)

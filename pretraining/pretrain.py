@@ -24,7 +24,8 @@ from tqdm import tqdm
 from transformers import AutoTokenizer, LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
 from tandem.generators.keywords import document_frequencies
-from tandem.generators.prompts import DEFAULT_TEMPLATE, truncate_documents
+from tandem.generators.prompts import DEFAULT_TEMPLATE
+from tandem.llm.prompts import truncate_documents
 from tandem.tracking.record import record
 
 POOL = 4

@@ -8,7 +8,6 @@ from typing import Any
 
 from stages.generator_sections import TrialParams
 from stages.runtime import open_stage, run
-from stages.sections import SamplingParams
 from tandem.evaluation.dev_score import ndcg_at_10
 from tandem.evaluation.generator_report import describe_rounds, to_markdown
 from tandem.evaluation.generators import COLUMNS, LOGGED, compare_generators, compare_training, to_metrics
@@ -35,9 +34,8 @@ def main(argv: Sequence[str] | None = None) -> None:
         train, dev = (read_records(path, LabelledPair) for path in (paths.train, paths.dev))
         rounds = {name: read_records(paths.rounds / name / "queries.jsonl", PseudoQuery) for name in params.rounds}
         folders = {name: str(paths.generators / name / "model/weights") for name in ["g1", *params.updates]}
-        sampling = params.model_dump(include={*SamplingParams.model_fields, "sampled_documents", "seed"}) | {"prompt": params.asked()}
         seen = {pair.doc_id for pair in train} | {row.doc_id for rows in rounds.values() for row in rows}
-        trials = write_trials({"base": paths.base, **folders}, corpus, seen=seen, device=device, **sampling)
+        trials = write_trials({"base": paths.base, **folders}, corpus, params, params, seen=seen, device=device, seed=params.seed)
         tested: dict[str, Any] = {"parents": params.parents(), "settings": params}
         unseen = open_index(paths.indexes / "dense", paths.unseen, device=device)
         indexes = {"unseen": unseen, "rewarded": open_index(paths.indexes / "bm25")}

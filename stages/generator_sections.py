@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from stages.sections import PromptedParams, SamplingParams
 from tandem.evaluation.significance import SignificanceSettings
+from tandem.generators.prompts import PromptedSettings
+from tandem.generators.queries import QuerySettings
 from tandem.retrievers.settings import RetrieverSettings
 from tandem.retrievers.training.generated import TrialTrainingSettings
 from tandem.runtime.hardware import Precision
@@ -16,7 +17,7 @@ from tandem.settings import (
 __all__ = ["TrialParams"]
 
 
-class TrialParams(SamplingParams, PromptedParams, SignificanceSettings):
+class TrialParams(QuerySettings, PromptedSettings, SignificanceSettings):
     """How generators are compared."""
 
     sampled_documents: Count

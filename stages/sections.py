@@ -3,28 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Self
+from typing import Self
 
 from pydantic import model_validator
 
-from tandem.generators.prompts import PromptedSettings
 from tandem.retrievers.bm25 import BM25Index, BM25Settings
 from tandem.settings import (
-    BatchSize,
-    Count,
     CountOrZero,
     Depth,
     PositiveShare,
     Settings,
-    Temperature,
-    Tokens,
 )
 from tandem.text import Language
 
 __all__ = [
     "LexicalParams",
-    "PromptedParams",
-    "SamplingParams",
     "WindowParams",
 ]
 
@@ -39,27 +32,6 @@ class LexicalParams(Settings):
     def index(self, texts: Mapping[str, str]) -> BM25Index:
         """BM25 over a corpus, text by doc_id."""
         return BM25Index(texts, self.bm25, language=self.language)
-
-
-class PromptedParams(PromptedSettings):
-    """The prompt, and the language that its keywords are taken from."""
-
-    def asked(self) -> dict[str, Any]:
-        """Arguments of tandem.generators.sampling.plan_prompts."""
-        return {**self.prompt.model_dump(), "language": self.language}
-
-
-class SamplingParams(Settings):
-    """How queries are sampled."""
-
-    queries_per_document: Count
-    temperature: Temperature
-    """0 decodes greedily"""
-    top_p: PositiveShare
-    top_k: CountOrZero
-    """0 is all tokens"""
-    max_new_tokens: Tokens
-    batch_size: BatchSize
 
 
 class WindowParams(Settings):

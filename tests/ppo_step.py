@@ -8,9 +8,9 @@ from pathlib import Path
 
 import torch
 
-from tandem.generators.base import load_generator
 from tandem.generators.ppo import PPO, PPOSettings, Rollout
 from tandem.generators.rewards import WeightedRewards
+from tandem.llm.causal_lm import load_causal_lm
 from tandem.runtime.distributed import gather, is_main_process, process_rank, world_size
 from tandem.runtime.hardware import Compute
 from tandem.runtime.lora import Lora
@@ -20,7 +20,7 @@ RESPONSES, PROMPT, TOKENS = 8, 4, 6
 
 def main(generator: str, output: str) -> None:
     """Eight responses of one to six tokens, every process takes every n-th of them."""
-    model, tokenizer = load_generator(generator)
+    model, tokenizer = load_causal_lm(generator)
     size = RESPONSES // world_size()
     settings = PPOSettings(
         steps=1,

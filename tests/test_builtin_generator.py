@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 
 from tandem.filters.round_trip import document_ranks
-from tandem.generators.base import BUILTIN, load_generator
-from tandem.generators.parsing import clean_query
 from tandem.generators.prompts import DEFAULT_TEMPLATE, render_prompts
-from tandem.generators.sampling import sample_queries
-from tandem.retrievers.bm25 import BM25Index
+from tandem.interfaces import SamplingSettings
+from tandem.llm.causal_lm import BUILTIN, CausalLM
+from tandem.llm.parsing import clean_query
+from tandem.retrievers.bm25 import Index
 
 CARD = (BUILTIN / "README.md").read_text()
 
@@ -40,23 +40,16 @@ DOCSTRINGS = {
 
 def test_most_of_its_queries_find_the_docstring_that_they_were_written_for(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
-    model, tokenizer = load_generator("builtin")
+    model = CausalLM.load("builtin", batch_size=len(DOCSTRINGS))
+    tokenizer = model.tokenizer
     assert tokenizer.pad_token_id != tokenizer.eos_token_id
     texts, words = zip(*DOCSTRINGS.values(), strict=True)
     prompts = render_prompts(texts, words, tokenizer, template=DEFAULT_TEMPLATE, max_document_tokens=64)
-    batches = sample_queries(
-        model,
-        tokenizer,
-        dict(zip(DOCSTRINGS, prompts, strict=True)),
-        batch_size=len(prompts),
-        temperature=0.0,
-        top_p=1.0,
-        max_new_tokens=24,
-        seed=1,
-    )
-    written = {key: clean_query(answer.text) for batch in batches for key, answer in batch.items()}
+    sampling = SamplingSettings(temperature=0.0, top_p=1.0, top_k=0, max_new_tokens=24)
+    completions = model.complete(prompts, sampling, seed=1)
+    written = {key: clean_query(completion.text) for key, completion in zip(DOCSTRINGS, completions, strict=True)}
     asked = {f"q-{key}": text for key, text in written.items()}  # a query of a document's own id would not find that document
-    run = BM25Index(dict(zip(DOCSTRINGS, texts, strict=True))).search(asked, depth=len(DOCSTRINGS))
+    run = Index(dict(zip(DOCSTRINGS, texts, strict=True))).search(asked, depth=len(DOCSTRINGS))
     ranks = document_ranks({f"q-{key}": key for key in written}, run, {key: number for number, key in enumerate(DOCSTRINGS)})
     assert sum(rank == 1 for rank, _ in ranks.values()) >= 6, written
 

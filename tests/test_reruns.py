@@ -36,7 +36,7 @@ PARAMETERS = [
 ]
 FILES = [
     "src/tandem/generators/ppo.py",
-    "src/tandem/generators/sampling.py",
+    "src/tandem/generators/queries.py",
     "src/tandem/filters/round_trip.py",
     "src/tandem/retrievers/colbert.py",
     "src/tandem/feedback/preferences.py",

@@ -20,7 +20,6 @@ from makers import compute_in, ranking_settings, schedule_settings
 from safetensors.torch import load_file
 
 from tandem.generators import trainers
-from tandem.generators.base import load_generator
 from tandem.generators.dpo import DPOSettings
 from tandem.generators.grpo import GroupSettings
 from tandem.generators.improvement import Feedback, ImprovementSettings, RewardSources, improve_generator
@@ -28,6 +27,7 @@ from tandem.generators.ppo import PPOSettings
 from tandem.generators.reward_model import RewardModelSettings, fit_reward_model, load_reward_model
 from tandem.generators.rewards import RewardSettings
 from tandem.generators.sft import SFTSettings, fine_tune_on_pairs
+from tandem.llm.causal_lm import load_causal_lm
 from tandem.records import Document, LabelledPair, PreferencePair
 from tandem.rerankers import pair_scorer
 from tandem.rerankers.pair_format import PairFormat
@@ -89,7 +89,7 @@ def test_sft(tiny_generator: Path, tmp_path: Path, adapter_outputs: dict[str, An
         prompted=prompted(),
         compute=Compute(device=device, bf16=bf16, seed=1, scratch=tmp_path / "scratch"),
     )
-    assert_saved(tmp_path / "model", load_generator(str(tmp_path / "model"))[0], adapter_outputs, load_generator(str(tiny_generator))[0])
+    assert_saved(tmp_path / "model", load_causal_lm(str(tmp_path / "model"))[0], adapter_outputs, load_causal_lm(str(tiny_generator))[0])
 
 
 @both_precisions
@@ -106,7 +106,7 @@ def test_reward_model(tiny_generator: Path, tmp_path: Path, adapter_outputs: dic
         compute=Compute(device=device, bf16=bf16, seed=1, scratch=tmp_path / "scratch"),
     )
     assert gate["passed"]
-    _, tokenizer = load_generator(str(tiny_generator))
+    _, tokenizer = load_causal_lm(str(tiny_generator))
     torch.manual_seed(1)
     start = load_reward_model(str(tiny_generator), tokenizer, new_head=True)
     assert_saved(tmp_path / "model", load_reward_model(str(tmp_path / "model"), tokenizer), adapter_outputs, start)
@@ -144,7 +144,7 @@ def test_improvements(
         ),
         compute=Compute(device=device, bf16=bf16, seed=1, scratch=tmp_path),
     )
-    assert_saved(tmp_path / "model", load_generator(str(tmp_path / "model"))[0], adapter_outputs, load_generator(str(tiny_generator))[0])
+    assert_saved(tmp_path / "model", load_causal_lm(str(tmp_path / "model"))[0], adapter_outputs, load_causal_lm(str(tiny_generator))[0])
 
 
 @both_precisions

@@ -10,17 +10,18 @@ import pytest
 from conftest import QUERIES, TEXTS, prompted
 from trl import DPOTrainer, GRPOTrainer, RewardTrainer, RLOOTrainer, SFTTrainer
 
-from tandem.generators.base import load_generator, save_generator
 from tandem.generators.dpo import DPOSettings, optimise_preferences
 from tandem.generators.grpo import GroupSettings, optimise_in_groups
 from tandem.generators.ppo import PPO, PPOSettings
-from tandem.generators.prompts import completion_text, render_prompts
+from tandem.generators.prompts import QueryPrompts, completion_text, render_prompts
+from tandem.generators.requests import RequestSettings, plan_requests
 from tandem.generators.reward_model import RewardModelSettings, fit_reward_model, load_reward_model
 from tandem.generators.rewards import ModelReward, WeightedRewards
 from tandem.generators.rollouts import Curriculum, plan_rollouts
-from tandem.generators.sampling import plan_prompts, sample_queries
 from tandem.generators.sft import SFTSettings, fine_tune
 from tandem.generators.trainers import preference_rows
+from tandem.interfaces import SamplingSettings
+from tandem.llm.causal_lm import CausalLM, load_causal_lm, save_causal_lm
 from tandem.records import PreferencePair
 from tandem.runtime.hardware import Compute
 from tandem.runtime.lora import Lora
@@ -40,10 +41,10 @@ PAIRS = [PreferencePair(doc_id=n, chosen=QUERIES[n], rejected="plot", kind="vali
 
 @pytest.fixture
 def chat_generator(tiny_generator: Path, tmp_path: Path) -> Path:
-    model, tokenizer = load_generator(str(tiny_generator))
+    model, tokenizer = load_causal_lm(str(tiny_generator))
     tokenizer = copy.deepcopy(tokenizer)
     tokenizer.chat_template = CHAT
-    save_generator(model, tokenizer, tmp_path / "chat")
+    save_causal_lm(model, tokenizer, tmp_path / "chat")
     return tmp_path / "chat"
 
 
@@ -53,20 +54,20 @@ def starts(ids: Any, tokenizer: Any) -> int:
 
 
 def test_prompts_of_sampling_and_rollouts(chat_generator: Path) -> None:
-    model, tokenizer = load_generator(str(chat_generator))
-    plan = {"prefix": "r1", "sampled_documents": 3, "queries_per_document": 1, "seed": 1}
-    _, prompts = plan_prompts(TEXTS, tokenizer, **plan, **PROMPT)
+    model, tokenizer = load_causal_lm(str(chat_generator))
+    requests = plan_requests(TEXTS, RequestSettings(sampled_documents=3, queries_per_document=1), PROMPTED, prefix="r1", seed=1)
+    prompts = QueryPrompts(tokenizer, PROMPTED.prompt).render_requests(requests, TEXTS)
     rollouts = [prompt.text for prompt in plan_rollouts(TEXTS, dict.fromkeys(TEXTS, 0.5), tokenizer, PROMPTED, seed=1)]
-    for text in [*prompts.values(), *rollouts]:
+    for text in [*prompts, *rollouts]:
         assert starts(tokenizer(text)["input_ids"], tokenizer) == 1
-    sampling: dict[str, Any] = {"batch_size": 2, "temperature": 0.0, "top_p": 1.0, "max_new_tokens": 2, "seed": 1}
-    answers = [answer for batch in sample_queries(model, tokenizer, prompts, **sampling) for answer in batch.values()]
-    widths = {len(tokenizer(text, add_special_tokens=False)["input_ids"]) + 1 for text in prompts.values()}
+    sampling = SamplingSettings(temperature=0.0, top_p=1.0, top_k=0, max_new_tokens=2)
+    answers = CausalLM(model, tokenizer, batch_size=2).complete(prompts, sampling, seed=1)
+    widths = {len(tokenizer(text, add_special_tokens=False)["input_ids"]) + 1 for text in prompts}
     assert {answer.prompt_tokens for answer in answers} <= widths
 
 
 def test_plain_prompts_have_it_from_the_tokenizer(tiny_generator: Path) -> None:
-    _, tokenizer = load_generator(str(tiny_generator))
+    _, tokenizer = load_causal_lm(str(tiny_generator))
     (text,) = render_prompts([TEXTS["sort"]], [""], tokenizer, **SHAPE)
     assert not text.startswith(tokenizer.bos_token)
     assert starts(tokenizer(text)["input_ids"], tokenizer) == 1
@@ -75,7 +76,7 @@ def test_plain_prompts_have_it_from_the_tokenizer(tiny_generator: Path) -> None:
 def test_a_template_with_a_start_token_of_a_tokenizer_that_adds_none_keeps_it(tiny_generator: Path) -> None:
     from tokenizers import processors
 
-    _, tokenizer = load_generator(str(tiny_generator))
+    _, tokenizer = load_causal_lm(str(tiny_generator))
     tokenizer = copy.deepcopy(tokenizer)
     tokenizer.backend_tokenizer.post_processor = processors.TemplateProcessing(single="$A", special_tokens=[])
     tokenizer.chat_template = CHAT
@@ -86,7 +87,7 @@ def test_a_template_with_a_start_token_of_a_tokenizer_that_adds_none_keeps_it(ti
 def test_every_trainer(chat_generator: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The token ids that TRL's trainers are given, and those that PPO and the reward read."""
     seen: dict[str, list[list[int]]] = {}
-    _, tokenizer = load_generator(str(chat_generator))
+    _, tokenizer = load_causal_lm(str(chat_generator))
 
     def stop(self: Any, *_: Any, **__: Any) -> None:
         seen[type(self).__name__] = [
@@ -97,15 +98,15 @@ def test_every_trainer(chat_generator: Path, tmp_path: Path, monkeypatch: pytest
     for trainer in (SFTTrainer, DPOTrainer, RewardTrainer):
         monkeypatch.setattr(trainer, "train", stop)
     compute = Compute(device="cpu", bf16=False, seed=1, scratch=tmp_path)
-    model, _ = load_generator(str(chat_generator))
+    model, _ = load_causal_lm(str(chat_generator))
     prompts = render_prompts([TEXTS[p.doc_id] for p in PAIRS], [""] * 4, tokenizer, **SHAPE)
     rows = [{"prompt": prompt, "completion": completion_text(p.chosen, tokenizer)} for prompt, p in zip(prompts, PAIRS, strict=True)]
     with pytest.raises(KeyboardInterrupt):
         fine_tune(model, tokenizer, rows, [], SFTSettings(**EPOCHS, lora=LORA), compute=compute)
     dpo = DPOSettings(**EPOCHS, beta=0.1, loss="sigmoid", label_smoothing=0.0, fine_tuning_weight=0.0)
-    pair_rows = preference_rows(PAIRS, TEXTS, tokenizer, PROMPTED.prompt)
+    pair_rows = preference_rows(PAIRS, TEXTS, QueryPrompts(tokenizer, PROMPTED.prompt))
     with pytest.raises(KeyboardInterrupt):
-        optimise_preferences(load_generator(str(chat_generator))[0], tokenizer, pair_rows, [], dpo, lora=LORA, compute=compute)
+        optimise_preferences(load_causal_lm(str(chat_generator))[0], tokenizer, pair_rows, [], dpo, lora=LORA, compute=compute)
     settings = RewardModelSettings(**EPOCHS, center_coefficient=0.0, min_accuracy=0.0, min_pairs=1, lora=LORA)
     with pytest.raises(KeyboardInterrupt):
         fit_reward_model(chat_generator, PAIRS, PAIRS, TEXTS, tmp_path / "rm", settings, prompt=PROMPTED.prompt, compute=compute)
@@ -128,7 +129,7 @@ def test_group_rollouts(chat_generator: Path, tmp_path: Path, monkeypatch: pytes
         return theirs(self, prompt_ids, *arguments, **named)
 
     monkeypatch.setattr(trainer, "_generate_single_turn", spy)
-    model, tokenizer = load_generator(str(chat_generator))
+    model, tokenizer = load_causal_lm(str(chat_generator))
     prompts = plan_rollouts(TEXTS, dict.fromkeys(TEXTS, 0.5), tokenizer, PROMPTED, seed=1)
     settings = GroupSettings(**SHARED, prompts_per_step=2, responses=2, updates=1, max_new_tokens=3, missing_end_penalty=0.0)
     compute, curriculum = Compute(device="cpu", bf16=False, seed=1, scratch=tmp_path), Curriculum(prompts, "easy_first", 1)
@@ -138,7 +139,7 @@ def test_group_rollouts(chat_generator: Path, tmp_path: Path, monkeypatch: pytes
 
 
 def test_ppo_and_rewards(chat_generator: Path, tmp_path: Path) -> None:
-    model, tokenizer = load_generator(str(chat_generator))
+    model, tokenizer = load_causal_lm(str(chat_generator))
     read: list[Any] = []
     judge = load_reward_model(str(chat_generator), tokenizer, new_head=True)
     theirs = judge.forward

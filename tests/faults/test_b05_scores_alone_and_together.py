@@ -10,10 +10,11 @@ import pytest
 import torch
 from conftest import QUERIES, TEXTS, prompted
 
-from tandem.generators.base import load_generator, save_generator
-from tandem.generators.decoding import decode
 from tandem.generators.reward_model import load_reward_model
 from tandem.generators.rewards import ModelReward
+from tandem.interfaces import SamplingSettings
+from tandem.llm.causal_lm import load_causal_lm, save_causal_lm
+from tandem.llm.decoding import decode
 from tandem.rerankers.pair_format import PairFormat
 from tandem.rerankers.reranker import Reranker
 
@@ -28,13 +29,13 @@ def generator(request: pytest.FixtureRequest, tiny_generator: Path, tiny_tokeniz
     ids = {"pad_token_id": 0, "bos_token_id": 1, "eos_token_id": 2}
     config = GPT2Config(vocab_size=len(tiny_tokenizer), n_embd=32, n_layer=2, n_head=2, n_positions=256, initializer_range=0.2, **ids)
     model = GPT2LMHeadModel(config)
-    save_generator(model, copy.deepcopy(tiny_tokenizer), tmp_path / "gpt2")
+    save_causal_lm(model, copy.deepcopy(tiny_tokenizer), tmp_path / "gpt2")
     return tmp_path / "gpt2"
 
 
 @pytest.mark.parametrize("side", ["left", "right"])
 def test_rewards(generator: Path, side: str) -> None:
-    _, tokenizer = load_generator(str(generator))
+    _, tokenizer = load_causal_lm(str(generator))
     tokenizer.padding_side = side
     torch.manual_seed(1)
     model = load_reward_model(str(generator), tokenizer, new_head=True)
@@ -47,12 +48,12 @@ def test_rewards(generator: Path, side: str) -> None:
 
 
 def test_samples(generator: Path) -> None:
-    model, tokenizer = load_generator(str(generator))
+    model, tokenizer = load_causal_lm(str(generator))
     prompts = tokenizer(["sort", TEXTS["solve"], TEXTS["join"]])["input_ids"]
-    settings: dict[str, Any] = {"temperature": 0.0, "max_new_tokens": 6, "pad_token_id": tokenizer.pad_token_id}
-    together = decode(model, prompts, **settings)
+    greedy = SamplingSettings(temperature=0.0, top_p=1.0, top_k=0, max_new_tokens=6)
+    together = decode(model, prompts, greedy, pad_token_id=tokenizer.pad_token_id)
     for row, prompt in zip(together, prompts, strict=True):
-        alone = decode(model, [prompt], **settings)[0]
+        alone = decode(model, [prompt], greedy, pad_token_id=tokenizer.pad_token_id)[0]
         kept = row[: len(alone)]
         assert kept.tolist() == alone.tolist()
 
@@ -60,9 +61,9 @@ def test_samples(generator: Path) -> None:
 @pytest.mark.parametrize("kind", ["head", "yes_no"])
 @pytest.mark.parametrize("side", ["left", "right"])
 def test_llm_rerankers(generator: Path, tmp_path: Path, kind: Any, side: str) -> None:
-    model, tokenizer = load_generator(str(generator))
+    model, tokenizer = load_causal_lm(str(generator))
     tokenizer.padding_side = side
-    save_generator(model, tokenizer, tmp_path / side)
+    save_causal_lm(model, tokenizer, tmp_path / side)
     form = PairFormat(kind=kind, max_length=64, max_query_length=16, yes="table", no="line", marker="query")
     reranker = Reranker(str(tmp_path / side), form, new_head=True, seed=1)
     pairs = [(QUERIES["sort"], TEXTS["sort"]), ("plot", "plot"), (QUERIES["join"], TEXTS["solve"] * 2)]

@@ -9,7 +9,8 @@ from tandem.corpora.collection import without_test_queries
 from tandem.corpora.few_shot import BudgetSettings, sample_pairs
 from tandem.corpora.files import load_pairs
 from tandem.filters.round_trip import apply_shape_rule
-from tandem.generators.sampling import mark_unusable
+from tandem.generators.queries import mark_unusable
+from tandem.generators.requests import Request
 from tandem.records import Document, LabelledPair, PseudoQuery
 from tandem.retrievers.training.rows import TrainingData, build_training_set
 from tandem.text import find_near_duplicates, normalize_query
@@ -26,7 +27,7 @@ def test_signs_make_queries_differ(tmp_path: Path) -> None:
     assert len({pair.query_id for pair in pairs}) == len(pairs) == 5
     rows = [PseudoQuery(query_id=f"{i}", text=text, doc_id="d") for i, text in enumerate([*SIGNS, "c++  SORT"])]
     assert [row.reason for row in apply_shape_rule(rows, min_words=1, max_words=9)] == [""] * 5 + ["duplicate"]
-    written = mark_unusable([(row.query_id, "d", "") for row in rows], {row.query_id: row.text for row in rows})
+    written = mark_unusable([Request(row.query_id, "d", "") for row in rows], [row.text for row in rows])
     assert [row.reason for row in written] == [""] * 5 + ["duplicate"]
 
 

@@ -13,8 +13,8 @@ from conftest import QUERIES, TEXTS, prompted
 from makers import retriever_settings
 from safetensors.torch import load_file, save_file
 
-from tandem.generators.base import load_generator
 from tandem.generators.reward_model import RewardModelSettings, fit_reward_model, load_reward_model
+from tandem.llm.causal_lm import load_causal_lm
 from tandem.records import PreferencePair
 from tandem.rerankers.judge import JudgeSettings, load_judge
 from tandem.rerankers.monot5 import MonoT5
@@ -125,12 +125,12 @@ def test_monot5(tiny_tokenizer: Any, tmp_path: Path) -> None:
 def test_generators(tiny_generator: Path, tmp_path: Path) -> None:
     broken = without(tiny_generator, tmp_path / "broken", lambda name: "layers.1.mlp" in name)
     with pytest.raises(ValueError, match=r"no weights in it for model\.layers\.1\.mlp.*a whole causal language model"):
-        load_generator(str(broken))
+        load_causal_lm(str(broken))
 
 
 def test_reward_models(tiny_generator: Path, tmp_path: Path) -> None:
     """A generator has no score; one that was written untrained has a score in its files, and a gate that is shut."""
-    _, tokenizer = load_generator(str(tiny_generator))
+    _, tokenizer = load_causal_lm(str(tiny_generator))
     with pytest.raises(ValueError, match=r"no weights in it for score\.weight.*stage train_reward_model"):
         load_reward_model(str(tiny_generator), tokenizer)
     pair = PreferencePair(doc_id="sort", chosen=QUERIES["sort"], rejected=QUERIES["mean"], kind="valid_over_invalid")

@@ -6,8 +6,8 @@ import pytest
 
 from tandem.filters.round_trip import apply_shape_rule
 from tandem.generators.keywords import content_words, document_frequencies
-from tandem.generators.prompts import truncate_documents
-from tandem.generators.served import Words
+from tandem.llm.prompts import truncate_documents
+from tandem.llm.served import Words
 from tandem.records import PseudoQuery
 from tandem.retrievers.bm25 import BM25Index, BM25Settings, search_candidates
 from tandem.text import count_words, split_words, stem_words, stop_words

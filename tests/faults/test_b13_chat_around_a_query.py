@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from tandem.generators.parsing import parse_query
-from tandem.generators.sampling import count_stripped, mark_unusable
+from tandem.generators.queries import count_stripped, mark_unusable
+from tandem.generators.requests import Request
+from tandem.llm.parsing import parse_query
 
 CASES = {
     "solve a linear system": (),
@@ -67,7 +68,7 @@ def test_queries_that_look_like_chatter_stay(query: str) -> None:
 def test_a_completion_without_a_query_is_a_reason_of_its_own(completion: str) -> None:
     parsed = parse_query(completion)
     assert parsed.text == ""
-    rows = mark_unusable([("a", "d", ""), ("b", "d", "")], {"a": completion, "b": " \n"})
+    rows = mark_unusable([Request("a", "d", ""), Request("b", "d", "")], [completion, " \n"])
     assert [row.reason for row in rows] == ["no_query", "empty"]
 
 

@@ -22,10 +22,10 @@ import pytest
 from conftest import TEXTS
 from makers import retriever_settings
 
-from tandem.generators.base import load_generator, save_generator
-from tandem.generators.parsing import clean_query
-from tandem.generators.prompts import render_prompts
-from tandem.generators.sampling import sample_queries
+from tandem.generators.prompts import PromptShape, QueryPrompts, render_prompts
+from tandem.interfaces import SamplingSettings
+from tandem.llm.causal_lm import CausalLM, load_causal_lm, save_causal_lm
+from tandem.llm.parsing import clean_query
 from tandem.rerankers.pair_format import PairFormat
 from tandem.rerankers.reranker import Reranker
 from tandem.retrievers.bm25 import BM25Settings
@@ -33,27 +33,23 @@ from tandem.retrievers.retriever import Lexical, build_retriever, save_retriever
 from tandem.tracking.model_folder import PARAMETERS, save_model_folder, serving_code
 from tandem.tracking.serving.requests import Sampling
 
-PROMPT = {"template": "{keywords} of {document} :", "document_tokens": 6, "keywords": 3}
+PROMPT: dict[str, Any] = {"template": "{keywords} of {document} :", "document_tokens": 6, "keywords": 3}
 
 
 @pytest.fixture
 def folder(tiny_generator: Path, tmp_path: Path) -> Path:
-    model, tokenizer = load_generator(str(tiny_generator))
+    model, tokenizer = load_causal_lm(str(tiny_generator))
     with save_model_folder(tmp_path / "model", serving_code("generator_model")) as weights:
-        save_generator(model, tokenizer, weights, prompt=PROMPT)
+        save_causal_lm(model, tokenizer, weights)
+        QueryPrompts(tokenizer, PromptShape(template=PROMPT["template"], document_tokens=PROMPT["document_tokens"])).save(weights)
     return tmp_path / "model"
 
 
 def expected(folder: Path, documents: list[str], keywords: list[str]) -> list[str]:
-    model, tokenizer = load_generator(str(folder / "weights"))
-    prompts = render_prompts(documents, keywords, tokenizer, template=PROMPT["template"], max_document_tokens=6)  # type: ignore[arg-type]
-    written = []
-    for prompt in prompts:
-        sampling: dict[str, Any] = {"batch_size": 1, "temperature": 0.0, "top_p": 1.0, "max_new_tokens": 8, "seed": 0}
-        written += [
-            clean_query(answer.text) for batch in sample_queries(model, tokenizer, {"q": prompt}, **sampling) for answer in batch.values()
-        ]
-    return written
+    model = CausalLM.load(str(folder / "weights"), batch_size=1)
+    prompts = render_prompts(documents, keywords, model.tokenizer, template=PROMPT["template"], max_document_tokens=6)
+    sampling = SamplingSettings(temperature=0.0, top_p=1.0, top_k=0, max_new_tokens=8)
+    return [clean_query(model.complete([prompt], sampling, seed=0)[0].text) for prompt in prompts]
 
 
 def test_documents_to_queries(folder: Path) -> None:
@@ -104,16 +100,16 @@ def test_settings_out_of_bounds(folder: Path, params: dict[str, Any], message: s
 def test_memory_is_bounded_by_the_batch(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     import mlflow.pyfunc
 
-    from tandem.generators import sampling
+    from tandem.llm import causal_lm
 
     sizes: list[int] = []
-    theirs = sampling.decode
+    theirs = causal_lm.decode
 
-    def spy(model: Any, tokens: Any, **settings: Any) -> Any:
+    def spy(model: Any, tokens: Any, *arguments: Any, **settings: Any) -> Any:
         sizes.append(len(tokens))
-        return theirs(model, tokens, **settings)
+        return theirs(model, tokens, *arguments, **settings)
 
-    monkeypatch.setattr(sampling, "decode", spy)
+    monkeypatch.setattr(causal_lm, "decode", spy)
     model = mlflow.pyfunc.load_model(str(folder))
     model.predict(pd.DataFrame({"document": list(TEXTS.values()) * 6}), params={"max_new_tokens": 2})
     assert sizes == [16, 16, 4]

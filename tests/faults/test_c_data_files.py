@@ -29,6 +29,7 @@ from tandem.formats.jsonl import InputError, read_json_lines, write_records
 from tandem.formats.llama_factory import read_dataset
 from tandem.formats.texts import TextFile
 from tandem.generators.imported import import_queries
+from tandem.generators.requests import RequestSettings
 from tandem.records import Document, Query
 from tandem.retrievers import bm25, retriever
 from tandem.retrievers.colbert import build_colbert
@@ -140,14 +141,14 @@ def test_the_rule_holds_in_every_file(tmp_path: Path) -> None:
         (tmp_path / f"{name}-pairs.jsonl").write_text(rows(*({"query": f"what {i}", "doc_id": doc_id} for i, doc_id in enumerate(ids))))
         (tmp_path / f"{name}-pairs.csv").write_text("query,doc_id\n" + "".join(f"what {i},{doc_id}\n" for i, doc_id in enumerate(ids)))
         (tmp_path / f"{name}.tsv").write_text(HEADER + "".join(f"{doc_id}\t{doc_id}\t1.0\n" for doc_id in ids))
-    plan = {"prefix": "r1", "sampled_documents": 9, "queries_per_document": 9, "seed": 1}
+    plan = RequestSettings(sampled_documents=9, queries_per_document=9)
     for documents in [load_documents(path)[0] for name in spellings for path in (tmp_path / f"{name}.jsonl", tmp_path / f"{name}.csv")]:
         assert [document.doc_id for document in documents] == ["0", "1", "2"]
     for name in spellings:
         assert [document.doc_id for document in read_corpus(tmp_path / f"{name}-corpus.jsonl")[0]] == ["0", "1", "2"]
         assert [(q.query_id, q.doc_id, q.relevance) for q in read_qrels(tmp_path / f"{name}.tsv")] == [(i, i, 1) for i in "012"]
-        imported = import_queries(tmp_path / f"{name}-queries.jsonl", documents, **plan)  # type: ignore[arg-type]
-        assert [row.doc_id for row in imported] == ["0", "1", "2"]
+        imported = import_queries(tmp_path / f"{name}-queries.jsonl", documents, plan, seed=1)
+        assert [doc_id for doc_id, _ in imported] == ["0", "1", "2"]
         for suffix in ("jsonl", "csv"):
             collection = load_files(tmp_path / "numbers.csv", pairs=tmp_path / f"{name}-pairs.{suffix}", test_share=0.0)
             assert [pair.doc_id for pair in collection.train] == ["0", "1", "2"]
@@ -228,8 +229,8 @@ def test_byte_order_marks_everywhere(tmp_path: Path, encoding: str) -> None:
         assert [(document.doc_id, document.text) for document in found.documents] == [("ä", "é")]
         assert [(pair.text, pair.doc_id) for pair in found.test] == [("what", "ä")]
     assert [document.text for document in load_documents(tmp_path / "f")[0]] == ["é"]
-    plan = {"prefix": "r1", "sampled_documents": 1, "queries_per_document": 1, "seed": 1}
-    assert [row.text for row in import_queries(tmp_path / "q.jsonl", found.documents, **plan)] == ["what"]  # type: ignore[arg-type]
+    plan = RequestSettings(sampled_documents=1, queries_per_document=1)
+    assert [text for _, text in import_queries(tmp_path / "q.jsonl", found.documents, plan, seed=1)] == ["what"]
     assert load_params(tmp_path / "params.yaml", "stage", Settings) == Settings()
     assert [row.prompt for row in read_dataset(tmp_path, "x")] == ["é"]
 

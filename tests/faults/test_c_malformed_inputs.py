@@ -348,7 +348,10 @@ def test_values_that_are_not_allowed(case: str) -> None:
     set_values(params["generate_queries"], changes)
     with Path("params.yaml").open("w") as file:
         YAML().dump(params, file)
-    check(error_of(lambda: generate_queries.main(["--corpus=c", "--weights=w", "--queries=q", "--record=r", "--round=r1"])), expected)
+    check(
+        error_of(lambda: generate_queries.main(["--corpus=c", "--weights=w", "--queries=q", "--record=r", "--round=r1", "--cache=k"])),
+        expected,
+    )
 
 
 @pytest.mark.parametrize("case", IMPORTED)
@@ -364,7 +367,7 @@ def test_imported_queries(case: str) -> None:
     write({"out/queries.jsonl": "what was there\n"})
     if content is not None:
         write({"q.jsonl": content})
-    flags = ["--corpus=corpus.jsonl", "--weights=w", "--queries=out/queries.jsonl", "--record=out/record.json", "--round=r1"]
+    flags = ["--corpus=corpus.jsonl", "--weights=w", "--queries=out/queries.jsonl", "--record=out/record.json", "--round=r1", "--cache=k"]
     check(error_of(lambda: generate_queries.main(flags)), expected)
     assert {path.name: path.read_text() for path in Path("out").iterdir()} == {"queries.jsonl": "what was there\n"}
 

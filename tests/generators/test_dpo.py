@@ -10,9 +10,10 @@ import pytest
 import torch
 from conftest import QUERIES, TEXTS, prompted
 
-from tandem.generators.base import load_generator
 from tandem.generators.dpo import DPOSettings, optimise_preferences
+from tandem.generators.prompts import QueryPrompts
 from tandem.generators.trainers import preference_rows
+from tandem.llm.causal_lm import load_causal_lm
 from tandem.records import PreferencePair
 from tandem.runtime.hardware import Compute
 from tandem.runtime.lora import Lora
@@ -37,10 +38,10 @@ SETTINGS = DPOSettings(
 
 
 def optimise(folder: Path, scratch: Path, **changes: Any) -> tuple[Any, list[dict[str, float]]]:
-    model, tokenizer = load_generator(str(folder))
-    prompt = prompted(document_tokens=32).prompt
-    held_out = preference_rows([pair for pair in PAIRS if pair.doc_id == "plot"], TEXTS, tokenizer, prompt)
-    train = preference_rows([pair for pair in PAIRS if pair.doc_id != "plot"], TEXTS, tokenizer, prompt)
+    model, tokenizer = load_causal_lm(str(folder))
+    prompts = QueryPrompts(tokenizer, prompted(document_tokens=32).prompt)
+    held_out = preference_rows([pair for pair in PAIRS if pair.doc_id == "plot"], TEXTS, prompts)
+    train = preference_rows([pair for pair in PAIRS if pair.doc_id != "plot"], TEXTS, prompts)
     settings, compute = SETTINGS.model_copy(update=changes), Compute(device="cpu", bf16=False, seed=3, scratch=scratch)
     return optimise_preferences(model, tokenizer, train, held_out, settings, lora=Lora(rank=8, alpha=16), compute=compute)
 

@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 import torch
 
-from tandem.generators.base import load_generator
 from tandem.generators.grpo import GroupSettings, optimise_in_groups
 from tandem.generators.rewards import WeightedRewards
 from tandem.generators.rollouts import Curriculum, Prompt
 from tandem.interfaces import Reward
+from tandem.llm.causal_lm import load_causal_lm
 from tandem.runtime.hardware import Compute
 from tandem.runtime.lora import Lora
 
@@ -45,7 +45,7 @@ def prompts(count: int = 8) -> list[Prompt]:
 def optimise(
     folder: Path, scratch: Path, algorithm: Any, *, order: Any = "easy_first", reward: Reward = wants_table, **changes: Any
 ) -> tuple[Any, list[dict[str, float]]]:
-    model, tokenizer = load_generator(str(folder))
+    model, tokenizer = load_causal_lm(str(folder))
     return optimise_in_groups(
         model,
         tokenizer,

@@ -12,7 +12,6 @@ import torch
 from conftest import TEXTS, prompted
 from safetensors.torch import load_file
 
-from tandem.generators.base import load_generator, save_generator
 from tandem.generators.dpo import DPOSettings
 from tandem.generators.grpo import GroupSettings
 from tandem.generators.improvement import (
@@ -28,6 +27,7 @@ from tandem.generators.ppo import PPOSettings
 from tandem.generators.reward_model import load_reward_model
 from tandem.generators.rewards import RewardSettings
 from tandem.interfaces import Reward
+from tandem.llm.causal_lm import load_causal_lm, save_causal_lm
 from tandem.records import PreferencePair
 from tandem.runtime.hardware import Compute
 
@@ -86,9 +86,9 @@ def test_what_there_is_nothing_to_learn_from_stays(
 
 def test_the_mean_of_each_reward_is_told(tiny_generator: Path, tmp_path: Path) -> None:
     """Both rewards, one of them a model whose head is random: the sum is that of the means, for none reaches the cap."""
-    _, tokenizer = load_generator(str(tiny_generator))
+    _, tokenizer = load_causal_lm(str(tiny_generator))
     torch.manual_seed(1)
-    save_generator(load_reward_model(str(tiny_generator), tokenizer, new_head=True), tokenizer, tmp_path / "reward")
+    save_causal_lm(load_reward_model(str(tiny_generator), tokenizer, new_head=True), tokenizer, tmp_path / "reward")
     weights = RewardSettings(reward_model=0.5, round_trip=1.0, cap=1e6)
     history = improve_generator(
         tiny_generator,
@@ -106,7 +106,7 @@ def test_the_mean_of_each_reward_is_told(tiny_generator: Path, tmp_path: Path) -
 
 
 def test_a_shut_gate_leaves_the_reward_model_out(tiny_generator: Path, tmp_path: Path) -> None:
-    _, tokenizer = load_generator(str(tiny_generator))
+    _, tokenizer = load_causal_lm(str(tiny_generator))
     sources = RewardSources(lambda: likes_tables, tmp_path / "none", gate(tmp_path, passed=False))
     weights = RewardSettings(reward_model=1.0, round_trip=2.0, cap=3.0)
     with pytest.warns(UserWarning, match="did not pass its gate"):

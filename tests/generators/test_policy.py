@@ -8,15 +8,15 @@ from pathlib import Path
 import pytest
 import torch
 
-from tandem.generators.base import load_generator
 from tandem.generators.policy import Policy
+from tandem.llm.causal_lm import load_causal_lm
 from tandem.runtime.lora import Lora
 
 PROMPTS = ["Document: sort\nQuery:", "Document: sort the rows of a table\nQuery:"]
 
 
 def policy(folder: Path, temperature: float = 1.0) -> Policy:
-    return Policy(*load_generator(str(folder)), lora=Lora(rank=8, alpha=16), temperature=temperature)
+    return Policy(*load_causal_lm(str(folder)), lora=Lora(rank=8, alpha=16), temperature=temperature)
 
 
 def test_log_probs_are_of_the_sampling_distribution(tiny_generator: Path) -> None:
@@ -63,7 +63,7 @@ def test_a_response_counts_up_to_its_end(tiny_generator: Path) -> None:
 
 
 def test_pad_and_end_token_must_differ(tiny_generator: Path) -> None:
-    model, tokenizer = load_generator(str(tiny_generator))
+    model, tokenizer = load_causal_lm(str(tiny_generator))
     tokenizer = copy.deepcopy(tokenizer)
     tokenizer.pad_token = tokenizer.eos_token
     with pytest.raises(ValueError, match="pad token is its end token"):

@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 import torch
 
-from tandem.generators.base import load_generator
 from tandem.generators.ppo import PPO, PPOSettings
 from tandem.generators.rewards import WeightedRewards
 from tandem.generators.rollouts import Curriculum, Prompt
 from tandem.interfaces import Reward
+from tandem.llm.causal_lm import load_causal_lm
 from tandem.runtime.hardware import Compute
 from tandem.runtime.lora import Lora
 
@@ -49,7 +49,7 @@ def prompts(count: int = 8) -> list[Prompt]:
 
 
 def build(folder: Path, scratch: Path, *, reward: Reward = wants_table, **changes: Any) -> PPO:
-    model, tokenizer = load_generator(str(folder))
+    model, tokenizer = load_causal_lm(str(folder))
     compute = Compute(device="cpu", bf16=False, seed=3, scratch=scratch)
     rewards = WeightedRewards({"table": (1.0, reward)}, cap=3.0)
     return PPO(model, tokenizer, rewards, SETTINGS.model_copy(update=changes), lora=Lora(rank=8, alpha=16), compute=compute)

@@ -8,9 +8,9 @@ import pytest
 import torch
 from conftest import prompted
 
-from tandem.generators.base import load_generator
 from tandem.generators.reward_model import RewardModelSettings, fit_reward_model, load_reward_model, pair_accuracy
 from tandem.generators.rewards import ModelReward
+from tandem.llm.causal_lm import load_causal_lm
 from tandem.records import Document, PreferencePair
 from tandem.runtime.hardware import Compute
 from tandem.runtime.lora import Lora
@@ -51,7 +51,7 @@ def test_it_learns_gates_and_reloads(tiny_generator: Path, corpus: list[Document
     assert loss[-1][1] < loss[0][1]
     assert gate["passed"]
     assert gate["accuracy_hard_over_easy"] == 1.0
-    _, tokenizer = load_generator(str(tiny_generator))
+    _, tokenizer = load_causal_lm(str(tiny_generator))
     reward = ModelReward(load_reward_model(str(folder), tokenizer), tokenizer, texts, PROMPT)
     together = reward(["order a table", "a line chart"], ["sort"] * 2)
     alone = [reward([query], ["sort"])[0] for query in ("order a table", "a line chart")]

@@ -7,6 +7,7 @@ from typing import Any
 
 from conftest import prompted
 
+from tandem.generators.prompts import QueryPrompts
 from tandem.generators.trainers import EpochSettings, epoch_arguments, preference_rows
 from tandem.records import PreferencePair
 from tandem.runtime.hardware import Compute
@@ -15,7 +16,7 @@ from tandem.runtime.hardware import Compute
 def test_rows_of_pairs_have_no_keywords_and_whole_queries(tiny_tokenizer: Any) -> None:
     pair = PreferencePair(doc_id="d", chosen="order a table by a column", rejected="draw", kind="hard_over_easy")
     prompt = prompted(document_tokens=2, keywords=3, template="{keywords}|{document}:").prompt
-    assert preference_rows([pair], {"d": "sort the rows of a table"}, tiny_tokenizer, prompt) == [
+    assert preference_rows([pair], {"d": "sort the rows of a table"}, QueryPrompts(tiny_tokenizer, prompt)) == [
         {"prompt": "|sort the:", "chosen": " order a table by a column", "rejected": " draw"}
     ]
 

@@ -6,6 +6,7 @@ import sys
 
 import typer
 
+from tandem.cli.cache import cache
 from tandem.cli.champion import champion
 from tandem.cli.doctor import doctor
 from tandem.cli.export import export
@@ -18,7 +19,7 @@ from tandem.cli.sync import sync
 __all__ = ["app", "main"]
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
-for command in (init, doctor, migrate_params, search, export, champion, sync):
+for command in (init, doctor, migrate_params, search, export, champion, sync, cache):
     app.command()(command)
 app.command(name="import")(import_data)
 

@@ -18,7 +18,17 @@ from pydantic import BaseModel, ValidationError
 from tandem.formats.encodings import encoding_of, read_lines, require_file
 from tandem.formats.errors import InputError
 
-__all__ = ["InputError", "explain", "parse_json_line", "read_json_lines", "read_records", "write_json", "write_records", "write_text"]
+__all__ = [
+    "InputError",
+    "explain",
+    "parse_json_line",
+    "read_json_lines",
+    "read_records",
+    "write_json",
+    "write_lines",
+    "write_records",
+    "write_text",
+]
 
 R = TypeVar("R", bound=BaseModel)
 
@@ -119,6 +129,11 @@ def _not_finite(value: Any, place: str) -> Iterator[str]:
 def write_text(path: Path, text: str) -> None:
     """Write text in UTF-8, whole or not at all."""
     _write_whole(path, [text.encode()])
+
+
+def write_lines(path: Path, lines: Iterable[bytes]) -> None:
+    """Write lines that are JSON already, each with its line break, whole or not at all."""
+    _write_whole(path, lines)
 
 
 def _numbered(path: Path) -> Iterator[tuple[int, bytes | str]]:

@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field
 
-from tandem.generators.decoding import end_tokens
-from tandem.generators.parsing import clean_query
 from tandem.generators.rewards import WeightedRewards
 from tandem.generators.rollouts import Curriculum
 from tandem.generators.trainers import common_arguments, lora_config, train_adapter
+from tandem.llm.decoding import end_tokens
+from tandem.llm.parsing import clean_query
 from tandem.runtime.distributed import world_size
 from tandem.runtime.hardware import Compute
 from tandem.runtime.lora import Lora

@@ -11,8 +11,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from tandem.formats.encodings import require_file
 from tandem.formats.identifiers import read_identifier
 from tandem.formats.jsonl import InputError, explain, read_json_lines
-from tandem.generators.sampling import mark_unusable
-from tandem.records import Document, PseudoQuery
+from tandem.generators.requests import RequestSettings
+from tandem.records import Document
 
 __all__ = ["import_queries"]
 
@@ -26,24 +26,23 @@ class ImportedQuery(BaseModel):
 
 
 def import_queries(
-    path: Path, documents: Sequence[Document], *, prefix: str, sampled_documents: int, queries_per_document: int, seed: int
-) -> list[PseudoQuery]:
-    """Rows as :func:`tandem.generators.sampling.mark_unusable` makes them, from a JSONL file of ``{text, doc_id}``.
+    path: Path, documents: Sequence[Document], settings: RequestSettings, *, seed: int, where: str = "file"
+) -> list[tuple[str, str]]:
+    """Documents' ids and queries, from a JSONL file of ``{text, doc_id}``; as many as a generator would have written.
 
     Args:
         path: of the file.
         documents: the corpus.
-        prefix: of the query ids, which are ``prefix-number``.
-        sampled_documents: drawn by seed from those that have queries; all where there are fewer.
-        queries_per_document: drawn by seed; all where there are fewer.
+        settings: how many of each; all where there are fewer.
         seed: of the draws.
+        where: what the path is called in errors.
 
     Raises:
         InputError: no such file, no query in it, a bad line, or a doc_id that is not in the corpus, with file and line.
     """
-    remedy = "generate_queries.file names a JSONL file of {text, doc_id}"
+    remedy = f"{where} names a JSONL file of {{text, doc_id}}"
     if path == Path():
-        raise InputError(f"generate_queries.file: nothing found, which backend file needs; {remedy}")
+        raise InputError(f"{where}: nothing found, which backend file needs; {remedy}")
     require_file(path, remedy)
     known = {document.doc_id for document in documents}
     texts: dict[str, list[str]] = {}
@@ -60,9 +59,9 @@ def import_queries(
     if not texts:
         raise InputError(f"{path}: no query in it; {remedy}")
     rng = random.Random(f"imported:{seed}")
-    chosen = rng.sample(sorted(texts), min(sampled_documents, len(texts)))
-    drawn = [
-        (doc_id, text) for doc_id in sorted(chosen) for text in rng.sample(texts[doc_id], min(queries_per_document, len(texts[doc_id])))
+    chosen = rng.sample(sorted(texts), min(settings.sampled_documents, len(texts)))
+    return [
+        (doc_id, text)
+        for doc_id in sorted(chosen)
+        for text in rng.sample(texts[doc_id], min(settings.queries_per_document, len(texts[doc_id])))
     ]
-    requests = [(f"{prefix}-{i}", doc_id, "") for i, (doc_id, _) in enumerate(drawn)]
-    return mark_unusable(requests, {f"{prefix}-{i}": text for i, (_, text) in enumerate(drawn)})

@@ -10,16 +10,16 @@ from typing import TYPE_CHECKING, Literal
 
 import orjson
 
-from tandem.generators.base import load_generator, save_generator
 from tandem.generators.dpo import DPOSettings, optimise_preferences
 from tandem.generators.grpo import GroupSettings, optimise_in_groups
 from tandem.generators.ppo import PPO, PPOSettings
-from tandem.generators.prompts import PromptedSettings, PromptSettings
+from tandem.generators.prompts import PromptedSettings, PromptSettings, QueryPrompts, read_examples
 from tandem.generators.reward_model import load_reward_model
 from tandem.generators.rewards import ModelReward, RewardSettings, WeightedRewards
-from tandem.generators.rollouts import Curriculum, Order, plan_rollouts
-from tandem.generators.trainers import merge_on, preference_rows, prompts_without_keywords
+from tandem.generators.rollouts import Curriculum, Order, Prompt, plan_rollouts
+from tandem.generators.trainers import merge_on, preference_rows
 from tandem.interfaces import Reward
+from tandem.llm.causal_lm import load_causal_lm, save_causal_lm
 from tandem.records import PreferencePair
 from tandem.runtime.hardware import Compute
 from tandem.runtime.lora import Lora
@@ -110,16 +110,20 @@ def improve_generator(
     Returns:
         One row of metrics a step.
     """
-    model, tokenizer = load_generator(str(generator), device=compute.device)
+    model, tokenizer = load_causal_lm(str(generator), device=compute.device)
+    prompt, examples = prompted.prompt, read_examples(generator)
+    prompts = QueryPrompts(tokenizer, prompt, examples=examples)
     if settings.algorithm == "dpo":
-        policy, history = _learn_preferences(model, tokenizer, feedback, settings, prompted.prompt, compute)
+        policy, history = _learn_preferences(model, tokenizer, feedback, settings, prompts, compute)
     else:
-        rewards = weigh_rewards(settings.rewards, sources, tokenizer, feedback.documents, prompted.prompt, device=compute.device)
-        policy, history = _learn_rewards(model, tokenizer, feedback, settings, rewards, prompted=prompted, compute=compute)
+        rewards = weigh_rewards(settings.rewards, sources, tokenizer, feedback.documents, prompt, device=compute.device)
+        rollouts = plan_rollouts(feedback.documents, feedback.difficulty, tokenizer, prompted, seed=compute.seed, examples=examples)
+        policy, history = _learn_rewards(model, tokenizer, rollouts, settings, rewards, compute)
     if history:
-        example = prompts_without_keywords([next(iter(feedback.documents.values()))], tokenizer, prompted.prompt)
+        example = prompts.render([next(iter(feedback.documents.values()))], [""])
         model, _ = merge_on(policy, tokenizer, example[0])
-    save_generator(model, tokenizer, folder, prompt=prompted.prompt.model_dump())
+    save_causal_lm(model, tokenizer, folder)
+    prompts.save(folder)
     return history
 
 
@@ -128,32 +132,29 @@ def _learn_preferences(
     tokenizer: PreTrainedTokenizerBase,
     feedback: Feedback,
     settings: ImprovementSettings,
-    prompt: PromptSettings,
+    prompts: QueryPrompts,
     compute: Compute,
 ) -> tuple[PreTrainedModel | PeftModel, list[dict[str, float]]]:
     """The policy with its adapter and a row of metrics a step; where there is nothing to learn, the model and no row."""
     if not feedback.pairs or not settings.dpo.epochs:
         return model, []
-    rows, held_out_rows = (preference_rows(pairs, feedback.documents, tokenizer, prompt) for pairs in (feedback.pairs, feedback.held_out))
+    rows, held_out_rows = (preference_rows(pairs, feedback.documents, prompts) for pairs in (feedback.pairs, feedback.held_out))
     return optimise_preferences(model, tokenizer, rows, held_out_rows, settings.dpo, lora=settings.lora, compute=compute)
 
 
 def _learn_rewards(
     model: PreTrainedModel,
     tokenizer: PreTrainedTokenizerBase,
-    feedback: Feedback,
+    rollouts: Sequence[Prompt],
     settings: ImprovementSettings,
     rewards: WeightedRewards,
-    *,
-    prompted: PromptedSettings,
     compute: Compute,
 ) -> tuple[PreTrainedModel | PeftModel, list[dict[str, float]]]:
     """The policy with its adapter and a row of metrics a step; where there is nothing to learn, the model and no row."""
     steps = settings.ppo.steps if settings.algorithm == "ppo" else settings.group.steps
-    if not feedback.difficulty or not rewards.rewards or not steps:
+    if not rollouts or not rewards.rewards or not steps:
         return model, []
-    prompts = plan_rollouts(feedback.documents, feedback.difficulty, tokenizer, prompted, seed=compute.seed)
-    curriculum = Curriculum(prompts, settings.order, compute.seed)
+    curriculum = Curriculum(rollouts, settings.order, compute.seed)
     if settings.algorithm in ("rloo", "grpo"):
         return optimise_in_groups(
             model, tokenizer, curriculum, rewards, settings.group, algorithm=settings.algorithm, lora=settings.lora, compute=compute

@@ -10,8 +10,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import log_softmax
 
-from tandem.generators.decoding import decode, end_tokens
 from tandem.generators.trainers import lora_config
+from tandem.interfaces import SamplingSettings
+from tandem.llm.decoding import decode, end_tokens
 from tandem.runtime.lora import Lora
 
 if TYPE_CHECKING:
@@ -77,8 +78,7 @@ class Policy:
         responses = decode(
             self.model,
             self.tokenizer(list(prompts))["input_ids"],
-            temperature=self.temperature,
-            max_new_tokens=max_new_tokens,
+            SamplingSettings(temperature=self.temperature, top_p=1.0, top_k=0, max_new_tokens=max_new_tokens),
             pad_token_id=self.tokenizer.pad_token_id,
         ).clone()  # made in inference mode; a clone may take part in autograd
         ended = torch.isin(responses, end_tokens(self.model))

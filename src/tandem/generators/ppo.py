@@ -18,10 +18,10 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from tandem.generators import ppo_math
-from tandem.generators.parsing import clean_query
 from tandem.generators.policy import Policy
 from tandem.generators.rewards import WeightedRewards
 from tandem.generators.rollouts import Curriculum, Prompt
+from tandem.llm.parsing import clean_query
 from tandem.runtime.distributed import all_reduce_mean, all_reduce_sum, average_gradients, gather, init_processes, process_rank, world_size
 from tandem.runtime.hardware import Compute
 from tandem.runtime.lora import Lora

@@ -2,23 +2,45 @@
 
 from __future__ import annotations
 
+from typing import Annotated, Literal
+
+from pydantic import Field
+
 from tandem.settings import CountOrZero, Settings, Tokens
 from tandem.text import Language
 
-__all__ = ["PromptSettings", "PromptedSettings"]
+__all__ = ["ExampleSettings", "PromptSettings", "PromptShape", "PromptedSettings", "QueryType"]
+
+QueryType = Literal["labelled", "question", "claim", "keywords", "title"]
 
 
-class PromptSettings(Settings):
-    """The one prompt of fine-tuning, sampling, rewards and policy optimisation."""
+class ExampleSettings(Settings):
+    """Worked examples before the document of every prompt that is written on from."""
+
+    number: Annotated[int, Field(ge=0, le=16)]
+    """in a prompt; 0 for none. With examples a prompt is plain text, whatever chat template there is, and a query ends at a line break"""
+    query_types: Annotated[list[QueryType], Field(min_length=1)]
+    """the queries of a document take turns with them; labelled draws from the labelled pairs, where there are any"""
+
+
+class PromptShape(Settings):
+    """What a prompt is made of, for whoever has document and keywords."""
 
     template: str
     """holds {document}, and {keywords} where the query is to be guided"""
     document_tokens: Tokens
     """of the document; it is cut before the query ever is"""
+
+
+class PromptSettings(PromptShape):
+    """The one prompt of fine-tuning, sampling, rewards and policy optimisation."""
+
     keywords: CountOrZero
     """words of the document that a prompt offers, at most; 0 for none"""
     ignored_words: list[str]
     """that a prompt never offers: what every document of this corpus has"""
+    examples: ExampleSettings = ExampleSettings(number=0, query_types=["question"])
+    """worked examples before the document"""
 
 
 class PromptedSettings(Settings):

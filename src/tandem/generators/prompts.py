@@ -1,37 +1,117 @@
-"""One place that turns a document into the text a generator reads, for training, sampling and rewards alike.
+"""One place that turns a document into the text a generator reads, for training, sampling, rewards and serving alike.
 
-The document is cut before the query ever is, by the generator's own tokens. Where the tokenizer has a chat template, the
-prompt is its user turn; otherwise it is plain text that ends just before the query. Whoever reads a prompt tokenises it as the
-tokenizer does by itself, special tokens included: it then begins with one start token, where the model has any.
+The document is cut before the query ever is, by the generator's own tokens. Where the tokenizer has a chat template, the prompt is its user
+turn; otherwise, and always behind worked examples, it is plain text that ends just before the query.
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
 
-from tandem.generators.prompt_settings import PromptedSettings, PromptSettings
+import orjson
+
+from tandem.formats.jsonl import write_json
+from tandem.generators.examples import NO_EXAMPLES, Example, Examples
+from tandem.generators.prompt_settings import PromptedSettings, PromptSettings, PromptShape
+from tandem.generators.requests import Request
+from tandem.llm.prompts import truncate_documents, user_turns
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
-__all__ = ["DEFAULT_TEMPLATE", "PromptSettings", "PromptedSettings", "completion_text", "render_prompts", "truncate_documents"]
+    from tandem.llm.served import Words
+
+__all__ = [
+    "DEFAULT_TEMPLATE",
+    "PROMPT_FILE",
+    "PromptSettings",
+    "PromptShape",
+    "PromptedSettings",
+    "QueryPrompts",
+    "completion_text",
+    "read_examples",
+    "render_prompts",
+]
 
 DEFAULT_TEMPLATE = "Document: {document}\nKeywords: {keywords}\nQuery:"
-SPACES = re.compile(r"\s+")
+PROMPT_FILE = "prompt.json"
 
 
-def truncate_documents(texts: Sequence[str], tokenizer: PreTrainedTokenizerBase, max_length: int) -> list[str]:
-    """Each text on one line, cut after ``max_length`` of the tokenizer's tokens (special ones not counted)."""
-    flat = [SPACES.sub(" ", text).strip() for text in texts]
-    if not flat:
-        return []
-    encoded = tokenizer(flat, add_special_tokens=False, return_offsets_mapping=True, verbose=False)
-    cut = []
-    for text, offsets in zip(flat, encoded["offset_mapping"], strict=True):
-        cut.append(text if len(offsets) <= max_length else text[: offsets[max_length - 1][1]])
-    return cut
+class QueryPrompts:
+    """How one generator's prompts are made: the same for fine-tuning, sampling, policy optimisation and serving.
+
+    Args:
+        tokenizer: of the model that reads them; a served model's cuts by words.
+        shape: the template, and where a document is cut.
+        examples: what stands before the document.
+    """
+
+    def __init__(self, tokenizer: PreTrainedTokenizerBase | Words, shape: PromptShape, *, examples: Examples = NO_EXAMPLES) -> None:
+        self.tokenizer, self.shape, self.examples = tokenizer, shape, examples
+        self._blocks: dict[Example, str] = {}
+
+    @property
+    def one_line(self) -> bool:
+        """Whether a query ends at a line break, as the examples' queries do."""
+        return bool(self.examples.by_type)
+
+    def render(self, documents: Sequence[str], keywords: Sequence[str], query_types: Sequence[str] = ()) -> list[str]:
+        """The prompt of each document.
+
+        Args:
+            documents: texts as :func:`tandem.records.document_text` gives them.
+            keywords: one string a document (it may be empty); used where the template has ``{keywords}``.
+            query_types: of each query, where there are examples of several types; see :meth:`tandem.generators.examples.Examples.before`.
+        """
+        if not self.one_line:
+            return render_prompts(
+                documents, keywords, self.tokenizer, template=self.shape.template, max_document_tokens=self.shape.document_tokens
+            )
+        types = query_types or [""] * len(documents)
+        before = [self.examples.before(document, query_type) for document, query_type in zip(documents, types, strict=True)]
+        prompts = self._fill(documents, keywords)
+        return ["".join(map(self._block, examples)) + prompt for examples, prompt in zip(before, prompts, strict=True)]
+
+    def render_requests(self, requests: Sequence[Request], texts: Mapping[str, str]) -> list[str]:
+        """The prompt of each request, over texts by doc_id."""
+        documents = [texts[request.doc_id] for request in requests]
+        return self.render(documents, [request.keywords for request in requests], [request.query_type for request in requests])
+
+    def completion(self, query: str) -> str:
+        """A query as it follows its prompt."""
+        return f" {query}\n" if self.one_line else completion_text(query, self.tokenizer)
+
+    def save(self, folder: Path) -> None:
+        """Write down how prompts are made, into the folder of the model that reads them."""
+        values = {"template": self.shape.template, "document_tokens": self.shape.document_tokens}
+        write_json(folder / PROMPT_FILE, values | ({"examples": self.examples.model_dump()} if self.one_line else {}))
+
+    @classmethod
+    def read(cls, folder: Path, tokenizer: PreTrainedTokenizerBase) -> QueryPrompts:
+        """How the prompts of a model in a folder are made."""
+        values = orjson.loads((folder / PROMPT_FILE).read_bytes())
+        shape = PromptShape(template=values["template"], document_tokens=values["document_tokens"])
+        return cls(tokenizer, shape, examples=read_examples(folder))
+
+    def _block(self, example: Example) -> str:
+        if example not in self._blocks:
+            (prompt,) = self._fill([example.document], [example.keywords])
+            self._blocks[example] = f"{prompt} {example.query}\n\n"
+        return self._blocks[example]
+
+    def _fill(self, documents: Sequence[str], keywords: Sequence[str]) -> list[str]:
+        return fill_template(self.shape.template, truncate_documents(documents, self.tokenizer, self.shape.document_tokens), keywords)
+
+
+def read_examples(folder: Path) -> Examples:
+    """The examples that a model's folder names; none where it has no such file, as of a model that was not made here."""
+    path = folder / PROMPT_FILE
+    if not path.is_file():
+        return NO_EXAMPLES
+    examples = orjson.loads(path.read_bytes()).get("examples")
+    return Examples.model_validate(examples) if examples else NO_EXAMPLES
 
 
 def render_prompts(
@@ -42,7 +122,7 @@ def render_prompts(
     template: str = DEFAULT_TEMPLATE,
     max_document_tokens: int,
 ) -> list[str]:
-    """The prompt of each document.
+    """The prompt of each document, without examples.
 
     Args:
         documents: texts as :func:`tandem.records.document_text` gives them.
@@ -51,24 +131,21 @@ def render_prompts(
         template: holds ``{document}`` and may hold ``{keywords}``.
         max_document_tokens: the document is cut to this many tokens, nothing else ever is.
     """
+    cut = truncate_documents(documents, tokenizer, max_document_tokens)
+    return user_turns(fill_template(template, cut, keywords), tokenizer)
+
+
+def fill_template(template: str, documents: Sequence[str], keywords: Sequence[str]) -> list[str]:
+    """Put documents and keywords where a template has them.
+
+    Raises:
+        ValueError: it has no place for the document.
+    """
     if "{document}" not in template:
         raise ValueError(f"prompt.template: {template!r} found; it must hold {{document}}, where the document goes")
-    cut = truncate_documents(documents, tokenizer, max_document_tokens)
-    prompts = [template.replace("{keywords}", words).replace("{document}", text) for text, words in zip(cut, keywords, strict=True)]
-    if not getattr(tokenizer, "chat_template", None):
-        return prompts
-    turns = [[{"role": "user", "content": prompt}] for prompt in prompts]
-    texts = [str(tokenizer.apply_chat_template(turn, tokenize=False, add_generation_prompt=True)) for turn in turns]
-    start = _added_start(tokenizer)
-    return [text.removeprefix(start) for text in texts]
-
-
-def _added_start(tokenizer: Any) -> str:
-    """The start token that the tokenizer puts before any text by itself, which a chat template that begins with it must not repeat."""
-    ids = tokenizer("a")["input_ids"]
-    return str(tokenizer.bos_token) if tokenizer.bos_token_id is not None and ids[:1] == [tokenizer.bos_token_id] else ""
+    return [template.replace("{keywords}", words).replace("{document}", text) for text, words in zip(documents, keywords, strict=True)]
 
 
 def completion_text(query: str, tokenizer: PreTrainedTokenizerBase) -> str:
-    """A query as it follows its prompt: after a space in plain text, as it is after a chat template's own marker."""
+    """A query as it follows its prompt: after a space in plain text, as it is after a chat template's marker."""
     return query if getattr(tokenizer, "chat_template", None) else f" {query}"

@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from tandem.generators.base import load_generator, resolve_generator, save_generator
-from tandem.generators.prompts import PromptSettings
+from tandem.generators.prompts import PromptSettings, QueryPrompts
 from tandem.generators.rewards import ModelReward
 from tandem.generators.trainers import (
     EpochSettings,
@@ -24,6 +23,7 @@ from tandem.generators.trainers import (
     train_adapter,
 )
 from tandem.interfaces import Reward
+from tandem.llm.causal_lm import load_causal_lm, resolve_causal_lm, save_causal_lm
 from tandem.records import PreferencePair
 from tandem.runtime.distributed import world_size
 from tandem.runtime.hardware import Compute
@@ -59,7 +59,7 @@ def load_reward_model(path: str, tokenizer: PreTrainedTokenizerBase, *, device: 
     from transformers import AutoModelForSequenceClassification
 
     with refuse_new_weights(path, instead="take a reward model that was trained (stage train_reward_model)", head=new_head):
-        model = AutoModelForSequenceClassification.from_pretrained(resolve_generator(path), num_labels=1, dtype=torch.float32)
+        model = AutoModelForSequenceClassification.from_pretrained(resolve_causal_lm(path), num_labels=1, dtype=torch.float32)
     if len(tokenizer) > model.get_input_embeddings().weight.shape[0]:
         model.resize_token_embeddings(len(tokenizer), mean_resizing=False)
     model.config.pad_token_id = tokenizer.pad_token_id
@@ -144,14 +144,15 @@ def fit_reward_model(
     Returns:
         The loss as (step, loss), and the gate: ``passed``, the accuracies and the number of pairs.
     """
-    _, tokenizer = load_generator(str(generator))
+    _, tokenizer = load_causal_lm(str(generator))
     torch.manual_seed(compute.seed)  # the score head is new, and drawn when the model is loaded
     model = load_reward_model(str(generator), tokenizer, device=compute.device, new_head=True)
     loss: list[tuple[int, float]] = []
     if pairs and len(pairs) >= settings.min_pairs:
-        fitted = train_reward_model(model, tokenizer, preference_rows(pairs, documents, tokenizer, prompt), settings, compute=compute)
+        prompts = QueryPrompts(tokenizer, prompt)  # a judge of queries needs no examples of them
+        fitted = train_reward_model(model, tokenizer, preference_rows(pairs, documents, prompts), settings, compute=compute)
         model, loss = fitted.model, fitted.loss
     accuracy = pair_accuracy(held_out, ModelReward(model, tokenizer, documents, prompt))
     passed = bool(loss) and accuracy.get("accuracy", 0.0) >= settings.min_accuracy
-    save_generator(model, tokenizer, folder)
+    save_causal_lm(model, tokenizer, folder)
     return loss, {"passed": passed, "pairs": len(pairs), "held_out_pairs": len(held_out), **accuracy}

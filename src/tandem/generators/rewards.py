@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from tandem.generators.prompts import PromptSettings, completion_text
-from tandem.generators.trainers import prompts_without_keywords
+from tandem.generators.prompts import PromptSettings, QueryPrompts
 from tandem.interfaces import Reward
 from tandem.settings import Coefficient, PositiveCoefficient, Settings
 
@@ -90,7 +89,7 @@ class ModelReward:
         model: a sequence classifier with one score.
         tokenizer: the generator's.
         documents: text by doc_id.
-        prompt: that the model was trained with; its keywords stay empty, for a reward is of document and query alone.
+        prompt: that the model was trained with, without examples; its keywords stay empty, for a reward is of document and query alone.
         batch_size: texts at once.
     """
 
@@ -103,13 +102,14 @@ class ModelReward:
         *,
         batch_size: int = 64,
     ) -> None:
-        self.model, self.tokenizer, self.documents, self.prompt, self.batch_size = model.eval(), tokenizer, documents, prompt, batch_size
+        self.model, self.tokenizer, self.documents, self.batch_size = model.eval(), tokenizer, documents, batch_size
+        self.prompts = QueryPrompts(tokenizer, prompt)
         self.takes_positions = "position_ids" in inspect.signature(model.forward).parameters
 
     def __call__(self, queries: Sequence[str], doc_ids: Sequence[str]) -> list[float]:
         """The model's score of each query and its document; texts are read in batches of like length."""
-        prompts = prompts_without_keywords([self.documents[doc_id] for doc_id in doc_ids], self.tokenizer, self.prompt)
-        completions = (completion_text(query, self.tokenizer) + self.tokenizer.eos_token for query in queries)
+        prompts = self.prompts.render([self.documents[doc_id] for doc_id in doc_ids], [""] * len(doc_ids))
+        completions = (self.prompts.completion(query) + self.tokenizer.eos_token for query in queries)
         texts = [prompt + completion for prompt, completion in zip(prompts, completions, strict=True)]
         order = sorted(range(len(texts)), key=lambda i: len(texts[i]))
         scores = [0.0] * len(texts)

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Literal, get_args
 
 import torch
 
-from tandem.generators.prompts import PromptedSettings
-from tandem.generators.sampling import plan_prompts
+from tandem.generators.examples import NO_EXAMPLES, Examples
+from tandem.generators.prompts import PromptedSettings, QueryPrompts
+from tandem.generators.requests import RequestSettings, plan_requests
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -35,8 +36,9 @@ def plan_rollouts(
     prompted: PromptedSettings,
     *,
     seed: int,
+    examples: Examples = NO_EXAMPLES,
 ) -> list[Prompt]:
-    """One prompt for each document that has a difficulty, made as sampling makes them, by :func:`tandem.generators.sampling.plan_prompts`.
+    """One prompt for each document that has a difficulty, made as sampling makes them, by :class:`tandem.generators.prompts.QueryPrompts`.
 
     Args:
         documents: text by doc_id, all of the corpus.
@@ -44,23 +46,13 @@ def plan_rollouts(
         tokenizer: of the policy.
         prompted: how a prompt is made.
         seed: of the keywords.
+        examples: before each document.
     """
-    prompt = prompted.prompt
-    requests, prompts = plan_prompts(
-        documents,
-        tokenizer,
-        template=prompt.template,
-        document_tokens=prompt.document_tokens,
-        keywords=prompt.keywords,
-        ignored_words=prompt.ignored_words,
-        language=prompted.language,
-        prefix="rollout",
-        sampled_documents=len(difficulty),
-        queries_per_document=1,
-        among=set(difficulty),
-        seed=seed,
-    )
-    return [Prompt(doc_id, prompts[query_id], difficulty[doc_id]) for query_id, doc_id, _ in requests]
+    settings = RequestSettings(sampled_documents=len(difficulty), queries_per_document=1)
+    requests = plan_requests(documents, settings, prompted, prefix="rollout", seed=seed, among=difficulty, query_types=examples.types)
+    prompts = QueryPrompts(tokenizer, prompted.prompt, examples=examples)
+    rendered = prompts.render_requests(requests, documents)
+    return [Prompt(request.doc_id, text, difficulty[request.doc_id]) for request, text in zip(requests, rendered, strict=True)]
 
 
 @dataclass(frozen=True, slots=True)

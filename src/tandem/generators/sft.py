@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tandem.formats.texts import texts_of
-from tandem.generators.base import load_generator, save_generator
+from tandem.generators.examples import draw_examples
 from tandem.generators.keywords import content_words, document_frequencies, offer_keywords
-from tandem.generators.prompts import PromptedSettings, completion_text, render_prompts
+from tandem.generators.prompts import PromptedSettings, QueryPrompts
 from tandem.generators.trainers import EpochSettings, FineTuned, epoch_arguments, lora_config, merge_trained, train_adapter
+from tandem.llm.causal_lm import end_at_line_breaks, load_causal_lm, save_causal_lm
 from tandem.records import Document, LabelledPair
 from tandem.runtime.hardware import Compute
 from tandem.runtime.lora import Lora
@@ -30,7 +31,7 @@ class SFTSettings(EpochSettings):
 
 def supervised_rows(
     pairs: Sequence[tuple[str, str]],
-    tokenizer: PreTrainedTokenizerBase,
+    prompts: QueryPrompts,
     frequencies: Mapping[str, int],
     prompted: PromptedSettings,
     *,
@@ -42,9 +43,9 @@ def supervised_rows(
 
     Args:
         pairs: texts of a document and of a query.
-        tokenizer: the generator's.
+        prompts: how the generator's prompts are made.
         frequencies: of words, over the whole corpus.
-        prompted: how a prompt is made.
+        prompted: which keywords a prompt offers.
         seed: of the keywords.
     """
     rng, prompt = random.Random(f"sft:{seed}"), prompted.prompt
@@ -53,15 +54,8 @@ def supervised_rows(
         document_words = set(content_words(document, prompted.language, prompt.ignored_words))
         shared = [word for word in content_words(query, prompted.language, prompt.ignored_words) if word in document_words]
         keywords.append(offer_keywords(shared, frequencies, least=0, most=prompt.keywords, rng=rng))
-    prompts = render_prompts(
-        [document for document, _ in pairs],
-        keywords,
-        tokenizer,
-        template=prompt.template,
-        max_document_tokens=prompt.document_tokens,
-    )
-    completions = (completion_text(query, tokenizer) for _, query in pairs)
-    return [{"prompt": text, "completion": completion} for text, completion in zip(prompts, completions, strict=True)]
+    rendered = prompts.render([document for document, _ in pairs], keywords)
+    return [{"prompt": text, "completion": prompts.completion(query)} for text, (_, query) in zip(rendered, pairs, strict=True)]
 
 
 def fine_tune(
@@ -101,7 +95,7 @@ def fine_tune_on_pairs(
     prompted: PromptedSettings,
     compute: Compute,
 ) -> FineTuned:
-    """Fine-tune a generator on labelled pairs and write it; with no pairs, write it as it is.
+    """Fine-tune a generator on labelled pairs and write it, with how its prompts are made; with no pairs, write it as it is.
 
     Args:
         documents: the corpus; word frequencies are taken over all of it.
@@ -109,19 +103,25 @@ def fine_tune_on_pairs(
         dev: pairs whose loss is reported.
         folder: to write the model and its tokenizer into.
         settings: of the training.
-        base: a name for :func:`tandem.generators.base.resolve_generator`.
+        base: a name for :func:`tandem.llm.causal_lm.resolve_causal_lm`.
         prompted: how a prompt is made.
         compute: where and how.
     """
-    model, tokenizer = load_generator(base, device=compute.device)
+    model, tokenizer = load_causal_lm(base, device=compute.device)
     texts = texts_of(documents)
-    frequencies = document_frequencies(texts.values(), prompted.language, prompted.prompt.ignored_words)
+    prompt = prompted.prompt
+    examples = draw_examples(prompted, train, texts, seed=compute.seed)
+    prompts = QueryPrompts(tokenizer, prompt, examples=examples)
+    frequencies = document_frequencies(texts.values(), prompted.language, prompt.ignored_words)
     train_rows, dev_rows = (
-        supervised_rows([(texts[pair.doc_id], pair.text) for pair in pairs], tokenizer, frequencies, prompted, seed=compute.seed)
+        supervised_rows([(texts[pair.doc_id], pair.text) for pair in pairs], prompts, frequencies, prompted, seed=compute.seed)
         for pairs in (train, dev)
     )
     fitted = FineTuned(model, [], [], 0.0)
     if train_rows:
         fitted = fine_tune(model, tokenizer, train_rows, dev_rows, settings, compute=compute)
-    save_generator(fitted.model, tokenizer, folder, prompt=prompted.prompt.model_dump())
+    if prompts.one_line:
+        end_at_line_breaks(fitted.model, tokenizer)
+    save_causal_lm(fitted.model, tokenizer, folder)
+    prompts.save(folder)
     return fitted

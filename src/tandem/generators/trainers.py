@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from tandem.generators.prompts import PromptSettings, completion_text, render_prompts
+from tandem.generators.prompts import QueryPrompts
 from tandem.records import PreferencePair
 from tandem.runtime.checkpoints import latest_checkpoint
 from tandem.runtime.distributed import gather_weights, world_size
@@ -30,7 +30,6 @@ __all__ = [
     "merge_on",
     "merge_trained",
     "preference_rows",
-    "prompts_without_keywords",
     "train_adapter",
 ]
 
@@ -58,26 +57,18 @@ class FineTuned:
     merge_difference: float
 
 
-def prompts_without_keywords(texts: Sequence[str], tokenizer: PreTrainedTokenizerBase, prompt: PromptSettings) -> list[str]:
-    """The prompt of each document, where queries of unlike keywords are compared: they are left out."""
-    return render_prompts(texts, [""] * len(texts), tokenizer, template=prompt.template, max_document_tokens=prompt.document_tokens)
-
-
-def preference_rows(
-    pairs: Sequence[PreferencePair], documents: Mapping[str, str], tokenizer: PreTrainedTokenizerBase, prompt: PromptSettings
-) -> list[Row]:
+def preference_rows(pairs: Sequence[PreferencePair], documents: Mapping[str, str], prompts: QueryPrompts) -> list[Row]:
     """Prompt, chosen and rejected completion of each pair, as TRL takes them.
 
     Args:
         pairs: of queries.
         documents: text by doc_id; it is cut to the prompt's length, a query never is.
-        tokenizer: the generator's.
-        prompt: its keywords stay empty, for a pair's two queries may have been written with different ones.
+        prompts: how the generator's prompts are made; keywords stay empty, for the two queries may have been written with different ones.
     """
-    prompts = prompts_without_keywords([documents[pair.doc_id] for pair in pairs], tokenizer, prompt)
+    rendered = prompts.render([documents[pair.doc_id] for pair in pairs], [""] * len(pairs))
     return [
-        {"prompt": text, "chosen": completion_text(pair.chosen, tokenizer), "rejected": completion_text(pair.rejected, tokenizer)}
-        for text, pair in zip(prompts, pairs, strict=True)
+        {"prompt": text, "chosen": prompts.completion(pair.chosen), "rejected": prompts.completion(pair.rejected)}
+        for text, pair in zip(rendered, pairs, strict=True)
     ]
 
 

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Collection, Mapping, Sequence
+from pathlib import Path
 
 from tandem.formats.texts import texts_of
-from tandem.generators.base import load_generator
-from tandem.generators.parsing import clean_query
-from tandem.generators.sampling import draw_requests, render_requests, sample_queries
+from tandem.generators.examples import NO_EXAMPLES
+from tandem.generators.prompts import PromptedSettings, QueryPrompts, read_examples
+from tandem.generators.queries import QuerySettings, complete_requests
+from tandem.generators.requests import plan_requests
+from tandem.llm.causal_lm import CausalLM
+from tandem.llm.parsing import clean_query
 from tandem.records import Document, PseudoQuery
 
 __all__ = ["write_trials"]
@@ -17,49 +20,39 @@ __all__ = ["write_trials"]
 def write_trials(
     generators: Mapping[str, str],
     documents: Sequence[Document],
+    settings: QuerySettings,
+    prompted: PromptedSettings,
     *,
-    seen: set[str],
-    sampled_documents: int,
-    queries_per_document: int,
-    prompt: Mapping[str, Any],
+    seen: Collection[str],
     device: str,
     seed: int,
-    **sampling: Any,
 ) -> dict[str, list[PseudoQuery]]:
     """Queries of each generator for documents that none of them was trained on.
 
     Args:
-        generators: folder or Hugging Face id by name.
+        generators: folder, or a name for :func:`tandem.llm.causal_lm.load_causal_lm`, by name.
         documents: the corpus; prompts take their words' frequencies from all of it.
+        settings: how many queries of how many documents, and how they are sampled.
+        prompted: how a document becomes a prompt; the examples before it are those that the generators' folders name.
         seen: doc_ids to leave out.
-        sampled_documents: drawn by seed from those that are left.
-        queries_per_document: each.
-        prompt: ``template``, ``document_tokens``, ``keywords``, ``ignored_words`` and ``language`` of
-            :func:`tandem.generators.sampling.plan_prompts`.
         device: to run on.
         seed: of the draw, the keywords and the sampling.
-        sampling: arguments of :func:`tandem.generators.sampling.sample_queries`.
 
     Returns:
         Queries, by generator; the same query_id stands for the same document and keywords in each.
     """
-    chosen = {document.doc_id for document in documents if document.doc_id not in seen}
+    unseen = {document.doc_id for document in documents if document.doc_id not in seen}
     texts = texts_of(documents)
-    shape = {key: prompt[key] for key in ("template", "document_tokens")}
-    plan: dict[str, Any] = {
-        "sampled_documents": sampled_documents,
-        "queries_per_document": queries_per_document,
-        "among": chosen,
-        "seed": seed,
-    }
-    # The same for all of them, so the corpus's words are counted once; how a prompt is cut and put into turns is each tokenizer's own.
-    requests = draw_requests(texts, prefix="trial", **plan, **{key: value for key, value in prompt.items() if key not in shape})
-    doc_ids = {query_id: doc_id for query_id, doc_id, _ in requests}
+    examples = next((drawn for drawn in map(read_examples, map(Path, generators.values())) if drawn.by_type), NO_EXAMPLES)
+    # The same for all of them, so the corpus's words are counted once; how a prompt is cut and put into turns is up to each tokenizer.
+    requests = plan_requests(texts, settings, prompted, prefix="trial", seed=seed, among=unseen, query_types=examples.types)
     trials = {}
     for name, folder in generators.items():
-        model, tokenizer = load_generator(folder, device=device)
-        prompts = render_requests(requests, texts, tokenizer, **shape)
-        batches = sample_queries(model, tokenizer, prompts, doc_ids, seed=seed, **sampling)
-        written = {query_id: clean_query(answer.text) for batch in batches for query_id, answer in batch.items()}
-        trials[name] = [PseudoQuery(query_id=query_id, text=written[query_id], doc_id=doc_id) for query_id, doc_id in doc_ids.items()]
+        model = CausalLM.load(folder, device=device, batch_size=settings.batch_size)
+        prompts = QueryPrompts(model.tokenizer, prompted.prompt, examples=examples)
+        completions = complete_requests(model, requests, texts, prompts, settings, seed=seed)
+        trials[name] = [
+            PseudoQuery(query_id=request.query_id, text=clean_query(completion), doc_id=request.doc_id)
+            for request, completion in zip(requests, completions, strict=True)
+        ]
     return trials

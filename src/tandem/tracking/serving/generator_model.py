@@ -19,35 +19,31 @@ class QueryGenerator(PythonModel):
 
     def load_context(self, context: PythonModelContext) -> None:
         """Load the weights, and how their prompts are made."""
-        import json
-
-        from tandem.generators.base import PROMPT_FILE, load_generator
+        from tandem.generators.prompts import QueryPrompts
+        from tandem.llm.causal_lm import CausalLM
 
         weights = Path(__file__).parent / "weights"
         if not weights.exists():
             raise FileNotFoundError(f"{weights}: no weights; `dvc pull` fetches them, `dvc repro` makes them")
-        self.model, self.tokenizer = load_generator(str(weights))
-        self.prompt = json.loads((weights / PROMPT_FILE).read_text(encoding="utf8"))
+        self.model = CausalLM.load(str(weights))
+        self.prompts = QueryPrompts.read(weights, self.model.tokenizer)
 
     # MLflow reads the hints: a frame it leaves unchecked, without hints it warns at every load.
     def predict(self, context: PythonModelContext, model_input: pd.DataFrame, params: dict[str, Any] | None = None) -> list[str]:
         """A query for each document."""
-        from tandem.generators.parsing import clean_query
-        from tandem.generators.prompts import render_prompts
-        from tandem.generators.sampling import sample_queries
+        from tandem.interfaces import SamplingSettings
+        from tandem.llm.parsing import clean_query
         from tandem.tracking.serving.requests import read_sampling, text_column
 
         documents, keywords = text_column(model_input, "document"), text_column(model_input, "keywords", optional=True)
-        sampling = read_sampling(params).model_dump()
-        shape = {"template": self.prompt["template"], "max_document_tokens": self.prompt["document_tokens"]}
-        rendered = render_prompts(documents, keywords, self.tokenizer, **shape)
-        prompts = {str(row): prompt for row, prompt in enumerate(rendered) if documents[row].strip()}
-        queries = {
-            row: clean_query(answer.text)
-            for batch in sample_queries(self.model, self.tokenizer, prompts, **sampling)
-            for row, answer in batch.items()
-        }
-        return [queries.get(str(row), "") for row in range(len(documents))]
+        request = read_sampling(params)
+        self.model.batch_size = request.batch_size
+        sampling = SamplingSettings(**request.model_dump(include=set(SamplingSettings.model_fields)))
+        places = [row for row, document in enumerate(documents) if document.strip()]
+        prompts = self.prompts.render([documents[row] for row in places], [keywords[row] for row in places])
+        completions = self.model.complete(prompts, sampling, seed=request.seed, one_line=self.prompts.one_line)
+        queries = {row: clean_query(completion.text) for row, completion in zip(places, completions, strict=True)}
+        return [queries.get(row, "") for row in range(len(documents))]
 
 
 mlflow.models.set_model(QueryGenerator())

@@ -8,20 +8,22 @@ from typing import Any
 import pytest
 import torch
 
-from tandem.generators.base import load_generator
-from tandem.generators.decoding import decode, draw, end_tokens, shared_beginnings, uniform_numbers
+from tandem.interfaces import SamplingSettings
+from tandem.llm.causal_lm import load_causal_lm
+from tandem.llm.decoding import decode, draw, end_tokens, shared_beginnings, uniform_numbers
 
+GREEDY: dict[str, Any] = {"temperature": 0.0, "top_p": 1.0, "top_k": 0}
 LONG = "document : sort the rows of a table in ascending order of the values of one column . keywords : "
 
 
 @pytest.fixture(scope="module")
 def generator(tiny_generator: Path) -> tuple[Any, Any]:
-    model, tokenizer = load_generator(str(tiny_generator))
+    model, tokenizer = load_causal_lm(str(tiny_generator))
     return model.eval(), tokenizer
 
 
 def greedy(model: Any, tokenizer: Any, prompts: list[list[int]], tokens: int) -> list[list[int]]:
-    output = decode(model, prompts, temperature=0, max_new_tokens=tokens, pad_token_id=tokenizer.pad_token_id)
+    output = decode(model, prompts, SamplingSettings(**{**GREEDY, "max_new_tokens": tokens}), pad_token_id=tokenizer.pad_token_id)
     return [strip(row, tokenizer.pad_token_id) for row in output.tolist()]
 
 
@@ -96,15 +98,10 @@ def test_a_row_s_draws_are_its_own(generator: tuple[Any, Any]) -> None:
     """The same prompt and seed give the same response in any batch, and another seed another one."""
     model, tokenizer = generator
     prompts = tokenizer(["document : mean query :", "draw", LONG + "query :"])["input_ids"]
-    settings: dict[str, Any] = {
-        "temperature": 1.0,
-        "top_k": 20,
-        "top_p": 0.9,
-        "max_new_tokens": 8,
-        "pad_token_id": tokenizer.pad_token_id,
-    }
-    together = [strip(row, tokenizer.pad_token_id) for row in decode(model, prompts, seeds=[5, 6, 7], **settings).tolist()]
+    sampling = SamplingSettings(temperature=1.0, top_k=20, top_p=0.9, max_new_tokens=8)
+    settings: dict[str, Any] = {"pad_token_id": tokenizer.pad_token_id}
+    together = [strip(row, tokenizer.pad_token_id) for row in decode(model, prompts, sampling, seeds=[5, 6, 7], **settings).tolist()]
     for prompt, seed, expected in zip(prompts, (5, 6, 7), together, strict=True):
-        assert strip(decode(model, [prompt], seeds=[seed], **settings)[0].tolist(), tokenizer.pad_token_id) == expected
-    assert decode(model, prompts[:1], seeds=[8], **settings)[0].tolist() != together[0]
+        assert strip(decode(model, [prompt], sampling, seeds=[seed], **settings)[0].tolist(), tokenizer.pad_token_id) == expected
+    assert decode(model, prompts[:1], sampling, seeds=[8], **settings)[0].tolist() != together[0]
     assert torch.equal(uniform_numbers([3, 4], 5)[1], uniform_numbers([4], 9)[0, :5])

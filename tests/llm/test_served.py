@@ -12,9 +12,13 @@ from typing import Any
 import pytest
 
 from tandem.formats.jsonl import InputError
-from tandem.generators.answers import AnswerCache
-from tandem.generators.served import Server, Words, served_rows
-from tandem.records import Document
+from tandem.generators.prompts import PromptedSettings, PromptSettings, QueryPrompts
+from tandem.generators.queries import complete_requests, count_stripped, mark_unusable
+from tandem.generators.requests import RequestSettings, plan_requests
+from tandem.interfaces import SamplingSettings
+from tandem.llm.completion_cache import CompletionCache
+from tandem.llm.served import ServedModel, ServerSettings, Words
+from tandem.records import Document, PseudoQuery
 
 PLAN: dict[str, Any] = {
     "prefix": "r1",
@@ -25,7 +29,7 @@ PLAN: dict[str, Any] = {
     "keywords": 0,
     "seed": 13,
 }
-SAMPLING: dict[str, Any] = {"temperature": 0.7, "top_p": 0.9, "top_k": 20, "max_new_tokens": 8, "batch_size": 1}
+SAMPLING: dict[str, Any] = {"temperature": 0.7, "top_p": 0.9, "top_k": 20, "max_new_tokens": 8}
 CORPUS = [Document(doc_id=f"d{i}", text=f"text number {i} goes on and on") for i in range(3)]
 
 
@@ -43,7 +47,7 @@ class Served:
 
 
 @pytest.fixture
-def served() -> Iterator[tuple[Served, Server]]:
+def served() -> Iterator[tuple[Served, ServerSettings]]:
     state = Served()
 
     class Handler(BaseHTTPRequestHandler):
@@ -86,12 +90,27 @@ def served() -> Iterator[tuple[Served, Server]]:
         thread.join()
 
 
-def server(port: int, **changes: Any) -> Server:
+def server(port: int, **changes: Any) -> ServerSettings:
     own = {"url": f"http://127.0.0.1:{port}/v1", "model": None, "models": {}, "chat": True, "key_variable": "TEST_KEY", "concurrent": 2}
-    return Server(**{**own, "timeout_seconds": 5.0, "retries": 0, "price_input": 1.0, "price_output": 2.0, **changes})
+    return ServerSettings(**{**own, "timeout_seconds": 5.0, "retries": 0, "price_input": 1.0, "price_output": 2.0, **changes})
 
 
-def test_every_query_is_asked_for_once(served: tuple[Served, Server], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def served_rows(
+    documents: list[Document], *, generator: str, server: ServerSettings, plan: dict[str, Any], sampling: dict[str, Any], cache: Path
+) -> tuple[list[PseudoQuery], dict[str, float]]:
+    """What `generate_queries` does with a server."""
+    model = ServedModel(server, generator, cache=CompletionCache(cache), where="generate_queries.served")
+    shape = {key: plan[key] for key in ("template", "document_tokens", "keywords")}
+    prompted = PromptedSettings(prompt=PromptSettings(**shape, ignored_words=[]), language="english")
+    settings = RequestSettings(sampled_documents=plan["sampled_documents"], queries_per_document=plan["queries_per_document"])
+    texts = {document.doc_id: document.text for document in documents}
+    requests = plan_requests(texts, settings, prompted, prefix=plan["prefix"], seed=plan["seed"])
+    prompts = QueryPrompts(model.tokenizer, prompted.prompt)
+    completions = complete_requests(model, requests, texts, prompts, SamplingSettings(**sampling), seed=plan["seed"])
+    return mark_unusable(requests, completions), {**model.costs(), **count_stripped(completions)}
+
+
+def test_every_query_is_asked_for_once(served: tuple[Served, ServerSettings], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TEST_KEY", "secret")
     state, where = served
     own: dict[str, Any] = {"generator": "g1", "server": where, "sampling": SAMPLING, "cache": tmp_path / "answers.jsonl"}
@@ -117,7 +136,7 @@ def test_every_query_is_asked_for_once(served: tuple[Served, Server], tmp_path: 
     assert (counts["requests"], counts["cached"], len(state.asked)) == (0, 6, 6)
 
 
-def test_a_grown_corpus_pays_for_what_is_new(served: tuple[Served, Server], tmp_path: Path) -> None:
+def test_a_grown_corpus_pays_for_what_is_new(served: tuple[Served, ServerSettings], tmp_path: Path) -> None:
     state, where = served
     own: dict[str, Any] = {"generator": "g1", "server": where, "sampling": SAMPLING, "cache": tmp_path / "answers.jsonl"}
     plan = {**PLAN, "sampled_documents": 9}
@@ -130,7 +149,7 @@ def test_a_grown_corpus_pays_for_what_is_new(served: tuple[Served, Server], tmp_
     assert len(state.asked) == 6 + 2 + 6
 
 
-def test_what_was_answered_before_a_failure_is_kept(served: tuple[Served, Server], tmp_path: Path) -> None:
+def test_what_was_answered_before_a_failure_is_kept(served: tuple[Served, ServerSettings], tmp_path: Path) -> None:
     state, where = served
     state.fail_after = 4
     own: dict[str, Any] = {
@@ -148,10 +167,10 @@ def test_what_was_answered_before_a_failure_is_kept(served: tuple[Served, Server
     assert counts["cached"] == len(kept.splitlines())
     fresh, _ = served_rows(CORPUS, plan=PLAN, **own, cache=tmp_path / "other.jsonl")
     assert rows == fresh
-    assert len(AnswerCache(tmp_path / "answers.jsonl").answers) == 6
+    assert len(CompletionCache(tmp_path / "answers.jsonl").completions) == 6
 
 
-def test_plain_completion_and_a_model_of_its_own(served: tuple[Served, Server], tmp_path: Path) -> None:
+def test_plain_completion_and_a_model_of_its_own(served: tuple[Served, ServerSettings], tmp_path: Path) -> None:
     state, where = served
     state.models = ["a", "b"]
     own: dict[str, Any] = {"sampling": SAMPLING, "cache": tmp_path / "answers.jsonl", "plan": PLAN}
@@ -171,7 +190,7 @@ def test_words_cut_like_a_tokenizer() -> None:
     assert Words()(["ab  c"]) == {"offset_mapping": [[(0, 2), (4, 5)]]}
 
 
-def test_a_hosted_server_with_names_of_its_own(served: tuple[Served, Server], tmp_path: Path) -> None:
+def test_a_hosted_server_with_names_of_its_own(served: tuple[Served, ServerSettings], tmp_path: Path) -> None:
     """Hosted servers know max_completion_tokens and neither max_tokens nor top_k; what they refuse once is not sent again."""
     state, where = served
     state.refuses = {
@@ -196,7 +215,7 @@ def test_a_hosted_server_with_names_of_its_own(served: tuple[Served, Server], tm
     ids=["a FastAPI server", "a list of names"],
 )
 def test_several_names_at_once(
-    served: tuple[Served, Server], tmp_path: Path, status: int, content: dict[str, Any], left_out: set[str]
+    served: tuple[Served, ServerSettings], tmp_path: Path, status: int, content: dict[str, Any], left_out: set[str]
 ) -> None:
     state, where = served
     state.answer_refused = (status, content)
@@ -216,7 +235,7 @@ def test_several_names_at_once(
     ],
 )
 def test_a_value_that_a_server_does_not_like_is_no_unknown_name(
-    served: tuple[Served, Server], tmp_path: Path, status: int, content: dict[str, Any]
+    served: tuple[Served, ServerSettings], tmp_path: Path, status: int, content: dict[str, Any]
 ) -> None:
     """Left out, it would sample at another temperature than params.yaml has, and be cached as if it had not."""
     state, where = served
@@ -227,7 +246,7 @@ def test_a_value_that_a_server_does_not_like_is_no_unknown_name(
     assert state.asked == []
 
 
-def test_the_field_of_an_error_counts_before_its_words(served: tuple[Served, Server], tmp_path: Path) -> None:
+def test_the_field_of_an_error_counts_before_its_words(served: tuple[Served, ServerSettings], tmp_path: Path) -> None:
     state, where = served
     message = "Unsupported parameter; max_tokens and temperature are supported"
     state.answer_refused = (400, {"error": {"message": message, "param": "top_k", "code": "unsupported_parameter"}})
@@ -236,7 +255,7 @@ def test_the_field_of_an_error_counts_before_its_words(served: tuple[Served, Ser
         served_rows(CORPUS, plan=PLAN, **settings)  # this one refuses max_tokens too, under the name of top_k
 
 
-def test_a_refusal_that_nothing_mends_is_told_in_a_line(served: tuple[Served, Server], tmp_path: Path) -> None:
+def test_a_refusal_that_nothing_mends_is_told_in_a_line(served: tuple[Served, ServerSettings], tmp_path: Path) -> None:
     state, where = served
     state.refuses = {"messages": "unknown fields: temperature, messages"}
     settings: dict[str, Any] = {"generator": "g1", "server": where, "sampling": SAMPLING, "cache": tmp_path / "answers.jsonl"}

@@ -8,6 +8,7 @@ transformers' own.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -15,7 +16,9 @@ from torch import Tensor
 from transformers import DynamicCache
 from transformers.cache_utils import DynamicLayer
 
-__all__ = ["decode", "draw", "end_tokens", "shared_beginnings", "uniform_numbers"]
+from tandem.interfaces import SamplingSettings
+
+__all__ = ["Prefix", "compute_prefix", "decode", "draw", "end_tokens", "prefill", "shared_beginnings", "uniform_numbers"]
 
 SHARED_SHARE = 0.5  # of two prompts' tokens: from here on their common beginning is computed once
 DROP_SHARE = 0.25  # of the rows: when so many have ended, they are dropped; dropping copies the cache
@@ -64,10 +67,10 @@ def draw(logits: Tensor, *, temperature: float, top_k: int, top_p: float, unifor
     if temperature == 0:
         return logits.argmax(-1)
     vocabulary = logits.shape[-1]
-    number = min(top_k, vocabulary) if top_k > 0 else vocabulary
+    size = min(top_k, vocabulary) if top_k > 0 else vocabulary
     scores, tokens = logits.float() / temperature, None
-    if number < vocabulary or top_p < 1:
-        scores, tokens = scores.topk(number, dim=-1)
+    if size < vocabulary or top_p < 1:
+        scores, tokens = scores.topk(size, dim=-1)
     probabilities = scores.softmax(-1)
     if top_p < 1:
         before = probabilities.cumsum(-1) - probabilities
@@ -77,21 +80,39 @@ def draw(logits: Tensor, *, temperature: float, top_k: int, top_p: float, unifor
     mass = probabilities.double().cumsum(-1)
     if uniform is None:
         uniform = torch.rand(len(mass), dtype=mass.dtype, device=mass.device)
-    chosen = torch.searchsorted(mass, uniform.unsqueeze(1) * mass[:, -1:], right=True).clamp(max=number - 1)
+    chosen = torch.searchsorted(mass, uniform.unsqueeze(1) * mass[:, -1:], right=True).clamp(max=size - 1)
     return (chosen if tokens is None else tokens.gather(-1, chosen)).squeeze(-1)
+
+
+@dataclass(frozen=True, slots=True)
+class Prefix:
+    """Tokens that prompts begin with, and what a model has computed of them: each layer's keys and values, (1, heads, tokens, size)."""
+
+    ids: list[int]
+    states: list[tuple[Tensor, Tensor]]
+
+
+@torch.inference_mode()
+def compute_prefix(model: Any, ids: Sequence[int]) -> Prefix | None:
+    """Compute a beginning once for all prompts that have it; None where the model's cache holds more than keys and values of all tokens."""
+    cache = DynamicCache(config=model.config)
+    if not ids or any(type(layer) is not DynamicLayer for layer in cache.layers):
+        return None
+    tokens = torch.tensor([list(ids)], device=model.device)
+    model(input_ids=tokens, past_key_values=cache, use_cache=True, logits_to_keep=1)
+    return Prefix(list(ids), [(layer.keys, layer.values) for layer in cache.layers])
 
 
 @torch.inference_mode()
 def decode(
     model: Any,
     prompts: Sequence[Sequence[int]],
+    sampling: SamplingSettings,
     *,
-    temperature: float,
-    top_k: int = 0,
-    top_p: float = 1.0,
-    max_new_tokens: int,
     pad_token_id: int,
     seeds: Sequence[int] | None = None,
+    more_ends: Sequence[int] = (),
+    prefix: Prefix | None = None,
 ) -> Tensor:
     """Sample a response to each prompt, up to an end token of the model's generation config.
 
@@ -100,20 +121,19 @@ def decode(
     Args:
         model: a causal language model of transformers.
         prompts: token ids of each.
-        temperature: see :func:`draw`.
-        top_k: see :func:`draw`.
-        top_p: see :func:`draw`.
-        max_new_tokens: of a response.
+        sampling: see :func:`draw`.
         pad_token_id: fills responses up.
         seeds: of each prompt's draws, which then depend on nothing else in the batch; None takes torch's own random state.
+        more_ends: tokens that end a response beside those of the generation config.
+        prefix: that all prompts begin with, computed before; a prompt's last token is not among its tokens.
 
     Returns:
         Responses with their end token, (rows, new tokens), padded on the right.
     """
-    rows, device = len(prompts), model.device
-    ends = end_tokens(model)
+    rows, device, max_new_tokens = len(prompts), model.device, sampling.max_new_tokens
+    ends = torch.cat([end_tokens(model), torch.tensor(more_ends, dtype=torch.long, device=device)])
     responses = torch.full((rows, max_new_tokens), pad_token_id, device=device)
-    cache, ids, mask = _prefill(model, prompts, max_new_tokens, pad_token_id)
+    cache, ids, mask = prefill(model, prompts, room=max_new_tokens, pad_token_id=pad_token_id, prefix=prefix)
     positions = (mask.cumsum(1) - 1).clamp(min=0)[:, -ids.shape[1] :]
     active = torch.arange(rows, device=device)
     finished = torch.zeros_like(active, dtype=torch.bool)
@@ -121,7 +141,7 @@ def decode(
     for step in range(max_new_tokens):
         output = model(input_ids=ids, attention_mask=mask, position_ids=positions, past_key_values=cache, use_cache=True, logits_to_keep=1)
         uniform = None if uniforms is None else uniforms[active, step]
-        token = draw(output.logits[:, -1], temperature=temperature, top_k=top_k, top_p=top_p, uniform=uniform)
+        token = draw(output.logits[:, -1], temperature=sampling.temperature, top_k=sampling.top_k, top_p=sampling.top_p, uniform=uniform)
         responses[active, step] = token.masked_fill(finished, pad_token_id)
         finished = finished | torch.isin(token, ends)
         if bool(finished.all()):
@@ -136,10 +156,10 @@ def decode(
     return responses
 
 
-def uniform_numbers(seeds: Sequence[int], number: int) -> Tensor:
-    """Numbers from 0 to 1 in double precision, (seeds, number), each row by its seed, the same on every device."""
+def uniform_numbers(seeds: Sequence[int], count: int) -> Tensor:
+    """Numbers from 0 to 1 in double precision, (seeds, count), each row by its seed, the same on every device."""
     generator = torch.Generator()
-    return torch.stack([torch.rand(number, dtype=torch.float64, generator=generator.manual_seed(seed)) for seed in seeds])
+    return torch.stack([torch.rand(count, dtype=torch.float64, generator=generator.manual_seed(seed)) for seed in seeds])
 
 
 def shared_beginnings(prompts: Sequence[Sequence[int]]) -> list[tuple[int, int]]:
@@ -158,21 +178,48 @@ def shared_beginnings(prompts: Sequence[Sequence[int]]) -> list[tuple[int, int]]
     return groups
 
 
-def _prefill(model: Any, prompts: Sequence[Sequence[int]], room: int, pad_token_id: int) -> tuple[Any, Tensor, Tensor]:
-    """The cache of what prompts have in common, and the ids of what they have not; the mask over both, (rows, all tokens)."""
+def prefill(
+    model: Any,
+    prompts: Sequence[Sequence[int]],
+    *,
+    room: int,
+    pad_token_id: int,
+    prefix: Prefix | None = None,
+    continuations: Sequence[Sequence[int]] = (),
+) -> tuple[DynamicCache, Tensor, Tensor]:
+    """Compute what prompts have in common.
+
+    Args:
+        model: a causal language model.
+        prompts: token ids of each.
+        room: tokens that the cache will have to hold beyond these.
+        pad_token_id: fills rows up on the left.
+        prefix: that all prompts begin with, computed before.
+        continuations: what follows each prompt and is not to be sampled; none where empty.
+
+    Returns:
+        The cache of what is shared, the token ids of what is not, (rows, tokens), and the mask over both, (rows, all tokens).
+    """
+    bodies = [prompt[len(prefix.ids) :] for prompt in prompts] if prefix else prompts
     beginnings: list[list[int]] = []
     index: list[int] = []
-    for members, common in shared_beginnings(prompts):
+    for members, common in shared_beginnings(bodies):
         index += [len(beginnings)] * members
-        beginnings.append(list(prompts[len(index) - 1][:common]))
-    rests = [list(prompt[len(beginnings[group]) :]) for prompt, group in zip(prompts, index, strict=True)]
+        beginnings.append(list(bodies[len(index) - 1][:common]))
+    rests = [list(body[len(beginnings[group]) :]) for body, group in zip(bodies, index, strict=True)]
+    if continuations:
+        rests = [[*rest, *continuation] for rest, continuation in zip(rests, continuations, strict=True)]
     ids, mask = _pad_left(beginnings, pad_token_id, model.device)
     rest_ids, rest_mask = _pad_left(rests, pad_token_id, model.device)
     cache = DynamicCache(config=model.config)
-    room += rest_ids.shape[1]
+    room += rest_ids.shape[1] + (ids.shape[1] if prefix else 0)
     cache.layers = [_InPlaceLayer(room) if type(layer) is DynamicLayer else layer for layer in cache.layers]
-    if ids.shape[1]:
-        positions = (mask.cumsum(1) - 1).clamp(min=0)
+    if prefix:
+        for layer, states in zip(cache.layers, prefix.states, strict=True):
+            layer.update(*(state.expand(len(beginnings), -1, -1, -1) for state in states))
+        mask = torch.cat([mask.new_ones(len(beginnings), len(prefix.ids)), mask], dim=1)
+    if width := ids.shape[1]:
+        positions = (mask.cumsum(1) - 1).clamp(min=0)[:, -width:]
         model(input_ids=ids, attention_mask=mask, position_ids=positions, past_key_values=cache, use_cache=True, logits_to_keep=1)
     if len(beginnings) < len(prompts):
         cache.batch_select_indices(torch.tensor(index, device=model.device))
@@ -188,5 +235,5 @@ def _pad_left(rows: Sequence[Sequence[int]], pad_token_id: int, device: Any) -> 
 
 def end_tokens(model: Any) -> Tensor:
     """The tokens that end a response, from the model's generation config."""
-    found = model.generation_config.eos_token_id
-    return torch.tensor(found if isinstance(found, list) else [found], device=model.device)
+    ends = model.generation_config.eos_token_id
+    return torch.tensor(ends if isinstance(ends, list) else [ends], device=model.device)

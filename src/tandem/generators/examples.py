@@ -1,0 +1,118 @@
+"""Worked examples before a prompt's document: a model that was trained for no such thing reads from them what a query is.
+
+They are drawn by seed, once for a generator: from texts that come with the program, in several types of query, and from the labelled pairs.
+All prompts of a type then begin alike, and their beginning is computed once.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import random
+from collections.abc import Mapping, Sequence
+
+from pydantic import BaseModel, ConfigDict
+
+from tandem.generators.example_texts import EXAMPLE_TEXTS
+from tandem.generators.keywords import content_words, offer_keywords
+from tandem.generators.prompt_settings import PromptedSettings
+from tandem.records import LabelledPair
+
+__all__ = ["NO_EXAMPLES", "Example", "Examples", "draw_examples"]
+
+
+class Example(BaseModel):
+    """A document and a query that it answers, with words of both that its prompt offers."""
+
+    model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
+    document: str
+    query: str
+    keywords: str
+
+
+class Examples(BaseModel):
+    """The examples of a generator's prompts, by type of query; of labelled ones there is one to spare."""
+
+    model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
+    number: int
+    by_type: dict[str, list[Example]]
+
+    @property
+    def types(self) -> list[str]:
+        """The types of query that there are examples of."""
+        return list(self.by_type)
+
+    def before(self, document: str, query_type: str) -> list[Example]:
+        """What stands before a document, which is never among it: a model would copy its query.
+
+        Args:
+            document: that a query is wanted for.
+            query_type: of the query; where it is none of these, the first there is, labelled ones before others.
+        """
+        if not self.by_type:
+            return []
+        default = "labelled" if "labelled" in self.by_type else self.types[0]
+        examples = self.by_type.get(query_type, self.by_type[default])
+        return [example for example in examples if example.document != document][: self.number]
+
+
+NO_EXAMPLES = Examples(number=0, by_type={})
+
+
+def draw_examples(
+    prompted: PromptedSettings, pairs: Sequence[LabelledPair] = (), documents: Mapping[str, str] | None = None, *, seed: int
+) -> Examples:
+    """Draw the examples of a generator.
+
+    Args:
+        prompted: how many, of which types, with how many keywords.
+        pairs: labelled ones, for the type ``labelled``; they must be none that anything is measured on.
+        documents: text by doc_id, of the pairs at least.
+        seed: of the draw.
+
+    Raises:
+        ValueError: ``labelled`` is the only type, and there is no pair.
+    """
+    settings = prompted.prompt.examples
+    if not settings.number:
+        return NO_EXAMPLES
+    by_type: dict[str, list[Example]] = {}
+    for query_type in dict.fromkeys(settings.query_types):
+        if query_type == "labelled":
+            texts = _labelled_texts(pairs, documents or {}, settings.number + 1, seed)
+        else:
+            texts = _written_texts(query_type, settings.number, seed)
+        if texts:
+            by_type[query_type] = [_example(document, query, prompted, seed) for document, query in texts]
+    if not by_type:
+        raise ValueError(
+            "examples.query_types: labelled alone found, and no labelled pair is there; add question, claim, keywords or title"
+        )
+    return Examples(number=settings.number, by_type=by_type)
+
+
+def _example(document: str, query: str, prompted: PromptedSettings, seed: int) -> Example:
+    """An example that offers keywords as its prompts do: words that document and query share."""
+    prompt = prompted.prompt
+    inside = set(content_words(document, prompted.language, prompt.ignored_words))
+    shared = [word for word in content_words(query, prompted.language, prompt.ignored_words) if word in inside]
+    rng = random.Random(f"examples:{seed}:{query}")
+    return Example(document=document, query=query, keywords=offer_keywords(shared, {}, least=1, most=prompt.keywords, rng=rng))
+
+
+def _written_texts(query_type: str, count: int, seed: int) -> list[tuple[str, str]]:
+    """Documents and queries of one type that come with the program."""
+    ordered = sorted(EXAMPLE_TEXTS, key=lambda text: _digest(f"{seed}:{query_type}:{text.title}"))
+    return [(text.document, getattr(text, query_type)) for text in ordered[:count]]
+
+
+def _labelled_texts(pairs: Sequence[LabelledPair], documents: Mapping[str, str], count: int, seed: int) -> list[tuple[str, str]]:
+    """Documents and queries of labelled pairs, no document and no query twice."""
+    chosen: dict[str, str] = {}
+    for pair in sorted(pairs, key=lambda pair: _digest(f"{seed}:{pair.query_id}:{pair.doc_id}")):
+        if len(chosen) < count and pair.doc_id not in chosen and pair.text not in chosen.values() and pair.relevance > 0:
+            chosen[pair.doc_id] = pair.text
+    return [(documents[doc_id], query) for doc_id, query in chosen.items()]
+
+
+def _digest(content: str) -> bytes:
+    return hashlib.sha256(f"examples:{content}".encode()).digest()

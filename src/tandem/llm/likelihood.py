@@ -1,0 +1,101 @@
+"""How likely a causal language model finds a text after another, in batches; what prompts have in common is computed once.
+
+**Which tokens are the completion's.** The prompt's tokens are those of the prompt alone, special tokens in front included: what the model
+reads when it samples. Prompt and completion are tokenised as one text as well; where that begins with the prompt's tokens, the completion's
+are the rest. Where it does not, a token would straddle the border, and the completion is tokenised by itself, without special tokens. So
+every character of the completion is in exactly one of its tokens, and none of the prompt's is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from tandem.interfaces import LogLikelihood
+from tandem.llm.batches import plan_batches, shared_prefixes
+from tandem.llm.decoding import Prefix, prefill
+from tandem.llm.prefixes import PrefixCache
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+__all__ = ["score_completions", "split_tokens"]
+
+
+def split_tokens(
+    prompts: Sequence[str], completions: Sequence[str], tokenizer: PreTrainedTokenizerBase
+) -> tuple[list[list[int]], list[list[int]]]:
+    """The token ids of each prompt, and those of its completion after it; the rule stands above.
+
+    Raises:
+        ValueError: a completion has no token.
+    """
+    if not prompts:
+        return [], []
+    before = tokenizer(list(prompts))["input_ids"]
+    whole = tokenizer([prompt + completion for prompt, completion in zip(prompts, completions, strict=True)])["input_ids"]
+    alone = tokenizer(list(completions), add_special_tokens=False)["input_ids"]
+    ends = _added_end(tokenizer)
+    first = [ids[: len(ids) - ends] for ids in before]
+    rest = [
+        ids[len(start) : len(ids) - ends] if ids[: len(start)] == start else by_itself
+        for ids, start, by_itself in zip(whole, first, alone, strict=True)
+    ]
+    for prompt, completion, ids in zip(prompts, completions, rest, strict=True):
+        if not ids:
+            raise ValueError(f"completion {completion!r} found after {prompt[-60:]!r}: it has no token, and only a text has a likelihood")
+    return first, rest
+
+
+def _added_end(tokenizer: PreTrainedTokenizerBase) -> int:
+    """How many special tokens the tokenizer puts behind a text by itself."""
+    ids = tokenizer("a")["input_ids"]
+    return int(len(ids) > 1 and ids[-1] == tokenizer.eos_token_id)
+
+
+def score_completions(
+    model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, prompts: Sequence[str], completions: Sequence[str], *, batch_size: int
+) -> list[LogLikelihood]:
+    """The log-likelihood of each completion after its prompt, in order; alone or beside others the same, but for rounding.
+
+    Args:
+        model: a causal language model; its log-probabilities are taken at temperature 1.
+        tokenizer: its tokenizer.
+        prompts: whole, as the model reads them.
+        completions: with the space that they begin with, where they have one.
+        batch_size: pairs at once.
+
+    Raises:
+        ValueError: a completion has no token.
+    """
+    first, rest = split_tokens(prompts, completions, tokenizer)
+    lengths = [len(before) + len(after) for before, after in zip(first, rest, strict=True)]
+    prefixes = PrefixCache(model, tokenizer)
+    scores = [0.0] * len(prompts)
+    shared = shared_prefixes(prompts, batch_size=batch_size)
+    for batch in plan_batches(lengths, prompts, shared, range(len(prompts)), batch_size=batch_size):
+        chosen = [first[i] for i in batch.indices]
+        totals = _score_batch(model, chosen, [rest[i] for i in batch.indices], tokenizer.pad_token_id, prefixes.find(batch.prefix, chosen))
+        for i, total in zip(batch.indices, totals.tolist(), strict=True):
+            scores[i] = total
+    return [LogLikelihood(total, len(tokens)) for total, tokens in zip(scores, rest, strict=True)]
+
+
+@torch.inference_mode()
+def _score_batch(
+    model: PreTrainedModel, prompts: list[list[int]], completions: list[list[int]], pad_token_id: int, prefix: Prefix | None
+) -> Tensor:
+    """The sum of each completion's log-probabilities, (rows,)."""
+    before_last = [ids[:-1] for ids in completions]
+    cache, ids, mask = prefill(model, prompts, room=0, pad_token_id=pad_token_id, prefix=prefix, continuations=before_last)
+    positions = (mask.cumsum(1) - 1).clamp(min=0)[:, -ids.shape[1] :]
+    width = max(map(len, completions))
+    output = model(input_ids=ids, attention_mask=mask, position_ids=positions, past_key_values=cache, use_cache=True, logits_to_keep=width)
+    # Rows end together, so what predicts a row's completion is its last positions.
+    targets = torch.tensor([[0] * (width - len(ids)) + ids for ids in completions], device=model.device)
+    counted = torch.tensor([[0.0] * (width - len(ids)) + [1.0] * len(ids) for ids in completions], device=model.device)
+    log_probs = output.logits[:, -width:].float().log_softmax(-1).gather(2, targets.unsqueeze(2)).squeeze(2)
+    return (log_probs * counted).sum(1)

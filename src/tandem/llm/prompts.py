@@ -1,0 +1,46 @@
+"""What every prompt goes through: documents cut by a model's own tokens, text put into a user's turn where the model has a chat template.
+
+Whoever reads a prompt tokenises it as the tokenizer does by itself, special tokens included: it then begins with one start token, where
+the model has any.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
+__all__ = ["truncate_documents", "user_turns"]
+
+SPACES = re.compile(r"\s+")
+
+
+def truncate_documents(texts: Sequence[str], tokenizer: PreTrainedTokenizerBase, max_length: int) -> list[str]:
+    """Each text on one line, cut after ``max_length`` of the tokenizer's tokens (special ones not counted)."""
+    flat = [SPACES.sub(" ", text).strip() for text in texts]
+    if not flat:
+        return []
+    encoded = tokenizer(flat, add_special_tokens=False, return_offsets_mapping=True, verbose=False)
+    cut = []
+    for text, offsets in zip(flat, encoded["offset_mapping"], strict=True):
+        cut.append(text if len(offsets) <= max_length else text[: offsets[max_length - 1][1]])
+    return cut
+
+
+def user_turns(prompts: Sequence[str], tokenizer: PreTrainedTokenizerBase) -> list[str]:
+    """Each prompt as a user's turn, up to where the model's answer begins; as it is, where the tokenizer has no chat template."""
+    if not getattr(tokenizer, "chat_template", None):
+        return list(prompts)
+    turns = [[{"role": "user", "content": prompt}] for prompt in prompts]
+    texts = [str(tokenizer.apply_chat_template(turn, tokenize=False, add_generation_prompt=True)) for turn in turns]
+    start = _added_start(tokenizer)
+    return [text.removeprefix(start) for text in texts]
+
+
+def _added_start(tokenizer: Any) -> str:
+    """The start token that the tokenizer puts before any text by itself, which a chat template that begins with it must not repeat."""
+    ids = tokenizer("a")["input_ids"]
+    return str(tokenizer.bos_token) if tokenizer.bos_token_id is not None and ids[:1] == [tokenizer.bos_token_id] else ""

@@ -1,0 +1,237 @@
+"""A model behind an OpenAI-compatible server (vLLM, llama.cpp, a hosted one) as a :class:`tandem.interfaces.LanguageModel`.
+
+Requests run side by side, and each completion is kept as soon as it is there: a killed run pays again only for those under way.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import threading
+import time
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from typing import Any
+
+from pydantic import Field
+from tqdm import tqdm
+
+from tandem.formats.errors import InputError
+from tandem.interfaces import Completion, LogLikelihood, SamplingSettings
+from tandem.llm.completion_cache import CompletionCache, Costs, request_keys, seed_of
+from tandem.settings import Coefficient, Count, CountOrZero, PositiveCoefficient, Settings
+from tandem.text import UNSPACED
+
+__all__ = ["ServedModel", "ServerSettings", "Words"]
+
+WORD = re.compile(rf"[{UNSPACED}]{{1,2}}|[^\s{UNSPACED}]+")  # as count_words counts
+UNKNOWN = re.compile(
+    r"unsupported|unknown|unrecogni[sz]ed|not supported|does not support|not permitted|extra_forbidden|unexpected", re.IGNORECASE
+)
+INSTEAD = re.compile(r"\b(supported|use|send|allowed|instead|only)\b", re.IGNORECASE)  # what stands behind is what it would have
+CAN_DO_WITHOUT = ("max_tokens", "top_k", "seed", "top_p", "temperature")  # hosted servers know some of them by other names, or not
+
+
+class ServerSettings(Settings):
+    """Where the model is served, and what it costs."""
+
+    url: str
+    """up to and with /v1"""
+    model: str | None
+    """its name there; null asks the server, which must then serve one alone"""
+    models: dict[str, str] = Field(default_factory=dict)
+    """by generator (g1, g2, ...), where rounds have different models"""
+    chat: bool
+    """the prompt is a user's turn, put into the server's template; else plain text is completed"""
+    key_variable: str
+    """environment variable that holds the key; a server without keys needs none"""
+    concurrent: Count
+    """requests under way at once"""
+    timeout_seconds: PositiveCoefficient
+    retries: CountOrZero
+    """of a request, with growing pauses"""
+    price_input: Coefficient
+    """of a million prompt tokens, in whatever currency the report is to be in"""
+    price_output: Coefficient
+    """of a million generated tokens"""
+
+
+class Words:
+    """Cuts documents by words, where the served model's tokenizer is not at hand; shaped as the tokenizers that prompts know."""
+
+    chat_template = None
+
+    def __call__(self, texts: Sequence[str], **_: Any) -> dict[str, list[list[tuple[int, int]]]]:
+        """Where each word begins and ends, as ``offset_mapping``."""
+        return {"offset_mapping": [[word.span() for word in WORD.finditer(text)] for text in texts]}
+
+
+class ServedModel:
+    """A model that a server has, which completes and does not score.
+
+    Args:
+        server: where.
+        generator: the server's model of this name is taken, where it has one; else the one that ``server`` names.
+        cache: of completions; None asks for each one anew.
+        where: what the settings are called in errors.
+
+    Raises:
+        InputError: the server does not answer, refuses, or serves several models and none is named.
+    """
+
+    def __init__(self, server: ServerSettings, generator: str = "", *, cache: CompletionCache | None = None, where: str = "server") -> None:
+        self.server, self.cache, self.tokenizer = server, cache, Words()
+        self.client = _Client(server, where)
+        self.name = server.models.get(generator) or server.model or self.client.only_model()
+        self._costs = Costs()
+
+    def complete(
+        self,
+        prompts: Sequence[str],
+        sampling: SamplingSettings,
+        *,
+        seed: int | str,
+        one_line: bool = False,  # noqa: ARG002 - plain completions always end so, and what a chat model writes around a line is parsed
+        groups: Sequence[str] = (),  # noqa: ARG002
+    ) -> list[Completion]:
+        """A completion of each prompt; see :class:`tandem.interfaces.LanguageModel`.
+
+        Raises:
+            InputError: the server does not answer, or refuses; what it has answered before is kept.
+        """
+        cache = self.cache or CompletionCache()
+        keys = request_keys(prompts, [self.name, self.server.chat], sampling, seed=seed)
+        missing = {key: prompt for key, prompt in zip(keys, prompts, strict=True) if key not in cache.completions}
+        started = time.perf_counter()
+        with ThreadPoolExecutor(self.server.concurrent) as pool:
+            asked = {pool.submit(self.client.ask, self.name, prompt, sampling, seed_of(key)): key for key, prompt in missing.items()}
+            try:
+                for done in tqdm(as_completed(asked), total=len(asked), desc="asking", unit="prompt", mininterval=1.0):
+                    cache.keep({asked[done]: done.result()}, model=f"server:{self.name}")
+            except BaseException:
+                pool.shutdown(wait=False, cancel_futures=True)
+                raise
+        new = [cache.completions[key] for key in missing]
+        self._costs.add(new, cached=len(keys) - len(missing), seconds=time.perf_counter() - started)
+        return [cache.completions[key] for key in keys]
+
+    def log_likelihood(self, prompts: Sequence[str], completions: Sequence[str]) -> list[LogLikelihood]:
+        """Nothing that a server is asked for here.
+
+        Raises:
+            InputError: always.
+        """
+        raise InputError(
+            f"{self.client.where}.url: {self.server.url} is asked for completions alone, and {len(completions)} likelihoods of "
+            f"{len(prompts)} prompts are wanted; load the model here, by folder or Hugging Face id"
+        )
+
+    def costs(self) -> dict[str, float]:
+        """What all completions so far have cost, with ``cost`` in the currency of the server's prices."""
+        counts = self._costs.to_dict()
+        cost = counts["prompt_tokens"] * self.server.price_input + counts["completion_tokens"] * self.server.price_output
+        return {**counts, "cost": cost / 1e6}
+
+
+class _Client:
+    """The openai client, and the one way in which its errors are told."""
+
+    def __init__(self, server: ServerSettings, where: str) -> None:
+        import openai
+
+        self.openai, self.server, self.where = openai, server, where
+        self.refused: set[str] = set()
+        self.lock = threading.Lock()
+        key = os.environ.get(server.key_variable, "none")
+        self.client = openai.OpenAI(base_url=server.url, api_key=key, timeout=server.timeout_seconds, max_retries=server.retries)
+
+    def only_model(self) -> str:
+        """The name of the one model that is served."""
+        try:
+            names = [model.id for model in self._call(self.client.models.list).data]
+        except (self.openai.BadRequestError, self.openai.UnprocessableEntityError) as error:
+            raise self._told(error) from None
+        if len(names) != 1:
+            raise InputError(f"{self.where}.model: null found, and {self.server.url} serves {', '.join(names) or 'no model'}; name one")
+        return str(names[0])
+
+    def ask(self, model: str, prompt: str, sampling: SamplingSettings, seed: int) -> Completion:
+        """One completion; arguments that the server does not know are renamed or left out, for all requests that follow."""
+        while True:
+            refused = frozenset(self.refused)
+            try:
+                return self._ask(model, prompt, _arguments(sampling, seed, refused))
+            except (self.openai.BadRequestError, self.openai.UnprocessableEntityError) as error:
+                if not self._learn(_refused_names(error), refused):
+                    raise self._told(error) from None
+
+    def _ask(self, model: str, prompt: str, arguments: Mapping[str, Any]) -> Completion:
+        if self.server.chat:
+            reply = self._call(self.client.chat.completions.create, model=model, messages=[_user(prompt)], **arguments)
+            text = reply.choices[0].message.content
+        else:
+            reply = self._call(self.client.completions.create, model=model, prompt=prompt, stop=["\n"], **arguments)
+            text = reply.choices[0].text
+        usage = reply.usage
+        return Completion(text or "", usage.prompt_tokens if usage else 0, usage.completion_tokens if usage else 0)
+
+    def _learn(self, names: Sequence[str], refused: frozenset[str]) -> bool:
+        """Whether a refusal names arguments that can do without, and were not known to."""
+        new = [name for name in names if name not in refused]
+        with self.lock:
+            for name in (name for name in new if name not in self.refused):
+                self.refused.add(name)
+                instead = "max_completion_tokens takes its place" if name == "max_tokens" else "the server's default takes its place"
+                warnings.warn(f"{self.server.url} does not take {name}: {instead}", stacklevel=2)
+        return bool(new)
+
+    def _call(self, function: Callable[..., Any], **arguments: Any) -> Any:
+        try:
+            return function(**arguments)
+        except (self.openai.BadRequestError, self.openai.UnprocessableEntityError):
+            raise
+        except self.openai.APIStatusError as error:
+            raise self._told(error) from None
+        except self.openai.APIConnectionError:
+            raise InputError(
+                f"{self.where}.url: {self.server.url} does not answer within {self.server.timeout_seconds:g} s; start a server there "
+                "(`vllm serve MODEL`), or take a model that is loaded here"
+            ) from None
+
+    def _told(self, error: Any) -> InputError:
+        message = str(error.message) if len(str(error.message)) > 40 or not error.body else f"{error.message}: {error.body}"
+        return InputError(f"{self.where}.url: {self.server.url} answered {error.status_code}: {' '.join(message.split())[:300]}")
+
+
+def _refused_names(error: Any) -> list[str]:
+    """The arguments that a refusal calls unknown or unsupported; none where it is their value that it does not like.
+
+    By the field that OpenAI's errors have, then by pydantic's details (FastAPI servers), then by the message, up to what it would have.
+    """
+    body = error.body if isinstance(error.body, Mapping) else {}
+    message = str(body.get("message") or error.message)
+    if not UNKNOWN.search(f"{message} {error.code or ''} {error.type or ''} {body.get('detail', '')}"):
+        return []
+    if error.param in CAN_DO_WITHOUT:
+        return [error.param]
+    details = body.get("detail")
+    if isinstance(details, list):
+        places = [entry["loc"][-1] for entry in details if isinstance(entry, Mapping) and entry.get("loc")]
+        return [name for name in CAN_DO_WITHOUT if name in places]
+    named = INSTEAD.split(message)[0]
+    return [name for name in CAN_DO_WITHOUT if re.search(rf"\b{name}\b", named)]
+
+
+def _user(prompt: str) -> dict[str, str]:
+    return {"role": "user", "content": prompt}
+
+
+def _arguments(sampling: SamplingSettings, seed: int, refused: frozenset[str]) -> dict[str, Any]:
+    """Of a request, without what the server has refused."""
+    known = {"temperature": sampling.temperature, "top_p": sampling.top_p, "seed": seed}
+    arguments: dict[str, Any] = {name: value for name, value in known.items() if name not in refused}
+    arguments["max_completion_tokens" if "max_tokens" in refused else "max_tokens"] = sampling.max_new_tokens
+    if sampling.top_k and "top_k" not in refused:
+        arguments["extra_body"] = {"top_k": sampling.top_k}
+    return arguments
