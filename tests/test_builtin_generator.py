@@ -12,7 +12,7 @@ from tandem.generators.prompts import DEFAULT_TEMPLATE, render_prompts
 from tandem.interfaces import SamplingSettings
 from tandem.llm.causal_lm import BUILTIN, CausalLM
 from tandem.llm.parsing import clean_query
-from tandem.retrievers.bm25 import Index
+from tandem.retrievers.bm25 import BM25Index
 
 CARD = (BUILTIN / "README.md").read_text()
 
@@ -49,7 +49,7 @@ def test_most_of_its_queries_find_the_docstring_that_they_were_written_for(monke
     completions = model.complete(prompts, sampling, seed=1)
     written = {key: clean_query(completion.text) for key, completion in zip(DOCSTRINGS, completions, strict=True)}
     asked = {f"q-{key}": text for key, text in written.items()}  # a query of a document's own id would not find that document
-    run = Index(dict(zip(DOCSTRINGS, texts, strict=True))).search(asked, depth=len(DOCSTRINGS))
+    run = BM25Index(dict(zip(DOCSTRINGS, texts, strict=True))).search(asked, depth=len(DOCSTRINGS))
     ranks = document_ranks({f"q-{key}": key for key in written}, run, {key: number for number, key in enumerate(DOCSTRINGS)})
     assert sum(rank == 1 for rank, _ in ranks.values()) >= 6, written
 

@@ -33,7 +33,7 @@ TORCHRUN = ["torch.distributed.run", "--nproc-per-node", "2", "--standalone"]
 FLAGS = {
     "improve_generator": "--round g1 --corpus corpus.jsonl --index bm25 --generator generator --reward-model none --gate gate.json "
     "--pairs pairs.jsonl --held-out held_out.jsonl --difficulty difficulty.jsonl --model model --curve curve.csv --record record.json",
-    "generate_queries": "--round r1 --corpus corpus.jsonl --weights generator --queries queries.jsonl --record record.json",
+    "generate_queries": "--round r1 --corpus corpus.jsonl --weights generator --queries queries.jsonl --cache completions.jsonl --record record.json",
     "train_reranker": "--name teacher --rows rows.jsonl --dev-rows dev_rows.jsonl --model model --curve curve.csv --record record.json",
     "train_generator": f"{DATA} --model model --curve curve.csv --record record.json",
     "train_reward_model": "--round r1 --corpus corpus.jsonl --generator generator --pairs pairs.jsonl --held-out held_out.jsonl "
@@ -127,7 +127,7 @@ def train(project: Path, stage: str, launcher: list[str], *, series: str = "loss
     else:
         with contextlib.chdir(project):
             importlib.import_module(f"stages.{stage}").main(FLAGS[stage].split())
-    assert {path.name for path in (project / ".scratch").iterdir()} <= {"answers.jsonl"}  # what was generated is kept
+    assert not any((project / ".scratch").iterdir())
     record = json.loads((project / "record.json").read_text())
     written = project / "queries.jsonl" if stage == "generate_queries" else next((project / "model").rglob("model.safetensors"))
     return [value for _, value in record["series"].get(series, [])], written.read_bytes()
@@ -285,7 +285,7 @@ def test_deepspeed_learns_what_one_process_does(project: Path, stage: int) -> No
 @pytest.mark.distributed
 def test_two_processes_write_the_queries_of_one(project: Path) -> None:
     _, one = train(project, "generate_queries", [])
-    (project / ".scratch/answers.jsonl").unlink()
+    (project / "completions.jsonl").unlink()
     _, two = train(project, "generate_queries", [*TORCHRUN, "-m"])
     assert one.count(b"\n") == 18
     assert two == one

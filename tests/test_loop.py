@@ -123,6 +123,9 @@ def hashes(project: Path) -> dict[str, str]:
     return {out["path"]: out["md5"] for out in outs if not out["path"].startswith(TIMED)}
 
 
+COMPLETIONS = "out/cache/completions.jsonl"
+
+
 def kill_when(project: Path, stage: str, seen: Any) -> None:
     """Start a stage, kill its process with -9 as soon as it has left unfinished work behind."""
     dvc = subprocess.Popen(
@@ -145,7 +148,7 @@ def kill_when(project: Path, stage: str, seen: Any) -> None:
 @pytest.mark.parametrize(
     ("stage", "leftover"),
     [
-        ("generate_queries@r1", "answers.jsonl"),
+        ("generate_queries@r1", COMPLETIONS),
         ("train_retriever@r1", "train_retriever-r1/checkpoints/checkpoint-2/trainer_state.json"),
         ("improve_generator@g2", "improve_generator-r1/ppo.pt"),
         # The others, as soon as their work has begun.
@@ -164,13 +167,13 @@ def kill_when(project: Path, stage: str, seen: Any) -> None:
 )
 def test_a_killed_stage_ends_in_the_same_bytes(project: Path, stage: str, leftover: str) -> None:
     before = hashes(project)
-    path = project / ".scratch" / leftover
+    path = project / (leftover if leftover == COMPLETIONS else f".scratch/{leftover}")
     path.unlink(missing_ok=True)  # what was generated is kept for ever
     kill_when(project, stage, lambda: path.exists() and path.stat().st_size > 0)
     assert path.exists()
     run(project, "dvc", "repro", "--single-item", "--force", "--no-run-cache", stage)
     assert hashes(project) == before
-    assert path.exists() == (leftover == "answers.jsonl")
+    assert path.exists() == (leftover == COMPLETIONS)
     run(project, "dvc", "repro")
 
 

@@ -85,7 +85,7 @@ def draw_examples(
             by_type[query_type] = [_example(document, query, prompted, seed) for document, query in texts]
     if not by_type:
         raise ValueError(
-            "examples.query_types: labelled alone found, and no labelled pair is there; add question, claim, keywords or title"
+            "prompt.examples.query_types: labelled alone found, and there is no labelled pair; add question, claim, keywords or title"
         )
     return Examples(number=settings.number, by_type=by_type)
 
