@@ -62,6 +62,6 @@ def _with_keywords(document: str, target: str, label: str, frequencies: Mapping[
     shared: Sequence[str] = [word for word in words if word in inside]
     if len(shared) < 2 and rng.random() < 0.5:
         shared = words
-    keywords = draw_keywords(shared, frequencies, number=rng.choice(KEYWORD_COUNTS), rng=rng, power=1.0)
+    keywords = draw_keywords(shared, frequencies, size=rng.choice(KEYWORD_COUNTS), rng=rng, power=1.0)
     rng.shuffle(keywords)
     return Example(document, ", ".join(keywords), label, target)

@@ -33,7 +33,8 @@ TORCHRUN = ["torch.distributed.run", "--nproc-per-node", "2", "--standalone"]
 FLAGS = {
     "improve_generator": "--round g1 --corpus corpus.jsonl --index bm25 --generator generator --reward-model none --gate gate.json "
     "--pairs pairs.jsonl --held-out held_out.jsonl --difficulty difficulty.jsonl --model model --curve curve.csv --record record.json",
-    "generate_queries": "--round r1 --corpus corpus.jsonl --weights generator --queries queries.jsonl --cache completions.jsonl --record record.json",
+    "generate_queries": "--round r1 --corpus corpus.jsonl --weights generator --cache completions.jsonl "
+    "--queries queries.jsonl --record record.json",
     "train_reranker": "--name teacher --rows rows.jsonl --dev-rows dev_rows.jsonl --model model --curve curve.csv --record record.json",
     "train_generator": f"{DATA} --model model --curve curve.csv --record record.json",
     "train_reward_model": "--round r1 --corpus corpus.jsonl --generator generator --pairs pairs.jsonl --held-out held_out.jsonl "

@@ -50,7 +50,7 @@ def test_keywords_are_in_random_order_wherever_they_are_offered(tiny_tokenizer: 
 def test_worked_examples_are_the_same_wherever_a_query_is_written_on(tiny_tokenizer: Any) -> None:
     """Fine-tuning, sampling, rollouts and preference pairs: one beginning of one type, never with the document itself in it."""
     values = PROMPTED.model_dump()
-    values["prompt"]["examples"] = {"number": 2, "query_types": ["labelled"]}
+    values["prompt"]["examples"] = {"per_prompt": 2, "query_types": ["labelled"]}
     settings = PROMPTED.model_validate(values)
     pairs = [LabelledPair(query_id=f"q-{name}", text=text, doc_id=name) for name, text in QUERIES.items()]
     drawn = draw_examples(settings, pairs, TEXTS, seed=5)

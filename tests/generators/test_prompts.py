@@ -34,8 +34,8 @@ def test_a_chat_template_is_used_where_there_is_one(tiny_tokenizer: Any, monkeyp
     assert prompt == "[user]About sort:[assistant]"
 
 
-def prompted(number: int, query_types: list[str], keywords: int = 0) -> PromptedSettings:
-    examples = {"number": number, "query_types": query_types}
+def prompted(per_prompt: int, query_types: list[str], keywords: int = 0) -> PromptedSettings:
+    examples = {"per_prompt": per_prompt, "query_types": query_types}
     prompt = {
         "template": "Document: {document}\nWords: {keywords}\nQuery:",
         "document_tokens": 6,

@@ -85,7 +85,7 @@ def test_examples_of_the_generator_s_folder(
     monkeypatch.setattr(causal_lm.CausalLM, "complete", spy)
     model, tokenizer = load_causal_lm(str(tiny_generator))
     save_causal_lm(model, tokenizer, tmp_path / "weights")
-    examples = {"number": 2, "query_types": ["keywords", "question"]}
+    examples = {"per_prompt": 2, "query_types": ["keywords", "question"]}
     prompted = PromptedSettings(prompt=PromptSettings.model_validate({**PROMPT, "examples": examples}), language="english")
     drawn = draw_examples(prompted, seed=1)
     QueryPrompts(tokenizer, prompted.prompt, examples=drawn).save(tmp_path / "weights")

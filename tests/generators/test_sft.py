@@ -65,7 +65,7 @@ def test_with_no_pairs_the_generator_stays_as_it_is(fitted: Fit, tiny_generator:
 def test_examples_go_with_the_generator(tiny_generator: Path, corpus: list[Document], pairs: list[LabelledPair], tmp_path: Path) -> None:
     """They are drawn once and lie in its folder, from which sampling, improvement and serving take them."""
     values = prompted(template="{document} query :").model_dump()
-    values["prompt"]["examples"] = {"number": 2, "query_types": ["labelled", "title"]}
+    values["prompt"]["examples"] = {"per_prompt": 2, "query_types": ["labelled", "title"]}
     settings = PromptedSettings.model_validate(values)
     compute = Compute(device="cpu", bf16=False, seed=1, scratch=tmp_path / "scratch")
     changed = SETTINGS.model_copy(update={"epochs": 1.0})

@@ -33,7 +33,7 @@ class Examples(BaseModel):
     """The examples of a generator's prompts, by type of query; of labelled ones there is one to spare."""
 
     model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
-    number: int
+    per_prompt: int
     by_type: dict[str, list[Example]]
 
     @property
@@ -52,10 +52,10 @@ class Examples(BaseModel):
             return []
         default = "labelled" if "labelled" in self.by_type else self.types[0]
         examples = self.by_type.get(query_type, self.by_type[default])
-        return [example for example in examples if example.document != document][: self.number]
+        return [example for example in examples if example.document != document][: self.per_prompt]
 
 
-NO_EXAMPLES = Examples(number=0, by_type={})
+NO_EXAMPLES = Examples(per_prompt=0, by_type={})
 
 
 def draw_examples(
@@ -73,21 +73,21 @@ def draw_examples(
         ValueError: ``labelled`` is the only type, and there is no pair.
     """
     settings = prompted.prompt.examples
-    if not settings.number:
+    if not settings.per_prompt:
         return NO_EXAMPLES
     by_type: dict[str, list[Example]] = {}
     for query_type in dict.fromkeys(settings.query_types):
         if query_type == "labelled":
-            texts = _labelled_texts(pairs, documents or {}, settings.number + 1, seed)
+            texts = _labelled_texts(pairs, documents or {}, settings.per_prompt + 1, seed)
         else:
-            texts = _written_texts(query_type, settings.number, seed)
+            texts = _written_texts(query_type, settings.per_prompt, seed)
         if texts:
             by_type[query_type] = [_example(document, query, prompted, seed) for document, query in texts]
     if not by_type:
         raise ValueError(
             "prompt.examples.query_types: labelled alone found, and there is no labelled pair; add question, claim, keywords or title"
         )
-    return Examples(number=settings.number, by_type=by_type)
+    return Examples(per_prompt=settings.per_prompt, by_type=by_type)
 
 
 def _example(document: str, query: str, prompted: PromptedSettings, seed: int) -> Example:

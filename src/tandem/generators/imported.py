@@ -46,15 +46,15 @@ def import_queries(
     require_file(path, remedy)
     known = {document.doc_id for document in documents}
     texts: dict[str, list[str]] = {}
-    for number, raw in read_json_lines(path):
+    for line_number, raw in read_json_lines(path):
         try:
             if "doc_id" in raw:
-                raw["doc_id"] = read_identifier(raw["doc_id"], where=f"{path}:{number}: doc_id:")
+                raw["doc_id"] = read_identifier(raw["doc_id"], where=f"{path}:{line_number}: doc_id:")
             row = ImportedQuery.model_validate(raw)
         except ValidationError as error:
-            raise InputError(f"{path}:{number}: {explain(error)}") from None
+            raise InputError(f"{path}:{line_number}: {explain(error)}") from None
         if row.doc_id not in known:
-            raise InputError(f"{path}:{number}: doc_id {row.doc_id!r} is not in the corpus; take the line out or add the document")
+            raise InputError(f"{path}:{line_number}: doc_id {row.doc_id!r} is not in the corpus; take the line out or add the document")
         texts.setdefault(row.doc_id, []).append(row.text)
     if not texts:
         raise InputError(f"{path}: no query in it; {remedy}")

@@ -53,20 +53,18 @@ def offer_keywords(words: Sequence[str], frequencies: Mapping[str, int], *, leas
 
     The one way in which keywords come into a prompt, whether it is trained on, sampled from or rolled out.
     """
-    drawn = draw_keywords(words, frequencies, number=rng.randint(least, most) if most else 0, rng=rng)
+    drawn = draw_keywords(words, frequencies, size=rng.randint(least, most) if most else 0, rng=rng)
     rng.shuffle(drawn)
     return ", ".join(drawn)
 
 
-def draw_keywords(
-    words: Sequence[str], frequencies: Mapping[str, int], *, number: int, rng: random.Random, power: float = 2.0
-) -> list[str]:
-    """Draw up to ``number`` different words, in their order of appearance, by weight to the ``power``.
+def draw_keywords(words: Sequence[str], frequencies: Mapping[str, int], *, size: int, rng: random.Random, power: float = 2.0) -> list[str]:
+    """Draw up to ``size`` different words, in their order of appearance, by weight to the ``power``.
 
     Args:
         words: content words of one document, repetitions included.
         frequencies: from :func:`document_frequencies` over the whole corpus.
-        number: how many to draw; 0 gives none.
+        size: how many to draw; 0 gives none.
         rng: the caller's seeded generator.
         power: 0 draws evenly; a high power always takes the heaviest words.
     """
@@ -77,5 +75,5 @@ def draw_keywords(
         weight = (1 + math.log(count)) * math.log1p(total / max(frequencies.get(word, 1), 1))
         # Efraimidis and Spirakis (2006): the k largest log(u) / w are a weighted sample without replacement.
         keys[word] = math.log(max(rng.random(), 1e-12)) / max(weight**power, 1e-9)
-    chosen = set(sorted(keys, key=lambda word: keys[word], reverse=True)[:number])
+    chosen = set(sorted(keys, key=lambda word: keys[word], reverse=True)[:size])
     return [word for word in counts if word in chosen]

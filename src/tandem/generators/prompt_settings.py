@@ -17,8 +17,8 @@ QueryType = Literal["labelled", "question", "claim", "keywords", "title"]
 class ExampleSettings(Settings):
     """Worked examples before the document of every prompt that is written on from."""
 
-    number: Annotated[int, Field(ge=0, le=16)]
-    """in a prompt; 0 for none. With examples a prompt is plain text, whatever chat template there is, and a query ends at a line break"""
+    per_prompt: Annotated[int, Field(ge=0, le=16)]
+    """0 for none. With examples a prompt is plain text, whatever chat template there is, and a query ends at a line break"""
     query_types: Annotated[list[QueryType], Field(min_length=1)]
     """the queries of a document take turns with them; labelled draws from the labelled pairs, where there are any"""
 
@@ -39,7 +39,7 @@ class PromptSettings(PromptShape):
     """words of the document that a prompt offers, at most; 0 for none"""
     ignored_words: list[str]
     """that a prompt never offers: what every document of this corpus has"""
-    examples: ExampleSettings = ExampleSettings(number=0, query_types=["question"])
+    examples: ExampleSettings = ExampleSettings(per_prompt=0, query_types=["question"])
     """worked examples before the document"""
 
 

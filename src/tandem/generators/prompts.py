@@ -1,6 +1,6 @@
 """One place that turns a document into the text a generator reads, for training, sampling, rewards and serving alike.
 
-The document is cut before the query ever is, by the generator's own tokens. Where the tokenizer has a chat template, the prompt is its user
+The document is cut before the query ever is, by the generator's tokens. Where the tokenizer has a chat template, the prompt is its user
 turn; otherwise, and always behind worked examples, it is plain text that ends just before the query.
 """
 

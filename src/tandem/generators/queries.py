@@ -85,23 +85,24 @@ def generate_queries(
         imported = import_queries(Path(settings.file or ""), documents, settings, seed=compute.seed, where=f"{section}.file")
         requests = [Request(f"{prefix}-{i}", doc_id, "") for i, (doc_id, _) in enumerate(imported)]
         return mark_unusable(requests, [text for _, text in imported]), {}
-    model: LanguageModel
-    seed: int | str
-    if settings.backend == "openai":
-        model = ServedModel(settings.served, weights.parts[-3], cache=CompletionCache(cache), where=f"{section}.served")
-        tokenizer, seed = model.tokenizer, compute.seed
-    else:
-        identity = folder_identity(weights)
-        model = CausalLM.load(
-            str(weights), device=compute.device, batch_size=settings.batch_size, cache=CompletionCache(cache), identity=identity
-        )
-        tokenizer, seed = model.tokenizer, f"{compute.seed}:{prefix}"
-    prompt = prompted.prompt
-    prompts = QueryPrompts(tokenizer, prompt, examples=read_examples(weights))
+    model, seed = _open_model(weights, settings, prefix=prefix, cache=cache, compute=compute, section=section)
+    prompts = QueryPrompts(model.tokenizer, prompted.prompt, examples=read_examples(weights))
     corpus = texts_of(documents)
     requests = plan_requests(corpus, settings, prompted, prefix=prefix, seed=compute.seed, query_types=prompts.examples.types)
     completions = complete_requests(model, requests, corpus, prompts, settings, seed=seed)
     return mark_unusable(requests, completions), {**model.costs(), **count_stripped(completions)}
+
+
+def _open_model(
+    weights: Path, settings: GenerationSettings, *, prefix: str, cache: Path, compute: Compute, section: str
+) -> tuple[CausalLM | ServedModel, int | str]:
+    """The round's model and the seed of its draws: with the round in it where the model is loaded here, as caches have it."""
+    completions = CompletionCache(cache)
+    if settings.backend == "openai":
+        return ServedModel(settings.served, weights.parts[-3], cache=completions, where=f"{section}.served"), compute.seed
+    identity = folder_identity(weights)
+    model = CausalLM.load(str(weights), device=compute.device, batch_size=settings.batch_size, cache=completions, identity=identity)
+    return model, f"{compute.seed}:{prefix}"
 
 
 def complete_requests(

