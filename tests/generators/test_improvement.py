@@ -13,6 +13,7 @@ from conftest import TEXTS, prompted
 from safetensors.torch import load_file
 
 from tandem.generators.dpo import DPOSettings
+from tandem.generators.examples import draw_examples
 from tandem.generators.grpo import GroupSettings
 from tandem.generators.improvement import (
     Feedback,
@@ -24,6 +25,7 @@ from tandem.generators.improvement import (
     weigh_rewards,
 )
 from tandem.generators.ppo import PPOSettings
+from tandem.generators.prompts import PromptedSettings, QueryPrompts, read_examples
 from tandem.generators.reward_model import load_reward_model
 from tandem.generators.rewards import RewardSettings
 from tandem.interfaces import Reward
@@ -127,3 +129,33 @@ def test_the_mean_of_the_last_quarter_passes_over_gaps() -> None:
     history[7]["held_out"] = 1.0
     assert mean_of_last(history) == {"steps": 8.0, "reward": 6.5, "first_reward": 0.5, "held_out": 1.0, "first_held_out": 0.5}
     assert mean_of_last([]) == {"steps": 0.0}
+
+
+def test_examples_stay_with_the_generator(tiny_generator: Path, tmp_path: Path) -> None:
+    """The improved generator is asked with the examples that it was improved with."""
+    model, tokenizer = load_causal_lm(str(tiny_generator))
+    save_causal_lm(model, tokenizer, tmp_path / "g1")
+    values = prompted().model_dump()
+    values["prompt"]["examples"] = {"per_prompt": 2, "query_types": ["question", "title"]}
+    settings = PromptedSettings.model_validate(values)
+    examples = draw_examples(settings, seed=4)
+    QueryPrompts(tokenizer, settings.prompt, examples=examples).save(tmp_path / "g1")
+    asked: list[str] = []
+
+    def shorter(queries: Sequence[str], doc_ids: Sequence[str]) -> list[float]:
+        asked.extend(doc_ids)
+        return [-float(len(query)) for query in queries]
+
+    rewarded = SETTINGS.model_copy(update={"rewards": RewardSettings(reward_model=0.0, round_trip=1.0, cap=3.0)})
+    history = improve_generator(
+        tmp_path / "g1",
+        Feedback(TEXTS, dict.fromkeys(TEXTS, 0.5), [], []),
+        tmp_path / "g2",
+        rewarded,
+        prompted=settings,
+        sources=RewardSources(lambda: shorter, tmp_path / "none", tmp_path / "none"),
+        compute=Compute("cpu", bf16=False, seed=4, scratch=tmp_path),
+    )
+    assert len(history) == 2
+    assert set(asked) == set(TEXTS)
+    assert read_examples(tmp_path / "g2") == examples
