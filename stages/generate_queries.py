@@ -32,7 +32,6 @@ def main(argv: Sequence[str] | None = None) -> None:
             prefix=paths.round,
             cache=Path(paths.cache),
             compute=Compute(device=device_name(), bf16=False, seed=params.seed, scratch=scratch),
-            section="generate_queries",
         )
         write_records(paths.queries, rows)
         tracked.log({**counts, **summarise(rows)})

@@ -372,6 +372,21 @@ def test_imported_queries(case: str) -> None:
     assert {path.name: path.read_text() for path in Path("out").iterdir()} == {"queries.jsonl": "what was there\n"}
 
 
+def test_a_server_that_does_not_answer_is_named_with_its_key() -> None:
+    from stages import generate_queries
+
+    params = YAML(typ="safe").load((ROOT / "params.yaml").read_text())
+    served = {"url": "http://127.0.0.1:9/v1", "model": "x", "timeout_seconds": 1.0, "retries": 0}
+    set_values(params["generate_queries"], {"backend": "openai", "served": served})
+    with Path("params.yaml").open("w") as file:
+        YAML().dump(params, file)
+    write_records(Path("corpus.jsonl"), [Document(doc_id="d1", text="one")])
+    write({"out/g1/model/weights/config.json": "{}"})
+    flags = ["--corpus=corpus.jsonl", "--weights=out/g1/model/weights", "--queries=q", "--record=r", "--round=r1", "--cache=k"]
+    expected = ("params.yaml: generate_queries.served.url: http://127.0.0.1:9/v1 does not answer within 1 s", "start a server there")
+    check(error_of(lambda: generate_queries.main(flags)), expected)
+
+
 GOOD_ROW = row(query="what", pos=["one"], neg=["two"])
 RANKING: dict[str, tuple[str, str, tuple[str, ...]]] = {
     "no pos": (row(query="what", neg=["two"]), GOOD_ROW, ("train.jsonl:1", "pos: Field required")),

@@ -57,5 +57,5 @@ def test_bad_lines(tmp_path: Path, row: object, message: str) -> None:
 
 
 def test_a_missing_file(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"none: no such file; generate_queries\.file names"):
-        import_queries(tmp_path / "none", CORPUS, SETTINGS, seed=3, where="generate_queries.file")
+    with pytest.raises(InputError, match=r"none: no such file; a JSONL file of \{text, doc_id\} is expected"):
+        import_queries(tmp_path / "none", CORPUS, SETTINGS, seed=3)

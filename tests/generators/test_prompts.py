@@ -104,7 +104,7 @@ def test_labelled_examples_never_show_the_document_itself(tiny_tokenizer: Any) -
         assert all(word in example.query.lower() and word in example.document.lower() for word in words)
     assert any(example.keywords for example in examples.by_type["labelled"])
     assert draw_examples(settings, seed=3).types == ["question"]
-    with pytest.raises(ValueError, match=r"prompt.examples.query_types: labelled alone found, and there is no labelled pair"):
+    with pytest.raises(ValueError, match=r"query_types: labelled alone found, and there is no labelled pair"):
         draw_examples(prompted(2, ["labelled"]), seed=3)
 
 

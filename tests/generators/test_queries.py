@@ -31,7 +31,7 @@ def generated(weights: Path, documents: list[Document], cache: Path, **changes: 
     settings = GenerationSettings.model_validate({**SETTINGS, **changes})
     prompted = PromptedSettings(prompt=PromptSettings.model_validate(prompt), language="english")
     compute = Compute(device="cpu", bf16=False, seed=1, scratch=Path())
-    return generate_queries(documents, weights, settings, prompted, prefix="r1", cache=cache, compute=compute, section="generate_queries")
+    return generate_queries(documents, weights, settings, prompted, prefix="r1", cache=cache, compute=compute)
 
 
 def test_every_request_gets_its_query(tiny_generator: Path, corpus: list[Document], tmp_path: Path) -> None:

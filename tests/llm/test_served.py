@@ -11,7 +11,6 @@ from typing import Any
 
 import pytest
 
-from tandem.formats.jsonl import InputError
 from tandem.generators.prompts import PromptedSettings, PromptSettings, QueryPrompts
 from tandem.generators.queries import complete_requests, count_stripped, mark_unusable
 from tandem.generators.requests import RequestSettings, plan_requests
@@ -19,6 +18,7 @@ from tandem.interfaces import SamplingSettings
 from tandem.llm.completion_cache import CompletionCache
 from tandem.llm.served import ServedModel, ServerSettings, Words
 from tandem.records import Document, PseudoQuery
+from tandem.settings import SettingError
 
 PLAN: dict[str, Any] = {
     "prefix": "r1",
@@ -99,7 +99,7 @@ def served_rows(
     documents: list[Document], *, generator: str, server: ServerSettings, plan: dict[str, Any], sampling: dict[str, Any], cache: Path
 ) -> tuple[list[PseudoQuery], dict[str, float]]:
     """What `generate_queries` does with a server."""
-    model = ServedModel(server, generator, cache=CompletionCache(cache), where="generate_queries.served")
+    model = ServedModel(server, generator, cache=CompletionCache(cache))
     shape = {key: plan[key] for key in ("template", "document_tokens", "keywords")}
     prompted = PromptedSettings(prompt=PromptSettings(**shape, ignored_words=[]), language="english")
     settings = RequestSettings(sampled_documents=plan["sampled_documents"], queries_per_document=plan["queries_per_document"])
@@ -157,7 +157,7 @@ def test_what_was_answered_before_a_failure_is_kept(served: tuple[Served, Server
         "server": server(int(where.url.split(":")[2].split("/")[0]), concurrent=1),
         "sampling": SAMPLING,
     }
-    with pytest.raises(InputError, match=r"generate_queries\.served\.url: .* answered 400: .*no such model"):
+    with pytest.raises(SettingError, match=r"url: .* answered 400: .*no such model"):
         served_rows(CORPUS, plan=PLAN, **own, cache=tmp_path / "answers.jsonl")
     kept = (tmp_path / "answers.jsonl").read_bytes()
     assert 1 <= len(kept.splitlines()) <= 4
@@ -175,14 +175,14 @@ def test_plain_completion_and_a_model_of_its_own(served: tuple[Served, ServerSet
     state.models = ["a", "b"]
     own: dict[str, Any] = {"sampling": SAMPLING, "cache": tmp_path / "answers.jsonl", "plan": PLAN}
     port = int(where.url.split(":")[2].split("/")[0])
-    with pytest.raises(InputError, match="serves a, b; name one"):
+    with pytest.raises(SettingError, match="serves a, b; name one"):
         served_rows(CORPUS, generator="g1", server=where, **own)
     served_rows(CORPUS, generator="g2", server=server(port, chat=False, model="a", models={"g2": "b"}), **own)
     assert {(asked["path"], asked["model"], asked["stop"][0]) for asked in state.asked} == {("/v1/completions", "b", "\n")}
 
 
 def test_a_server_that_is_not_there(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="does not answer within 5 s; start a server"):
+    with pytest.raises(SettingError, match="does not answer within 5 s; start a server"):
         served_rows(CORPUS, generator="g1", server=server(9, model="x"), plan=PLAN, sampling=SAMPLING, cache=tmp_path / "a.jsonl")
 
 
@@ -241,7 +241,7 @@ def test_a_value_that_a_server_does_not_like_is_no_unknown_name(
     state, where = served
     state.answer_refused = (status, content)
     settings: dict[str, Any] = {"generator": "g1", "server": where, "sampling": SAMPLING, "cache": tmp_path / "answers.jsonl"}
-    with pytest.raises(InputError, match=rf"answered {status}: .*(0.5|less than)"):
+    with pytest.raises(SettingError, match=rf"answered {status}: .*(0.5|less than)"):
         served_rows(CORPUS, plan=PLAN, **settings)
     assert state.asked == []
 
@@ -251,7 +251,7 @@ def test_the_field_of_an_error_counts_before_its_words(served: tuple[Served, Ser
     message = "Unsupported parameter; max_tokens and temperature are supported"
     state.answer_refused = (400, {"error": {"message": message, "param": "top_k", "code": "unsupported_parameter"}})
     settings: dict[str, Any] = {"generator": "g1", "server": where, "sampling": SAMPLING, "cache": tmp_path / "answers.jsonl"}
-    with pytest.warns(UserWarning, match="does not take top_k"), pytest.raises(InputError, match="answered 400"):
+    with pytest.warns(UserWarning, match="does not take top_k"), pytest.raises(SettingError, match="answered 400"):
         served_rows(CORPUS, plan=PLAN, **settings)  # this one refuses max_tokens too, under the name of top_k
 
 
@@ -259,5 +259,14 @@ def test_a_refusal_that_nothing_mends_is_told_in_a_line(served: tuple[Served, Se
     state, where = served
     state.refuses = {"messages": "unknown fields: temperature, messages"}
     settings: dict[str, Any] = {"generator": "g1", "server": where, "sampling": SAMPLING, "cache": tmp_path / "answers.jsonl"}
-    with pytest.warns(UserWarning, match="temperature"), pytest.raises(InputError, match=r"answered 400: .*unknown fields"):
+    with pytest.warns(UserWarning, match="temperature"), pytest.raises(SettingError, match=r"answered 400: .*unknown fields"):
         served_rows(CORPUS, plan=PLAN, **settings)
+
+
+def test_a_server_scores_nothing(served: tuple[Served, ServerSettings]) -> None:
+    state, where = served
+    model = ServedModel(where)
+    with pytest.raises(SettingError, match="completions alone, and 2 likelihoods of 2 prompts are wanted; load the model here") as told:
+        model.log_likelihood(["a", "b"], ["c", "d"])
+    assert told.value.settings is where
+    assert state.asked == []

@@ -16,6 +16,7 @@ from tandem.generators.example_texts import EXAMPLE_TEXTS
 from tandem.generators.keywords import content_words, offer_keywords
 from tandem.generators.prompt_settings import PromptedSettings
 from tandem.records import LabelledPair
+from tandem.settings import SettingError
 
 __all__ = ["NO_EXAMPLES", "Example", "Examples", "draw_examples"]
 
@@ -70,7 +71,7 @@ def draw_examples(
         seed: of the draw.
 
     Raises:
-        ValueError: ``labelled`` is the only type, and there is no pair.
+        SettingError: ``labelled`` is the only type, and there is no pair.
     """
     settings = prompted.prompt.examples
     if not settings.per_prompt:
@@ -84,9 +85,9 @@ def draw_examples(
         if texts:
             by_type[query_type] = [_example(document, query, prompted, seed) for document, query in texts]
     if not by_type:
-        raise ValueError(
-            "prompt.examples.query_types: labelled alone found, and there is no labelled pair; add question, claim, keywords or title"
-        )
+        error = SettingError("query_types", "labelled alone found, and there is no labelled pair; add question, claim, keywords or title")
+        error.settings = settings
+        raise error
     return Examples(per_prompt=settings.per_prompt, by_type=by_type)
 
 

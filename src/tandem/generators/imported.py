@@ -13,6 +13,7 @@ from tandem.formats.identifiers import read_identifier
 from tandem.formats.jsonl import InputError, explain, read_json_lines
 from tandem.generators.requests import RequestSettings
 from tandem.records import Document
+from tandem.settings import SettingError
 
 __all__ = ["import_queries"]
 
@@ -25,9 +26,7 @@ class ImportedQuery(BaseModel):
     doc_id: str = Field(min_length=1)
 
 
-def import_queries(
-    path: Path, documents: Sequence[Document], settings: RequestSettings, *, seed: int, where: str = "file"
-) -> list[tuple[str, str]]:
+def import_queries(path: Path, documents: Sequence[Document], settings: RequestSettings, *, seed: int) -> list[tuple[str, str]]:
     """Documents' ids and queries, from a JSONL file of ``{text, doc_id}``; as many as a generator would have written.
 
     Args:
@@ -35,14 +34,14 @@ def import_queries(
         documents: the corpus.
         settings: how many of each; all where there are fewer.
         seed: of the draws.
-        where: what the path is called in errors.
 
     Raises:
+        SettingError: no file is named.
         InputError: no such file, no query in it, a bad line, or a doc_id that is not in the corpus, with file and line.
     """
-    remedy = f"{where} names a JSONL file of {{text, doc_id}}"
+    remedy = "a JSONL file of {text, doc_id} is expected"
     if path == Path():
-        raise InputError(f"{where}: nothing found, which backend file needs; {remedy}")
+        raise SettingError("file", f"nothing found; {remedy}")
     require_file(path, remedy)
     known = {document.doc_id for document in documents}
     texts: dict[str, list[str]] = {}

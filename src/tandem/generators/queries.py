@@ -20,7 +20,7 @@ from tandem.records import Document, PseudoQuery
 from tandem.runtime.distributed import is_main_process
 from tandem.runtime.hardware import Compute
 from tandem.runtime.scratch import folder_identity
-from tandem.settings import BatchSize
+from tandem.settings import BatchSize, errors_about
 from tandem.text import count_words, normalize_query
 
 __all__ = [
@@ -60,7 +60,6 @@ def generate_queries(
     prefix: str,
     cache: Path,
     compute: Compute,
-    section: str,
 ) -> tuple[list[PseudoQuery], dict[str, float]]:
     """Write the queries of a round, and mark the unusable ones.
 
@@ -73,7 +72,6 @@ def generate_queries(
         prefix: of the query ids.
         cache: file of completions, shared by all rounds and runs.
         compute: where, and the seed.
-        section: what the settings are called in errors.
 
     Returns:
         The rows, and what they cost: see :meth:`tandem.interfaces.LanguageModel.costs`; with how many completions had what around their
@@ -82,10 +80,11 @@ def generate_queries(
     if settings.backend != "model" and not is_main_process():
         return [], {}
     if settings.backend == "file":
-        imported = import_queries(Path(settings.file or ""), documents, settings, seed=compute.seed, where=f"{section}.file")
+        with errors_about(settings):
+            imported = import_queries(Path(settings.file or ""), documents, settings, seed=compute.seed)
         requests = [Request(f"{prefix}-{i}", doc_id, "") for i, (doc_id, _) in enumerate(imported)]
         return mark_unusable(requests, [text for _, text in imported]), {}
-    model, seed = _open_model(weights, settings, prefix=prefix, cache=cache, compute=compute, section=section)
+    model, seed = _open_model(weights, settings, prefix=prefix, cache=cache, compute=compute)
     prompts = QueryPrompts(model.tokenizer, prompted.prompt, examples=read_examples(weights))
     corpus = texts_of(documents)
     requests = plan_requests(corpus, settings, prompted, prefix=prefix, seed=compute.seed, query_types=prompts.examples.types)
@@ -94,12 +93,12 @@ def generate_queries(
 
 
 def _open_model(
-    weights: Path, settings: GenerationSettings, *, prefix: str, cache: Path, compute: Compute, section: str
+    weights: Path, settings: GenerationSettings, *, prefix: str, cache: Path, compute: Compute
 ) -> tuple[CausalLM | ServedModel, int | str]:
     """The round's model and the seed of its draws: with the round in it where the model is loaded here, as caches have it."""
     completions = CompletionCache(cache)
     if settings.backend == "openai":
-        return ServedModel(settings.served, weights.parts[-3], cache=completions, where=f"{section}.served"), compute.seed
+        return ServedModel(settings.served, weights.parts[-3], cache=completions), compute.seed
     identity = folder_identity(weights)
     model = CausalLM.load(str(weights), device=compute.device, batch_size=settings.batch_size, cache=completions, identity=identity)
     return model, f"{compute.seed}:{prefix}"

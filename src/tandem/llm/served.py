@@ -17,10 +17,9 @@ from typing import Any
 from pydantic import Field
 from tqdm import tqdm
 
-from tandem.formats.errors import InputError
 from tandem.interfaces import Completion, LogLikelihood, SamplingSettings
 from tandem.llm.completion_cache import CompletionCache, Costs, request_keys, seed_of
-from tandem.settings import Coefficient, Count, CountOrZero, PositiveCoefficient, Settings
+from tandem.settings import Coefficient, Count, CountOrZero, PositiveCoefficient, SettingError, Settings
 from tandem.text import UNSPACED
 
 __all__ = ["ServedModel", "ServerSettings", "Words"]
@@ -74,15 +73,14 @@ class ServedModel:
         server: where.
         generator: the server's model of this name is taken, where it has one; else the one that ``server`` names.
         cache: of completions; None asks for each one anew.
-        where: what the settings are called in errors.
 
     Raises:
-        InputError: the server does not answer, refuses, or serves several models and none is named.
+        SettingError: the server does not answer, refuses, or serves several models and none is named.
     """
 
-    def __init__(self, server: ServerSettings, generator: str = "", *, cache: CompletionCache | None = None, where: str = "server") -> None:
+    def __init__(self, server: ServerSettings, generator: str = "", *, cache: CompletionCache | None = None) -> None:
         self.server, self.cache, self.tokenizer = server, cache, Words()
-        self.client = _Client(server, where)
+        self.client = _Client(server)
         self.name = server.models.get(generator) or server.model or self.client.only_model()
         self._costs = Costs()
 
@@ -98,7 +96,7 @@ class ServedModel:
         """A completion of each prompt; see :class:`tandem.interfaces.LanguageModel`.
 
         Raises:
-            InputError: the server does not answer, or refuses; what it has answered before is kept.
+            SettingError: the server does not answer, or refuses; what it has answered before is kept.
         """
         cache = self.cache or CompletionCache()
         keys = request_keys(prompts, [self.name, self.server.chat], sampling, seed=seed)
@@ -120,11 +118,12 @@ class ServedModel:
         """Nothing that a server is asked for here.
 
         Raises:
-            InputError: always.
+            SettingError: always.
         """
-        raise InputError(
-            f"{self.client.where}.url: {self.server.url} is asked for completions alone, and {len(completions)} likelihoods of "
-            f"{len(prompts)} prompts are wanted; load the model here, by folder or Hugging Face id"
+        raise self.client.error(
+            "url",
+            f"{self.server.url} is asked for completions alone, and {len(completions)} likelihoods of "
+            f"{len(prompts)} prompts are wanted; load the model here, by folder or Hugging Face id",
         )
 
     def costs(self) -> dict[str, float]:
@@ -137,10 +136,10 @@ class ServedModel:
 class _Client:
     """The openai client, and the one way in which its errors are told."""
 
-    def __init__(self, server: ServerSettings, where: str) -> None:
+    def __init__(self, server: ServerSettings) -> None:
         import openai
 
-        self.openai, self.server, self.where = openai, server, where
+        self.openai, self.server = openai, server
         self.refused: set[str] = set()
         self.lock = threading.Lock()
         key = os.environ.get(server.key_variable, "none")
@@ -153,7 +152,7 @@ class _Client:
         except (self.openai.BadRequestError, self.openai.UnprocessableEntityError) as error:
             raise self._told(error) from None
         if len(names) != 1:
-            raise InputError(f"{self.where}.model: null found, and {self.server.url} serves {', '.join(names) or 'no model'}; name one")
+            raise self.error("model", f"null found, and {self.server.url} serves {', '.join(names) or 'no model'}; name one")
         return str(names[0])
 
     def ask(self, model: str, prompt: str, sampling: SamplingSettings, seed: int) -> Completion:
@@ -194,14 +193,21 @@ class _Client:
         except self.openai.APIStatusError as error:
             raise self._told(error) from None
         except self.openai.APIConnectionError:
-            raise InputError(
-                f"{self.where}.url: {self.server.url} does not answer within {self.server.timeout_seconds:g} s; start a server there "
-                "(`vllm serve MODEL`), or take a model that is loaded here"
+            raise self.error(
+                "url",
+                f"{self.server.url} does not answer within {self.server.timeout_seconds:g} s; start a server there "
+                "(`vllm serve MODEL`), or take a model that is loaded here",
             ) from None
 
-    def _told(self, error: Any) -> InputError:
+    def error(self, key: str, problem: str) -> SettingError:
+        """An error about one of the server's settings."""
+        error = SettingError(key, problem)
+        error.settings = self.server
+        return error
+
+    def _told(self, error: Any) -> SettingError:
         message = str(error.message) if len(str(error.message)) > 40 or not error.body else f"{error.message}: {error.body}"
-        return InputError(f"{self.where}.url: {self.server.url} answered {error.status_code}: {' '.join(message.split())[:300]}")
+        return self.error("url", f"{self.server.url} answered {error.status_code}: {' '.join(message.split())[:300]}")
 
 
 def _refused_names(error: Any) -> list[str]:
