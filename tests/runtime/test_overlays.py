@@ -7,9 +7,7 @@ from pathlib import Path
 
 import pytest
 from ruamel.yaml import YAML
-from typer.testing import CliRunner
 
-from tandem.cli.main import app
 from tandem.runtime.overlays import HEADER, base_params, list_profiles, parse_changes, render_profile
 from tandem.runtime.params import ParamsError
 
@@ -126,32 +124,6 @@ def test_a_rendered_profile_is_never_the_base(tmp_path: Path, folder: Path) -> N
     path.write_text(render_profile(BASE, folder, "own"))
     subprocess.run([*git, "commit", "--quiet", "-am", "profile"], cwd=tmp_path, check=True)
     assert base_params(path) == BASE
-
-
-def test_init_writes_a_whole_file_and_never_drops_changes(tmp_path: Path, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "configs").mkdir()
-    folder.rename(tmp_path / "configs/profiles")
-    path = tmp_path / "params.yaml"
-    path.write_text(BASE)
-    for command in (
-        ["init", "--quiet"],
-        ["add", "params.yaml"],
-        ["-c", "user.name=t", "-c", "user.email=t@example.org", "commit", "--quiet", "-m", "x"],
-    ):
-        subprocess.run(["git", *command], cwd=tmp_path, check=True)
-    runner = CliRunner()
-    assert runner.invoke(app, ["init", "--profile", "own", "--set", "seed=3"]).exit_code == 0
-    written = path.read_text()
-    assert YAML(typ="safe").load(written)["seed"] == 3
-    refused = runner.invoke(app, ["init", "--profile", "large"])
-    assert "has changes that git does not have" in str(refused.exception)
-    assert path.read_text() == written
-    assert runner.invoke(app, ["init", "--profile", "large", "--force"]).exit_code == 0
-    assert (
-        YAML(typ="safe").load(path.read_text())["prepare_corpus"]["source"] == "python_api"
-    )  # over the quickstart's values, not over own's
-    assert "own" in runner.invoke(app, ["init", "--list"]).output
 
 
 def test_rounds_are_added_changed_and_taken_out(folder: Path) -> None:

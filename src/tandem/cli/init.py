@@ -20,7 +20,10 @@ def init(
     force: Annotated[bool, typer.Option(help="Replace a params.yaml that has changes which git does not have")] = False,
     show: Annotated[bool, typer.Option("--list", help="List the profiles and write nothing")] = False,
 ) -> None:
-    """Write a complete params.yaml: the quickstart's values, a profile over them, single values over both."""
+    """Write a complete params.yaml: the quickstart's values, a profile over them, single values over both.
+
+    Example: tandem init --profile scifact-cpu --set seed=7
+    """
     from tandem.formats.jsonl import write_text
     from tandem.runtime.overlays import base_params, has_uncommitted_changes, list_profiles, parse_changes, render_profile
 
