@@ -149,7 +149,7 @@ def _shared_field(key: str, schemas: Mapping[str, type[BaseModel]]) -> tuple[typ
 
 
 def _rows_of(key: str, schema: type[BaseModel] | None, field: str, content: Mapping[str, Any], place: str) -> Iterator[Row]:
-    """The lines of a field: its own, and those of the settings inside it.
+    """The lines of a field, and of the settings inside it.
 
     Args:
         key: what the lines begin with.

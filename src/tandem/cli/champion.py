@@ -31,7 +31,7 @@ def champion(
 
 
 def champion_weights(path: Path = CHAMPIONS) -> Path:
-    """Where the champion of the retrievers lies, by the gate's own report."""
+    """Where the champion of the retrievers lies, by the gate's report."""
     if not path.is_file():
         raise FileNotFoundError(f"{path}: no such file, so no champion yet; `dvc repro` chooses one, or name a retriever's weights")
     return Path(json.loads(path.read_text(encoding="utf8"))["retriever"]["folder"], "weights")

@@ -14,7 +14,7 @@ def sync(
     records: Annotated[Path, typer.Argument(help="The folder of records")] = Path("out/records"),
     history: Annotated[bool, typer.Option(help="Superseded executions and those of experiments too, from DVC's cache and git")] = False,
 ) -> None:
-    """Make the MLflow runs of every record that has none yet; pretraining and each recipe have an experiment of their own.
+    """Make the MLflow runs of every record that has none yet; pretraining and each recipe have experiments apart.
 
     Example: tandem sync --history
     """

@@ -129,7 +129,7 @@ def _chain(folder: Path, name: str, above: tuple[str, ...] = ()) -> Iterator[Pat
 
 
 def _merged(body: str, overlay: Mapping[str, Any], source: str) -> str:
-    """A section with an overlay's values over its own."""
+    """A section with an overlay's values put over it."""
     content = load_section(body, source)
     for section in (name for name in COLLECTIONS if isinstance(overlay.get(name), Mapping)):
         _drop_former_source(content[section], overlay[section])
