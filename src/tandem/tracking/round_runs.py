@@ -123,7 +123,7 @@ def create_pipeline_run(
 
 def save_view(client: Client, experiment: str) -> None:
     """Keep with an experiment which of its runs and columns a person wants to see; MLflow opens it by :data:`VIEW`."""
-    columns = ["attributes.`Source`", "attributes.`Models`", *(f"metrics.`{name}`" for name in COLUMNS)]
+    columns = ["attributes.`Dataset`", *(f"metrics.`{name}`" for name in COLUMNS)]
     view = {"searchFilter": CURRENT, "orderByKey": "attributes.start_time", "orderByAsc": True, "selectedColumns": columns}
     client.set_experiment_tag(experiment, f"mlflow.sharedViewState.{VIEW}", json.dumps(view))
 

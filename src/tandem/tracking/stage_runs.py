@@ -123,7 +123,7 @@ def datasets_of(item: Execution) -> list[DatasetInput]:
             Dataset(use["name"], use["digest"], "local", json.dumps({"uri": use["path"]}), profile=json.dumps(use["counts"])),
             [InputTag(CONTEXT, use["role"])],
         )
-        for use in item["datasets"]
+        for use in sorted(item["datasets"], key=lambda use: use["role"] == "corpus")  # MLflow's column has room for the first
     ]
 
 
