@@ -15,7 +15,7 @@ from typing import TypeVar
 
 from tandem.runtime.distributed import barrier, is_main_process
 from tandem.runtime.params import load_params, locate_error, read_params
-from tandem.runtime.plan import check_plan
+from tandem.runtime.plan import PlanName, check_plan
 from tandem.runtime.rounds import FIRST_ROUND
 from tandem.runtime.scratch import open_scratch
 from tandem.settings import SettingError, Settings
@@ -60,7 +60,8 @@ def open_stage(
     plan = check_plan(read_params(paths.params), paths.params)
     called, update = getattr(paths, "name", ""), getattr(paths, "update", "")
     round_id = getattr(paths, "round", called if called in (FIRST_ROUND, *plan.rounds) else "")
-    params = load_params(paths.params, name, schema, entry=("updates", update) if update else ("rounds", round_id))
+    entry: tuple[PlanName, str] = ("updates", update) if update else ("rounds", round_id)
+    params = load_params(paths.params, name, schema, entry=entry)
     inputs = {flag: getattr(paths, flag) for flag in reads.split()}
     work, main = "-".join((name, *(getattr(paths, word) for word in words.split() if word in INSTANCES))), is_main_process()
     with tempfile.TemporaryDirectory() as aside:
@@ -75,7 +76,7 @@ def open_stage(
             try:
                 yield paths, params, tracked, scratch
             except SettingError as error:
-                raise locate_error(error, paths.params, name, params) from error
+                raise locate_error(error, paths.params, name, params, entry=entry) from error
             tracked.log_models(getattr(paths, flag) for flag in writes.split())
             barrier()
 
@@ -120,7 +121,7 @@ def _quiet() -> None:
     os.environ.setdefault("TRL_EXPERIMENTAL_SILENCE", "1")
     # "Loading weights" bars and notes on generation flags, one for each of the small models a stage opens.
     logging.getLogger("transformers").setLevel(logging.ERROR)
-    # transformers announces a rename of its own argument on every trainer that TRL builds.
+    # transformers announces a renamed argument on every trainer that TRL builds.
     warnings.filterwarnings("ignore", message=".*tokenizer.*deprecated.*", category=FutureWarning)
     # peft asks transformers for an attribute that transformers has renamed.
     warnings.filterwarnings("ignore", message=".*is_gradient_checkpointing.*", category=FutureWarning)

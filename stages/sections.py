@@ -38,8 +38,9 @@ class WindowParams(Settings):
     """Which documents of a run may be hard negatives."""
 
     rank_start: Depth
+    """the first rank of the window"""
     rank_end: Depth
-    """ranks of the window, the query's own documents not counted"""
+    """the last rank of the window; the query's documents are not counted"""
     negatives_per_query: CountOrZero
     """negatives a query, at most"""
     relative_margin: PositiveShare | None

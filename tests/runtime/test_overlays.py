@@ -7,9 +7,7 @@ from pathlib import Path
 
 import pytest
 from ruamel.yaml import YAML
-from typer.testing import CliRunner
 
-from tandem.cli.main import app
 from tandem.runtime.overlays import HEADER, base_params, list_profiles, parse_changes, render_profile
 from tandem.runtime.params import ParamsError
 
@@ -26,6 +24,7 @@ rounds:
 prepare_corpus:
   source: python_api           # where documents come from
   packages: [numpy]
+  threshold: 0.8               # of near duplicates
 
 rerankers:
   relevance: {layers: 2, steps: 16}
@@ -47,7 +46,7 @@ train:
 def folder(tmp_path: Path) -> Path:
     overlays = tmp_path / "profiles"
     overlays.mkdir()
-    (overlays / "large.yaml").write_text("# Large ones.\nrounds:\n  r1: {prev: r0, generator: g1}\ntrain:\n  rate: 1.0e-3\n")
+    (overlays / "large.yaml").write_text("# Large ones.\nrounds:\n  r2: null\ntrain:\n  rate: 1.0e-3\n")
     (overlays / "own.yaml").write_text(
         "# Own ones.\nextends: large\nprepare_corpus:\n  source: files   # mine\n  path: here\nrerankers:\n"
         "  relevance: {steps: 24}\n  other: null\n"
@@ -60,13 +59,13 @@ def test_without_a_profile_nothing_changes(folder: Path) -> None:
     assert render_profile(BASE, folder, None) == BASE
 
 
-def test_an_overlay_merges_maps_and_replaces_what_belongs_together(folder: Path) -> None:
+def test_an_overlay_merges_maps_and_replaces_lists(folder: Path) -> None:
     text = render_profile(BASE, folder, "own", parse_changes(["prepare_corpus.pairs=p.csv", "seed=7"]))
     content = YAML(typ="safe").load(text)
     assert content == {
         "seed": 7,
         "rounds": {"r1": {"prev": "r0", "generator": "g1"}},
-        "prepare_corpus": {"source": "files", "path": "here", "pairs": "p.csv"},
+        "prepare_corpus": {"source": "files", "threshold": 0.8, "path": "here", "pairs": "p.csv"},
         "rerankers": {"relevance": {"layers": 2, "steps": 24}},
         "filter_queries": {"rules": [{"run": "dense", "k": 5}], "min_words": 2, "form": {"kind": "encoder", "max_length": 9}},
         "train": {"rate": 1.0e-3, "text": "a\n{b}"},
@@ -74,7 +73,7 @@ def test_an_overlay_merges_maps_and_replaces_what_belongs_together(folder: Path)
     assert text.startswith(f"{HEADER}own, over the quickstart's values")
     assert "# Own ones." in text.splitlines()[1]
     assert "# Large ones." not in text
-    for comment in ("# of everything random", "# Rounds of the loop.", "# of a query", "# peak", "# mine"):
+    for comment in ("# of everything random", "# Rounds of the loop.", "# of a query", "# peak", "# of near duplicates"):
         assert comment in text
 
 
@@ -87,6 +86,7 @@ def test_an_overlay_merges_maps_and_replaces_what_belongs_together(folder: Path)
         ("extends: x\n", "x.yaml: extends: 'x' found, allowed: large, own"),
         ("train: [1\n", "x.yaml: not YAML"),
         ("train: 3\n", "x.yaml: train: a map of keys is expected, found 3"),
+        ("rounds:\n  r7: null\n", "x.yaml: rounds.r7: nothing of this name to take out; there are: r1, r2"),
     ],
 )
 def test_a_wrong_overlay_is_refused_in_a_line(folder: Path, overlay: str, message: str) -> None:
@@ -126,45 +126,36 @@ def test_a_rendered_profile_is_never_the_base(tmp_path: Path, folder: Path) -> N
     assert base_params(path) == BASE
 
 
-def test_init_writes_a_whole_file_and_never_drops_changes(tmp_path: Path, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "configs").mkdir()
-    folder.rename(tmp_path / "configs/profiles")
-    path = tmp_path / "params.yaml"
-    path.write_text(BASE)
-    for command in (
-        ["init", "--quiet"],
-        ["add", "params.yaml"],
-        ["-c", "user.name=t", "-c", "user.email=t@example.org", "commit", "--quiet", "-m", "x"],
-    ):
-        subprocess.run(["git", *command], cwd=tmp_path, check=True)
-    runner = CliRunner()
-    assert runner.invoke(app, ["init", "--profile", "own", "--set", "seed=3"]).exit_code == 0
-    written = path.read_text()
-    assert YAML(typ="safe").load(written)["seed"] == 3
-    refused = runner.invoke(app, ["init", "--profile", "large"])
-    assert "has changes that git does not have" in str(refused.exception)
-    assert path.read_text() == written
-    assert runner.invoke(app, ["init", "--profile", "large", "--force"]).exit_code == 0
-    assert (
-        YAML(typ="safe").load(path.read_text())["prepare_corpus"]["source"] == "python_api"
-    )  # over the quickstart's values, not over own's
-    assert "own" in runner.invoke(app, ["init", "--list"]).output
+def test_rounds_are_added_changed_and_taken_out(folder: Path) -> None:
+    overlay = "# X.\nrounds:\n  r1: {steps: 96}\n  r2: null\n  r3: {prev: r1, generator: g1}\n"
+    (folder / "x.yaml").write_text(overlay)
+    content = YAML(typ="safe").load(render_profile(BASE, folder, "x"))
+    assert content["rounds"] == {"r1": {"prev": "r0", "generator": "g1", "steps": 96}, "r3": {"prev": "r1", "generator": "g1"}}
+    (folder / "x.yaml").write_text("# X.\nrounds:\n  r1: null\n  r2: null\n")
+    assert YAML(typ="safe").load(render_profile(BASE, folder, "x"))["rounds"] == {}
+
+
+def test_of_the_same_source_a_collection_keeps_its_keys(folder: Path) -> None:
+    (folder / "x.yaml").write_text("# X.\nprepare_corpus:\n  packages: [scipy]\n")
+    assert YAML(typ="safe").load(render_profile(BASE, folder, "x"))["prepare_corpus"] == {
+        "source": "python_api",
+        "packages": ["scipy"],
+        "threshold": 0.8,
+    }
+    single = render_profile(BASE, folder, None, parse_changes(["prepare_corpus.source=beir", "prepare_corpus.name=scifact"]))
+    assert YAML(typ="safe").load(single)["prepare_corpus"] == {"source": "beir", "threshold": 0.8, "name": "scifact"}
 
 
 @pytest.mark.parametrize("recipe", ["", "recipes/reranker"])
 def test_no_overlay_repeats_what_it_is_put_over(recipe: str) -> None:
-    """A value that is the base's own already is a copy that would drift."""
+    """A value that is the base's already is a copy that would drift: no key of an overlay has the value that it has without it."""
     folder = ROOT / (f"{recipe}/profiles" if recipe else "configs/profiles")
     base = (ROOT / recipe / "params.yaml").read_text()
     yaml = YAML(typ="safe")
     for name in list_profiles(folder):
         overlay = yaml.load((folder / f"{name}.yaml").read_text())
         under = yaml.load(render_profile(base, folder, overlay.pop("extends", None)))
-        for section, values in overlay.items():
-            assert values != under[section], (name, section)
-            if section not in ("rounds", "updates", "prepare_corpus", "prepare_guard"):
-                assert not [path for path in _leaves(values) if _at(under[section], path) == _at(values, path)], (name, section)
+        assert not [".".join(path) for path in _leaves(overlay) if _at(under, path) == _at(overlay, path)], name
 
 
 def _leaves(value: object, path: tuple[str, ...] = ()) -> list[tuple[str, ...]]:

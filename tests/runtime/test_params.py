@@ -11,8 +11,9 @@ from ruamel.yaml import YAML
 from stages import generate_queries, improve_generator, inputs, train_retriever
 from tandem.formats.errors import ParamsError
 from tandem.runtime.inputs import write_inputs
-from tandem.runtime.params import load_params, read_params
+from tandem.runtime.params import load_params, locate_error, read_params
 from tandem.runtime.plan import STAGES, PlanName
+from tandem.settings import SettingError
 
 ROOT = Path(__file__).parents[2]
 
@@ -116,3 +117,16 @@ def test_an_unknown_key_lists_those_beside_it(params: Path) -> None:
     params.write_text(params.read_text().replace("    minibatch_size: 16", "    minibatch: 16"))
     with pytest.raises(ParamsError, match=r"improve_generator\.ppo\.minibatch: .*keys allowed: steps, batch_size, minibatch_size"):
         load_params(params, "improve_generator", improve_generator.Params)
+
+
+def test_a_value_that_the_code_refuses_names_the_override(params: Path) -> None:
+    plan(params, "rounds", "r2", train_retriever={"retriever": {"layers": 9}})
+    values = load_params(params, "train_retriever", train_retriever.Params, entry=("rounds", "r2"))
+    error = SettingError("layers", "9 found, 1 to 6 allowed")
+    error.settings = values.retriever
+    told = {
+        name: str(locate_error(error, params, "train_retriever", values, entry=("rounds", name))).removeprefix("params.yaml: ")
+        for name in ("r1", "r2")
+    }
+    assert told["r2"] == "rounds.r2.train_retriever.retriever.layers: 9 found, 1 to 6 allowed"
+    assert told["r1"] == "retriever.layers: 9 found, 1 to 6 allowed"

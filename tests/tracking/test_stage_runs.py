@@ -114,6 +114,7 @@ def test_measures_belong_to_the_model_that_was_measured(project: Path) -> None:
     assert [len(run.outputs.model_outputs) for run in client.search_runs([experiment], "tags.stage = 'train_retriever'")] == [1, 1]
     (shown,) = client.search_runs([client.get_experiment_by_name(tracking.ROUNDS).experiment_id], "tags.state = 'current'")
     assert [(item.model_id, item.step) for item in shown.outputs.model_outputs] == [(models[0.9][0].model_id, 0)]
+    assert {item.dataset.name for item in shown.inputs.dataset_inputs} == {"data/corpus", "data/test", "data/pairs/dev"}
 
 
 def test_measures_of_several_models_in_one_stage(project: Path) -> None:
@@ -164,6 +165,14 @@ def test_a_sync_killed_in_a_run_leaves_no_model(project: Path, monkeypatch: pyte
     assert tracking.sync(project / "out/records") == {"created": 1, "present": 0}
     client, experiment = open_store()
     assert len(client.search_logged_models([experiment])) == 1
+
+
+def test_executions_of_one_stage_are_told_apart_by_name(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DVC_STAGE", "recipes/reranker/dvc.yaml:train_reranker@teacher")
+    with record("train_reranker", {}, project / "out/records/teacher.json"):
+        pass
+    tracking.sync(project / "out/records")
+    assert list(runs_by_name()) == ["train_reranker@teacher"]
 
 
 def test_names_that_mlflow_has_no_room_for(project: Path) -> None:

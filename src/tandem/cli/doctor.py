@@ -38,7 +38,10 @@ def doctor(
     params: Annotated[Path, typer.Option(help="Checked where no collection is given: rounds, updates, collections")] = Path("params.yaml"),
     plan: Annotated[bool, typer.Option("--plan", help="Of params.yaml check rounds and updates alone, which reads no document")] = False,
 ) -> None:
-    """Check a collection, or params.yaml's plan and collections, before anything is run: what the pipeline keeps and leaves out."""
+    """Check a collection, or params.yaml's plan and collections, before anything is run: what the pipeline keeps and leaves out.
+
+    Example: tandem doctor documents.jsonl --pairs pairs.csv
+    """
     from tandem.runtime.plan import check_plan
 
     if path is not None:

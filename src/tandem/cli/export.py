@@ -33,7 +33,10 @@ def export(
     source: Annotated[Path | None, typer.Option(help="Left out: the champion, the labelled pairs, the last preferences")] = None,
     corpus: Annotated[Path, typer.Option(help="A prepared corpus")] = Path("out/data/corpus.jsonl"),
 ) -> None:
-    """Write labelled pairs or preference pairs as LLaMA-Factory reads them, or a ColBERT as Stanford's code does."""
+    """Write labelled pairs or preference pairs as LLaMA-Factory reads them, or a ColBERT as Stanford's code does.
+
+    Example: tandem export sft LLaMA-Factory/data --formatting sharegpt
+    """
     if kind == "stanford":
         from sentence_transformers import MultiVectorEncoder
 

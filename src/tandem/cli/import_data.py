@@ -24,7 +24,10 @@ def import_data(
     corpus: Annotated[Path, typer.Option(help="preferences: the prepared corpus that has the documents")] = Path("out/data/corpus.jsonl"),
     force: Annotated[bool, typer.Option(help="Replace files that are there")] = False,
 ) -> None:
-    """Write documents.jsonl and pairs.jsonl for source files, or preferences.jsonl for build_preferences, from LLaMA-Factory's data."""
+    """Write documents.jsonl and pairs.jsonl for source files, or preferences.jsonl for build_preferences, from LLaMA-Factory's data.
+
+    Example: tandem import sft LLaMA-Factory/data my_pairs --output collection
+    """
     if kind == "sft":
         documents, pairs = output / "documents.jsonl", output / "pairs.jsonl"
         _refuse_to_replace([documents, pairs], force=force)

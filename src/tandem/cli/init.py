@@ -15,12 +15,17 @@ def init(
     change: Annotated[
         list[str] | None, typer.Option("--set", help="key=value, such as prepare_corpus.path=documents.jsonl; again for more")
     ] = None,
-    recipe: Annotated[str | None, typer.Option(help="Write recipes/NAME/params.yaml from its own profiles, instead of the loop's")] = None,
+    recipe: Annotated[
+        str | None, typer.Option(help="Write recipes/NAME/params.yaml from the recipe's profiles, instead of the loop's")
+    ] = None,
     base: Annotated[Path | None, typer.Option(help="The params.yaml to start from; the quickstart's by default")] = None,
     force: Annotated[bool, typer.Option(help="Replace a params.yaml that has changes which git does not have")] = False,
     show: Annotated[bool, typer.Option("--list", help="List the profiles and write nothing")] = False,
 ) -> None:
-    """Write a complete params.yaml: the quickstart's values, a profile over them, single values over both."""
+    """Write a complete params.yaml: the quickstart's values, a profile over them, single values over both.
+
+    Example: tandem init --profile scifact-cpu --set seed=7
+    """
     from tandem.formats.jsonl import write_text
     from tandem.runtime.overlays import base_params, has_uncommitted_changes, list_profiles, parse_changes, render_profile
 

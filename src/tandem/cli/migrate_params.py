@@ -13,7 +13,10 @@ __all__ = ["migrate_params"]
 def migrate_params(
     file: Annotated[Path, typer.Argument(help="A params.yaml, or an overlay of one")] = Path("params.yaml"),
 ) -> None:
-    """Rewrite an older params.yaml with today's keys and say each change; comments and order stay."""
+    """Rewrite an older params.yaml with today's keys and say each change; comments and order stay.
+
+    Example: tandem migrate-params params.yaml
+    """
     from tandem.formats.encodings import read_text, require_file
     from tandem.formats.jsonl import write_text
     from tandem.runtime.migration import migrate

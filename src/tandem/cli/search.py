@@ -17,9 +17,12 @@ def search(
     query: Annotated[str, typer.Argument(help="What to look for")],
     model: Annotated[Path | None, typer.Option(help="A retriever's weights; left out: the champion's")] = None,
     corpus: Annotated[Path, typer.Option(help="A prepared corpus")] = Path("out/data/corpus.jsonl"),
-    number: Annotated[int, typer.Option(min=1, help="Results to show")] = 5,
+    depth: Annotated[int, typer.Option("--number", min=1, help="Results to show")] = 5,
 ) -> None:
-    """Search a prepared corpus with the champion system of the pipeline, or with the retriever that is named."""
+    """Search a prepared corpus with the champion system of the pipeline, or with the retriever that is named.
+
+    Example: tandem search "sort a table by a column" --number 3
+    """
     from tandem.retrievers.hybrid import open_system, read_system
     from tandem.retrievers.retriever import load_retriever, searcher
     from tandem.runs import name_texts, rank_results
@@ -30,7 +33,7 @@ def search(
         index = open_system(read_system(CHAMPIONS), device=device_name())
     else:
         index = searcher(load_retriever(model, device=device_name()), documents)  # which encodes the whole corpus for one query
-    run = index.search(name_texts([query]), depth=number)
+    run = index.search(name_texts([query]), depth=depth)
     (results,) = rank_results(run).values()
     for rank, item in enumerate(results, start=1):
         text = " ".join(documents[item.doc_id].split())

@@ -14,16 +14,21 @@ def sync(
     records: Annotated[Path, typer.Argument(help="The folder of records")] = Path("out/records"),
     history: Annotated[bool, typer.Option(help="Superseded executions and those of experiments too, from DVC's cache and git")] = False,
 ) -> None:
-    """Make the MLflow runs of every record that has none yet; pretraining and each recipe have an experiment of their own."""
+    """Make the MLflow runs of every record that has none yet; pretraining and each recipe have experiments apart.
+
+    Example: tandem sync --history
+    """
     from tandem.tracking.store import read_champions
+    from tandem.tracking.sync import rounds_address, tracking_uri
     from tandem.tracking.sync import sync as sync_records
-    from tandem.tracking.sync import tracking_uri
 
     files = Path("out/report/champions.json"), Path("out/report/reranker.json")
     there = records == Path("out/records") and all(path.is_file() for path in files)
     champions = read_champions(*files) if there else {}
     counts = sync_records(records, report=Path("out/report/report.html"), champions=champions, say=print, history=history)
     print(f"{tracking_uri()}: {counts['created']} stage runs created, {counts['present']} present")
+    if counts["created"]:
+        print(f"the rounds side by side: `make ui`, then {rounds_address()}")
     if records != Path("out/records"):
         return
     others = {"pretraining": Path("pretraining/records")}

@@ -24,7 +24,9 @@ class Rule(Settings):
     """A query stays if its document is among the first ``k`` of the named run."""
 
     run: Literal["bm25", "bm25_sampled", "dense"]
+    """bm25: the whole corpus; bm25_sampled: the candidate set of the paper; dense: the filter encoder"""
     k: Depth
+    """ranks in which the document has to be"""
 
 
 def filter_rows(

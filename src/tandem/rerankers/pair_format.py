@@ -28,14 +28,23 @@ class PairFormat(Settings):
     """
 
     kind: Literal["encoder", "similarity", "head", "yes_no"]
+    """encoder: a BERT-like model with a logit; similarity: one scored by its tokens' cosines; head, yes_no: decoders"""
     max_length: int = Field(default=256, ge=16, le=1_000_000)
+    """of query and document together, in tokens; the document is cut"""
     max_query_length: Tokens = 64
+    """the query is cut here"""
     query_format: str = "{}"
+    """of head and yes_no: text around the query, which stands at {}"""
     document_format: str = "{}"
+    """of head and yes_no: text around the document, which stands at {}"""
     separator: str = ""
+    """of head and yes_no: text between the two"""
     marker: str = ""
+    """of head and yes_no: text at the end, whose last token is read"""
     yes: str = " yes"
+    """of yes_no: the word of a relevant document"""
     no: str = " no"
+    """of yes_no: the word of any other"""
 
     def document_room(self, query: Sequence[int], special_tokens: int) -> int:
         """How many tokens of a document fit beside a query of these tokens.

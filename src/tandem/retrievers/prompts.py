@@ -20,7 +20,9 @@ class Prompts(Settings):
     """What stands before every text of a retriever, as e5 and its like were trained; spaces count."""
 
     query: str
+    """before a query, its spaces included"""
     document: str
+    """before a document"""
 
 
 def choose_prompts(model_prompts: Mapping[str, str | None], prompts: Prompts | None = None) -> dict[str, str]:

@@ -65,9 +65,9 @@ def gather(values: Sequence[Any]) -> list[Any]:
 
     if world_size() == 1:
         return list(values)
-    parts: list[Any] = [None] * world_size()
-    torch.distributed.all_gather_object(parts, list(values))
-    return [value for part in parts for value in part]
+    shares: list[Any] = [None] * world_size()
+    torch.distributed.all_gather_object(shares, list(values))
+    return [value for share in shares for value in share]
 
 
 def all_reduce_mean(metrics: Mapping[str, float]) -> dict[str, float]:

@@ -22,8 +22,11 @@ class Lora(Settings):
     """An adapter on every linear layer; the score head, where there is one, is trained whole."""
 
     rank: Rank
+    """of the adapter: the columns of its two matrices"""
     alpha: Rank
+    """the adapter is scaled by alpha over rank"""
     dropout: OpenShare = 0.0
+    """share of the inputs of the adapter that training leaves out"""
 
 
 def adapter_config(*, rank: int, alpha: int, dropout: float, task: str = "CAUSAL_LM") -> Any:

@@ -1,8 +1,8 @@
 """Profiles: what another scale changes in params.yaml, put over it with ``tandem init --profile NAME``; nothing is copied.
 
-An overlay is a YAML file of the sections and keys that differ. Maps are merged key by key; lists are replaced, and so are ``rounds``,
-``updates``, ``prepare_corpus`` and ``prepare_guard``, which belong together as a whole; null takes a reranker out. ``extends: NAME`` puts
-another overlay under it. What comes out is a complete params.yaml with its comments, and the whole truth of a run.
+An overlay is a YAML file of the sections and keys that differ. Maps are merged key by key, lists are replaced; null takes a round, an
+update or a reranker out; another source of a collection takes the keys of the former one out. ``extends: NAME`` puts another overlay
+under it. What comes out is a complete params.yaml with its comments, and the whole truth of a run.
 """
 
 from __future__ import annotations
@@ -18,9 +18,15 @@ from tandem.runtime.sections import dump_section, load_section, read_head, split
 
 __all__ = ["base_params", "has_uncommitted_changes", "list_profiles", "parse_changes", "render_profile"]
 
-WHOLE = ("rounds", "updates", "prepare_corpus", "prepare_guard")  # replaced: what belongs together
+COLLECTIONS = ("prepare_corpus", "prepare_guard")
+SOURCES = {  # keys that mean nothing to another source
+    "python_api": ("packages", "documents", "test_queries"),
+    "beir": ("path", "name", "test_split"),
+    "files": ("path", "pairs", "test_share"),
+}
 OPEN = ("form", "build_index")  # maps of settings with defaults: what a params.yaml leaves out may be added
-NAMED = "rerankers"  # models by name: null takes one out
+NAMED = ("rounds", "updates", "rerankers")  # entries by name: null takes one out
+GROWING = ("rounds", "updates", *COLLECTIONS)  # maps that an overlay may add keys to
 HEADER = "# Profile: "
 
 
@@ -94,13 +100,13 @@ def render_profile(base: str, folder: Path, name: str | None, changes: Mapping[s
                 raise ParamsError(f"{path}: {section}: no such section; there are: {', '.join(key for key in blocks if key)}")
             head, before = blocks[section]
             overlay = load_section(body, str(path))
-            if section not in WHOLE and not isinstance(overlay[section], dict) and isinstance(load_section(before, "")[section], dict):
+            if not isinstance(overlay[section], dict) and isinstance(load_section(before, "")[section], dict):
                 raise ParamsError(f"{path}: {section}: a map of keys is expected, found {overlay[section]!r}")
-            blocks[section] = (head, body if section in WHOLE else _merged(before, overlay, str(path)))
+            blocks[section] = (head, _merged(before, overlay, str(path)))
     for section, value in (changes or {}).items():
         if section not in blocks:
             raise ParamsError(f"--set {section}: no such key; there are: {', '.join(key for key in blocks if key)}")
-        blocks[section] = (blocks[section][0], _merged(blocks[section][1], {section: value}, "--set", adds=section in WHOLE))
+        blocks[section] = (blocks[section][0], _merged(blocks[section][1], {section: value}, "--set"))
     if overlays:
         head = f"{HEADER}{name}, over the quickstart's values (`tandem init --profile {name}`).\n"
         blocks[""] = ("", head + read_head(read_text(overlays[-1])))
@@ -122,22 +128,34 @@ def _chain(folder: Path, name: str, above: tuple[str, ...] = ()) -> Iterator[Pat
     yield path
 
 
-def _merged(body: str, overlay: Mapping[str, Any], source: str, *, adds: bool = False) -> str:
+def _merged(body: str, overlay: Mapping[str, Any], source: str) -> str:
+    """A section with an overlay's values put over it."""
     content = load_section(body, source)
-    _merge(content, overlay, source, adds=adds)
+    for section in (name for name in COLLECTIONS if isinstance(overlay.get(name), Mapping)):
+        _drop_former_source(content[section], overlay[section])
+    _merge(content, overlay, source)
     return dump_section(content)
 
 
-def _merge(target: Any, overlay: Mapping[str, Any], source: str, path: tuple[str, ...] = (), *, adds: bool = False) -> None:
+def _drop_former_source(target: dict[str, Any], overlay: Mapping[str, Any]) -> None:
+    """Where an overlay names another source of a collection, take out the keys of the former one."""
+    if overlay.get("source", target.get("source")) != target.get("source"):
+        for key in SOURCES.get(str(target.get("source")), ()):
+            target.pop(key, None)
+
+
+def _merge(target: dict[str, Any], overlay: Mapping[str, Any], source: str, path: tuple[str, ...] = ()) -> None:
     for key, value in overlay.items():
         here = (*path, str(key))
         before = target.get(key)
-        if key not in target and not adds and not {*path} & {*OPEN}:
+        if key not in target and not {*path} & {*OPEN, *GROWING}:
             raise ParamsError(f"{source}: {'.'.join(here)}: no such key; allowed here: {', '.join(map(str, target))}")
-        if value is None and path == (NAMED,):
+        if value is None and len(path) == 1 and path[0] in NAMED:
+            if key not in target:
+                raise ParamsError(f"{source}: {'.'.join(here)}: nothing of this name to take out; there are: {', '.join(map(str, target))}")
             del target[key]
         elif isinstance(value, Mapping) and isinstance(before, dict) and before:
-            _merge(before, value, source, here, adds=adds)
+            _merge(before, value, source, here)
         else:
             target[key] = value
 

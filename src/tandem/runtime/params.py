@@ -80,7 +80,9 @@ def read_params(path: Path) -> dict[str, Any]:
     return content
 
 
-def locate_error(error: SettingError, path: Path, section: str, params: Settings) -> ParamsError:
+def locate_error(
+    error: SettingError, path: Path, section: str, params: Settings, *, entry: tuple[PlanName, str] | None = None
+) -> ParamsError:
     """The same error with its file and its whole key.
 
     Args:
@@ -88,6 +90,7 @@ def locate_error(error: SettingError, path: Path, section: str, params: Settings
         path: of the params.yaml that the section was read from.
         section: the stage's name.
         params: what was read.
+        entry: the round or update whose overrides were put over the section.
     """
     place = next((keys for keys, settings in _settings_in(params, ()) if settings is error.settings), None)
     if place is None and error.settings is None and error.key.split(".")[0] in type(params).model_fields:
@@ -97,7 +100,8 @@ def locate_error(error: SettingError, path: Path, section: str, params: Settings
     keys = (*place, *error.key.split("."))
     content = read_params(path)
     shared = keys[0] in content and keys[0] not in content[section]  # a shared value stands at the top level
-    return ParamsError(f"{path}: {'.'.join(keys if shared else (section, *keys))}: {error.problem}")
+    overridden = read_overrides(content, *entry, path).place_of(section, keys) if entry else ""
+    return ParamsError(f"{path}: {overridden or '.'.join(keys if shared else (section, *keys))}: {error.problem}")
 
 
 def _settings_in(value: Any, keys: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], Settings]]:
@@ -137,8 +141,8 @@ def _explain_bounds(schema: type[BaseModel], error: ErrorDetails) -> str:
     if error["type"] not in BOUNDS:
         return ""
     annotations: list[Any] = [schema]
-    for part in error["loc"]:
-        annotations = [inner for annotation in annotations for inner in _inside(annotation, part)]
+    for step in error["loc"]:
+        annotations = [inner for annotation in annotations for inner in _inside(annotation, step)]
     ends = [
         f"{word} {getattr(item, limit)}" for item in annotations for limit, word in ENDS.items() if getattr(item, limit, None) is not None
     ]
@@ -154,27 +158,27 @@ def _keys_beside(schema: type[BaseModel], error: ErrorDetails) -> list[str]:
     return list(dict.fromkeys(key for model in models or [schema] for key in model.model_fields))
 
 
-def _inside(annotation: Any, part: str | int) -> Iterator[Any]:
+def _inside(annotation: Any, step: str | int) -> Iterator[Any]:
     """What stands at a place of a schema: annotations, and the metadata that bounds them."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        if part in annotation.model_fields:
-            field = annotation.model_fields[str(part)]
+        if step in annotation.model_fields:
+            field = annotation.model_fields[str(step)]
             yield from field.metadata
-            yield from _parts(field.annotation)
-    elif isinstance(part, str) or get_origin(annotation) in (list, tuple):
-        yield from (item for argument in get_args(annotation) for item in _parts(argument))
+            yield from _members(field.annotation)
+    elif isinstance(step, str) or get_origin(annotation) in (list, tuple):
+        yield from (item for argument in get_args(annotation) for item in _members(argument))
 
 
-def _parts(annotation: Any) -> Iterator[Any]:
+def _members(annotation: Any) -> Iterator[Any]:
     """An annotation, with what a union or Annotated holds."""
     yield annotation
     if get_origin(annotation) is Annotated:
         inner, *metadata = get_args(annotation)
         yield from (item for data in metadata for item in getattr(data, "metadata", [data]))
-        yield from _parts(inner)
+        yield from _members(inner)
     elif get_origin(annotation) in (Union, UnionType):
         for argument in get_args(annotation):
-            yield from _parts(argument)
+            yield from _members(argument)
 
 
 def _explain(path: Path, lines: Sequence[str], error: MarkedYAMLError) -> str:

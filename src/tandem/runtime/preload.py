@@ -2,7 +2,7 @@
 
 Importing torch, transformers, TRL and sentence-transformers takes 7 to 13 s of one core in every stage that trains or encodes. Here one
 process imports them once and forks for each ``python -m stages.X`` that the command starts, as multiprocessing's ``forkserver`` does for
-its workers. Nothing of Tandem's own is kept in that process, so a stage runs the code that its folder holds; and a stage that is started
+its workers. Nothing of Tandem is kept in that process, so a stage runs the code that its folder holds; and a stage that is started
 without it, or before it is ready, starts as ever. Libraries start neither threads nor a GPU when they are imported, so forking is safe.
 """
 
@@ -107,8 +107,8 @@ def _look_after(client: socket.socket) -> None:
     if stage == 0:
         client.close()
         os.setpgid(0, 0)
-        for number, stream in enumerate(streams):
-            os.dup2(stream, number)
+        for descriptor, stream in enumerate(streams):
+            os.dup2(stream, descriptor)
         _run_stage(**request)
     for stream in streams:
         os.close(stream)
@@ -129,11 +129,11 @@ def _run_stage(*, module: str, words: Sequence[str], folder: str, environment: M
     code = 1
     try:
         os.chdir(folder)
-        own = [path for path in os.environ.get("PYTHONPATH", "").split(os.pathsep) if path]
+        relative = [path for path in os.environ.get("PYTHONPATH", "").split(os.pathsep) if path]
         os.environ.clear()
         os.environ.update(environment)
         paths = [str(Path(path).resolve()) for path in environment.get("PYTHONPATH", "").split(os.pathsep) if path]
-        sys.path[:] = [folder, *paths, *(path for path in sys.path[1:] if path not in own)]
+        sys.path[:] = [folder, *paths, *(path for path in sys.path[1:] if path not in relative)]
         for name in [name for name in sys.modules if name.split(".")[0] in {"tandem", "stages"}]:
             del sys.modules[name]
         sys.argv = [module, *words]

@@ -18,7 +18,7 @@ SECTION = re.compile(r"^(\w+):", re.MULTILINE)
 
 
 def split_sections(text: str) -> Iterator[tuple[str, tuple[str, str]]]:
-    """Top-level keys in order, each with the comments above it and its own lines; first, under "", what heads the file."""
+    """Top-level keys in order, each with the comments above it and the lines of its value; first, under "", what heads the file."""
     matches, head = list(SECTION.finditer(text)), read_head(text)
     yield "", ("", head)
     above = len(head)
@@ -39,7 +39,7 @@ def read_head(text: str) -> str:
 
 
 def _end_of_body(text: str, start: int, end: int) -> int:
-    """Where a block's own lines end: blank lines and comments in the first column after them belong to what follows."""
+    """Where the lines of a block end: blank lines and comments in the first column after them belong to what follows."""
     lines = text[start:end].splitlines(keepends=True)
     while len(lines) > 1 and (not lines[-1].strip() or lines[-1].startswith("#")):
         lines.pop()

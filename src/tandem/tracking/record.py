@@ -140,7 +140,7 @@ def read_executions(folder: Path) -> list[Execution]:
 
 
 def _finite(name: str, value: float) -> float | None:
-    """A number as JSON and MLflow have room for it; what is not finite is null, and said."""
+    """A number as JSON and MLflow have room for it; what is not finite is null, with a warning."""
     if math.isfinite(value):
         return float(value)
     warnings.warn(f"{name} is {value}: written as null", stacklevel=3)

@@ -30,7 +30,7 @@ def register(client: Client, root: Path, champions: Mapping[str, Any], run_ids: 
     """Register the pipeline's models and let its champions meet the registered ones.
 
     A champion of the pipeline takes the alias of its role if there is none yet, or if it beats the registered champion by the rule that the
-    pipeline's own gate had, on the same dev queries. Champions of other dev queries cannot be met: the alias stays.
+    pipeline's gate had, on the same dev queries. Champions of other dev queries cannot be met: the alias stays.
 
     Args:
         client: of the store.

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from tandem.runtime.rounds import RoundPlan, trace_rounds
 from tandem.tracking.client import Client, RunContent, create_run, log_metrics
 from tandem.tracking.record import Execution
-from tandem.tracking.stage_runs import ModelIndex
+from tandem.tracking.stage_runs import ModelIndex, datasets_of
 from tandem.tracking.store import order_rounds
 
 if TYPE_CHECKING:
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 __all__ = ["VIEW", "create_pipeline_run", "create_round_runs", "round_metrics", "save_view", "view_of"]
 
 FORM = "2"  # of these runs: another one makes them anew
+MEASURED = "evaluate_retriever"  # the stage whose measures and datasets a round is shown with
 MEASURES = ("ndcg_at_10", "recall_at_100")
 COLLECTIONS = {"": "1_test", "dev": "2_dev", "guard": "3_guard"}
 """what a round's retriever is measured on, by what stands before the slash in evaluate_retriever's metrics"""
@@ -53,7 +54,7 @@ def round_metrics(records: Sequence[Execution]) -> dict[str, float]:
             prefix, _, measure = key.rpartition("/")
             if value is None:
                 continue
-            if item["stage"] == "evaluate_retriever" and prefix in COLLECTIONS and measure in MEASURES:
+            if item["stage"] == MEASURED and prefix in COLLECTIONS and measure in MEASURES:
                 metrics[f"{COLLECTIONS[prefix]}/{measure}"] = value
             elif (item["stage"], key) in COUNTS:
                 metrics[COUNTS[item["stage"], key]] = value
@@ -84,9 +85,11 @@ def create_round_runs(
             points = [(step, round_metrics(by_round[before])) for step, before in enumerate(chain)]
             with create_run(client, experiment, content) as run_id:
                 log_metrics(client, run_id, [metric for step, values in points for metric in _at_step(values, step, content.ended)])
-                trained = [item["record_id"] for item in by_round[name] if item["stage"] == "train_retriever"]
-                outputs = [LoggedModelOutput(made, len(chain) - 1) for record_id in trained for made in models.made_by(record_id)]
-                client.log_outputs(run_id, outputs)
+                for item in by_round[name]:
+                    if item["stage"] == "train_retriever":
+                        client.log_outputs(run_id, [LoggedModelOutput(made, len(chain) - 1) for made in models.made_by(item["record_id"])])
+                    if item["stage"] == MEASURED:
+                        client.log_inputs(run_id, datasets=datasets_of(item))
 
 
 def create_pipeline_run(
@@ -120,7 +123,7 @@ def create_pipeline_run(
 
 def save_view(client: Client, experiment: str) -> None:
     """Keep with an experiment which of its runs and columns a person wants to see; MLflow opens it by :data:`VIEW`."""
-    columns = ["attributes.`Source`", "attributes.`Models`", *(f"metrics.`{name}`" for name in COLUMNS)]
+    columns = ["attributes.`Dataset`", *(f"metrics.`{name}`" for name in COLUMNS)]
     view = {"searchFilter": CURRENT, "orderByKey": "attributes.start_time", "orderByAsc": True, "selectedColumns": columns}
     client.set_experiment_tag(experiment, f"mlflow.sharedViewState.{VIEW}", json.dumps(view))
 

@@ -15,7 +15,7 @@ from tandem.tracking.record import Execution
 if TYPE_CHECKING:
     from mlflow.entities import DatasetInput, Metric
 
-__all__ = ["ModelIndex", "create_stage_run"]
+__all__ = ["ModelIndex", "create_stage_run", "datasets_of"]
 
 EVALUATIONS = "evaluate_"  # stages that measure the models that they read
 TEST = "test"  # the dataset that a metric without another's name in front was measured on
@@ -71,14 +71,15 @@ def create_stage_run(client: Client, experiment: str, item: Execution, state: st
     from mlflow.entities import LoggedModelInput, LoggedModelOutput
 
     started, ended = int(item["started"] * 1000), int(item["ended"] * 1000)
-    name = "@".join(word for word in (item["stage"], item.get("update") or item["round"]) if word)
+    instance = item.get("update") or item["round"]
+    name = f"{item['stage']}@{instance}" if instance else item["tags"].get("dvc.stage", item["stage"]).rpartition(":")[2]
     with create_run(client, experiment, RunContent(name, started, ended, _tags(item, state), item["params"])) as run_id:
         written = [_create_model(client, experiment, run_id, path, item, models) for path in item.get("models_written", [])]
         read = {path: model_id for path in item.get("models_read", {}) if (model_id := models.find(path, item))}
         metrics = list(_metrics(item, ended, _model_of_metric(item, read, written)))
         used = {metric.model_id for metric in metrics}
         inputs = [LoggedModelInput(model_id) for path, model_id in read.items() if not item["models_read"][path] or model_id in used]
-        datasets = _datasets(item)
+        datasets = datasets_of(item)
         if datasets or inputs:
             client.log_inputs(run_id, datasets=datasets, models=inputs)
         if written:
@@ -111,7 +112,7 @@ def _create_model(client: Client, experiment: str, run_id: str, path: str, item:
     return str(model.model_id)
 
 
-def _datasets(item: Execution) -> list[DatasetInput]:
+def datasets_of(item: Execution) -> list[DatasetInput]:
     """What an execution read, as MLflow's datasets; of an older record the files, without counts."""
     from mlflow.entities import Dataset, DatasetInput, InputTag
 
@@ -122,7 +123,7 @@ def _datasets(item: Execution) -> list[DatasetInput]:
             Dataset(use["name"], use["digest"], "local", json.dumps({"uri": use["path"]}), profile=json.dumps(use["counts"])),
             [InputTag(CONTEXT, use["role"])],
         )
-        for use in item["datasets"]
+        for use in sorted(item["datasets"], key=lambda use: use["role"] == "corpus")  # MLflow's column has room for the first
     ]
 
 
@@ -161,7 +162,8 @@ def _metrics(item: Execution, ended: int, model_of: Callable[[str], str | None])
         if value is None:
             continue
         model_id = model_of(key)
-        measured = datasets.get(key.partition("/")[0], datasets.get(TEST)) if model_id else None
+        role = key.partition("/")[0] if "/" in key else TEST
+        measured = datasets.get(role, datasets.get(TEST)) if model_id else None
         name, digest = (measured["name"], measured["digest"]) if measured else (None, None)
         yield Metric(key, value, ended, 0, model_id=model_id, dataset_name=name, dataset_digest=digest)
     for key, series in item["series"].items():

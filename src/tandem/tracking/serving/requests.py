@@ -32,11 +32,11 @@ def read_sampling(params: Mapping[str, Any] | None) -> Sampling:
     Raises:
         ValueError: an unknown setting, or a value out of its bounds.
     """
-    given = {name: value.item() if hasattr(value, "item") else value for name, value in (params or {}).items()}  # numpy's numbers
-    if unknown := set(given) - set(Sampling.model_fields):
+    plain = {name: value.item() if hasattr(value, "item") else value for name, value in (params or {}).items()}  # numpy's numbers
+    if unknown := set(plain) - set(Sampling.model_fields):
         raise ValueError(f"params: {', '.join(sorted(unknown))} found, allowed: {', '.join(Sampling.model_fields)}")
     try:
-        return Sampling.model_validate(given)
+        return Sampling.model_validate(plain)
     except ValidationError as error:
         raise ValueError(f"params.{explain(error)}") from None
 

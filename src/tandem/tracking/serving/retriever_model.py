@@ -39,10 +39,10 @@ class RetrieverScorer(PythonModel):
         from tandem.retrievers.retriever import search
 
         texts = {f"d{i}": text for i, text in enumerate(documents)}
-        found = {}
+        scores: dict[tuple[str, str], float] = {}
         for item in search(self.model, texts, {f"q{i}": text for i, text in enumerate(queries)}, depth=len(texts)):
-            found[item.query_id, item.doc_id] = item.score
-        return [found.get((f"q{i}", f"d{i}"), 0.0) for i in range(len(queries))]
+            scores[item.query_id, item.doc_id] = item.score
+        return [scores.get((f"q{i}", f"d{i}"), 0.0) for i in range(len(queries))]
 
 
 mlflow.models.set_model(RetrieverScorer())
