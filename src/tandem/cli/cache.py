@@ -23,7 +23,10 @@ def cache(
     params: Annotated[Path, typer.Option(help="Whose generators count")] = Path("params.yaml"),
     generators: Annotated[Path, typer.Option(help="Where their weights lie")] = Path("out/generators"),
 ) -> None:
-    """Show how many completions of which model the cache holds, and how large they are, or prune it while no stage is generating."""
+    """Show how many completions of which model the cache holds, and how large they are, or prune it while no stage is generating.
+
+    Example: tandem cache --prune --older-than 30
+    """
     from tandem.llm.completion_cache import prune_lines, read_lines
 
     if not path.is_file():
