@@ -15,7 +15,7 @@ from tandem.evaluation.comparison import (
     read_systems,
     write_comparison,
 )
-from tandem.evaluation.fusing import UNTRAINED
+from tandem.evaluation.fusion import UNTRAINED
 from tandem.formats.jsonl import write_json
 from tandem.runtime.rounds import RoundPlan
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from stages.runtime import open_stage, run
 from tandem.evaluation.collections import read_collections, read_runs, write_runs
-from tandem.evaluation.fusing import UNTRAINED, FusionSettings, fuse_system
+from tandem.evaluation.fusion import UNTRAINED, FusionSettings, fuse_system
 from tandem.evaluation.measures import mean_measures
 from tandem.formats.jsonl import write_json
 from tandem.retrievers.hybrid import describe_system

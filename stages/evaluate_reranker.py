@@ -8,7 +8,7 @@ from typing import Annotated
 from pydantic import Field
 
 from stages.runtime import open_stage, run
-from tandem.evaluation.fusion import choose_weight, interpolate
+from tandem.evaluation.interpolation import choose_weight, interpolate
 from tandem.evaluation.measures import MeasuredDepth, measure_runs
 from tandem.formats.beir import read_qrels
 from tandem.formats.jsonl import read_records, write_json

@@ -1,45 +1,59 @@
-"""Mixing two runs: by hand, with ties and gaps, and the weight that dev queries choose."""
+"""Fused systems: weights chosen on dev pairs alone, dev values that do not flatter, arms that change nothing."""
 
 from __future__ import annotations
 
 import pytest
-from ir_measures import ScoredDoc
+from ir_measures import Qrel, ScoredDoc
 
-from tandem.evaluation.fusion import below, choose_weight, cross_fit, interpolate
+from tandem.evaluation.fusion import FusionSettings, check_arms, choose_weights, contributions, fuse_system
+from tandem.formats.errors import SettingError
 
-
-def run(**queries: dict[str, float]) -> list[ScoredDoc]:
-    return [ScoredDoc(query_id, doc_id, score) for query_id, scores in queries.items() for doc_id, score in scores.items()]
-
-
-def test_scores_are_scaled_within_a_query_and_mixed() -> None:
-    """q: first scales to 1, .5, 0; second to 0, 1 (c is not in it). At a weight of .4: .4, .2 + .6, 0."""
-    first, second = run(q={"a": 30, "b": 20, "c": 10}, p={"a": 7}), run(q={"a": -2, "b": -1}, p={"a": 3})
-    found = {(item.query_id, item.doc_id): item.score for item in interpolate(first, second, 0.4)}
-    assert found == pytest.approx({("q", "a"): 0.4, ("q", "b"): 0.8, ("q", "c"): 0.0, ("p", "a"): 1.0})
+SETTINGS = FusionSettings(arms=["bm25", "dense"], method="min_max", weights="dev", depth=10)
+QUERIES = [f"q{i:02d}" for i in range(20)]
 
 
-def test_the_weight_is_that_of_the_better_run_and_a_half_between_equals() -> None:
-    names = [f"q{i}" for i in range(16)]  # so many that a tie, at a weight of a half, is lost by some
-    good, bad = run(**{q: {"a": 3, "b": 2, "c": 1} for q in names}), run(**{q: {"a": 1, "b": 2, "c": 3} for q in names})
-    pairs = [(q, "a") for q in names]
-    assert choose_weight(good, bad, pairs) == 0.55  # the first weight above a half, where a comes first
-    assert choose_weight(bad, good, pairs) == 0.45
-    assert choose_weight(good, good, pairs) == 0.5
-    assert choose_weight([], [], []) == 0.5
+def run(first: str, second: str) -> list[ScoredDoc]:
+    """Every query finds one document before another."""
+    return [ScoredDoc(query_id, doc_id, score) for query_id in QUERIES for doc_id, score in ((first, 2.0), (second, 1.0), ("z", 0.0))]
 
 
-def test_a_cross_fitted_weight_never_saw_its_own_half() -> None:
-    """The first run is right on even queries and the second on odd ones: a weight from one half is wrong on the other."""
-    pairs = [(f"q{i}", "a") for i in range(16)]  # so many that a tie, at a weight of a half, is lost by some
+GOOD, POOR = run("a", "b"), run("b", "a")
+PAIRS = [(query_id, "a") for query_id in QUERIES]
+QRELS = {name: [Qrel(query_id, "a", 1) for query_id in QUERIES] for name in ("test", "dev", "guard")}
+ARMS = {"bm25": dict.fromkeys(QRELS, GOOD), "dense": dict.fromkeys(QRELS, POOR)}
 
-    def one_sided(right: int) -> list[ScoredDoc]:
-        return [ScoredDoc(q, d, float((d == "a") == (i % 2 == right))) for i, (q, _) in enumerate(pairs) for d in "ab"]
 
-    first, second = one_sided(0), one_sided(1)
-    mixed = {(item.query_id, item.doc_id): item.score for item in cross_fit(first, second, pairs)}
-    assert all(mixed[q, "a"] < mixed[q, "b"] for q, _ in pairs)
-    rest = [ScoredDoc("q0", "c", 9.0), ScoredDoc("q0", "d", 8.0)]
-    ranked = sorted((item for item in below(cross_fit(first, second, pairs), rest) if item.query_id == "q0"), key=lambda item: -item.score)
-    assert [item.doc_id for item in ranked] == ["b", "a", "c", "d"]
-    assert 0 <= choose_weight(first, second, pairs) <= 1
+def test_the_better_arm_gets_the_larger_share() -> None:
+    weights = choose_weights({"bm25": GOOD, "dense": POOR}, PAIRS, method="min_max")
+    assert weights["bm25"] > weights["dense"]
+    assert sum(weights.values()) == pytest.approx(1.0)
+
+
+def test_equal_shares_stay_where_dev_says_little() -> None:
+    assert choose_weights({"bm25": GOOD, "dense": GOOD}, PAIRS, method="min_max") == {"bm25": 0.5, "dense": 0.5}
+    assert choose_weights({"bm25": GOOD, "dense": POOR}, [], method="min_max") == {"bm25": 0.5, "dense": 0.5}
+    # One query in twenty is better with another share: less than a standard error.
+    mixed = [*POOR[:3], *GOOD[3:]]
+    assert choose_weights({"bm25": GOOD, "dense": mixed}, PAIRS, method="min_max")["bm25"] == 0.5
+
+
+def test_judgements_of_the_test_set_choose_nothing() -> None:
+    """The stage that fuses reads them, to measure; other ones leave the weights, the runs and the dev values as they were."""
+    first = fuse_system(ARMS, QRELS, SETTINGS)
+    other = fuse_system(ARMS, {**QRELS, "test": [Qrel(query_id, "b", 1) for query_id in QUERIES]}, SETTINGS)
+    assert (first.weights, first.runs, first.values["dev"]) == (other.weights, other.runs, other.values["dev"])
+    assert first.values["test"] != other.values["test"]
+    assert first.values["dev"]["ndcg_at_10"] == dict.fromkeys(QUERIES, 1.0)
+
+
+def test_equal_weights_where_they_are_asked_for_or_dev_is_empty() -> None:
+    for settings, qrels in ((SETTINGS.model_copy(update={"weights": "equal"}), QRELS), (SETTINGS, {**QRELS, "dev": []})):
+        assert fuse_system(ARMS, qrels, settings).weights == {"bm25": 0.5, "dense": 0.5}
+
+
+def test_an_arm_that_changes_nothing_is_an_error() -> None:
+    assert contributions({"bm25": GOOD, "dense": POOR}, GOOD) == {"bm25": 1.0, "dense": 1.0}
+    check_arms({"bm25": GOOD, "dense": POOR}, method="min_max")
+    check_arms({"bm25": GOOD}, method="min_max")
+    with pytest.raises(SettingError, match=r"^arms: '\w+' found, which changes no query's first 10 results; leave it out"):
+        check_arms({"bm25": GOOD, "dense": GOOD}, method="min_max")

@@ -92,7 +92,7 @@ GOOD = {CSV: "id,text\n1,one two\n2,three\n", PAIRS: "query,doc_id\nwhat,1\n"}
 FILE_CASES: dict[str, Case] = {
     "CSV: no column text": ({CSV: "id,body\n1,one\n"}, (f"{CSV}:1: text", "there are: 'id', 'body'", "a column or key of this name")),
     "CSV: semicolons": ({CSV: "id;text\n1;one\n"}, (f"{CSV}:1: text", "there are: 'id;text'", "a column or key of this name")),
-    "CSV: a column twice": ({CSV: "id,text,text\n1,a,b\n"}, (f"{CSV}:1", "column 'text'", "columns have names of their own")),
+    "CSV: a column twice": ({CSV: "id,text,text\n1,a,b\n"}, (f"{CSV}:1", "column 'text'", "give each column another name")),
     "CSV: a cell too many": ({CSV: "id,text\n1,one,two\n"}, (f"{CSV}:2", "cells (3)", "columns (2)")),
     "CSV: a cell too few": ({CSV: 'id,text\n1,"a\nb"\n2\n'}, (f"{CSV}:4", "cells (1)", "columns (2)")),
     "CSV: an open quote": ({CSV: 'id,text\n1,one\n2,"two\nthree\n'}, (f"{CSV}:3", "not CSV", "unexpected end of data")),

@@ -1,1 +1,1 @@
-"""Where documents come from: installed packages' docstrings, BEIR data sets, your own files."""
+"""Where documents come from: installed packages' docstrings, BEIR data sets, files of JSON lines, CSV or text."""

@@ -84,7 +84,7 @@ def download(name: str, cache: Path, *, timeout_seconds: float = 30.0) -> Path:
     if dataset not in CHECKSUMS or (forum and not parts):
         raise SettingError(f"name: '{name}' is no BEIR data set; allowed: {', '.join(sorted(CHECKSUMS))}")
     if parts and forum not in parts:
-        names = ", ".join(f"{dataset}/{part}" for part in parts)
+        names = ", ".join(f"{dataset}/{each}" for each in parts)
         raise SettingError(f"name: '{name}' found; {dataset} is {len(parts)} collections: {names}")
     if not (cache / name / "corpus.jsonl").exists():
         _fetch_dataset(dataset, cache, timeout_seconds)

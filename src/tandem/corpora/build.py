@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal, TypedDict
 
 from pydantic import Field
 
@@ -17,7 +17,7 @@ from tandem.records import Document, document_text
 from tandem.settings import Count, PositiveShare, Seed, Settings, Share
 from tandem.text import count_words
 
-__all__ = ["CorpusSettings", "describe", "load_collection", "to_lines"]
+__all__ = ["CorpusSettings", "LeftOut", "Manifest", "describe", "load_collection", "to_lines"]
 
 
 class CorpusSettings(Settings):
@@ -85,8 +85,24 @@ def _load(settings: CorpusSettings, cache: Path) -> Collection:
             return files.load_files(Path(settings.path), pairs=pairs, test_share=settings.test_share)
 
 
-def describe(collection: Collection, documents: Sequence[Document]) -> dict[str, Any]:
-    """The manifest: counts, what was left out by reason, what the bytes come from, and a digest of documents, pairs and judgements."""
+class LeftOut(TypedDict):
+    """What a collection lacks of its source, for one reason."""
+
+    count: int
+    names: Sequence[str]
+
+
+class Manifest(TypedDict):
+    """What a collection is: counts, what was left out by reason, what its bytes come from, and their digest."""
+
+    counts: dict[str, int]
+    left_out: dict[str, LeftOut]
+    sources: dict[str, str]
+    sha256: str
+
+
+def describe(collection: Collection, documents: Sequence[Document]) -> Manifest:
+    """The manifest of a collection; the digest is that of documents, pairs and judgements."""
     digest = hashlib.sha256()
     for row in [*documents, *collection.train, *collection.test]:
         digest.update(row.model_dump_json().encode())

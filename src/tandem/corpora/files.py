@@ -1,11 +1,10 @@
-"""Your own documents: a JSONL or CSV file, or a folder of text files, with or without labelled pairs."""
+"""The source of one's files: a JSONL or CSV file, or a folder of text files, with or without labelled pairs."""
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Collection as Ids
 from pathlib import Path
-from typing import Any
 
 from tandem.corpora.collection import Collection
 from tandem.corpora.text_folder import TEXT_SUFFIXES, read_folder
@@ -83,13 +82,13 @@ def load_pairs(path: Path, doc_ids: Ids[str], *, left_out: Ids[str] = ()) -> tup
     judged: dict[tuple[str, str], int] = {}
     spelling: dict[str, str] = {}
     lost: LeftOut = {}
-    for number, row in read_rows(path, required=("query", "doc_id")):
-        text, where = row["query"], f"{path}:{number}"
+    for line_number, row in read_rows(path, required=("query", "doc_id")):
+        text, where = row["query"], f"{path}:{line_number}"
         if not isinstance(text, str) or not text.strip():
             raise InputError(f"{where}: query: {text!r:.60} found, a text that is not empty is expected (columns: query, doc_id)")
         doc_id = read_identifier(row["doc_id"], where=f"{where}: doc_id:")
         if doc_id in left_out:
-            lost.setdefault(f"pair of a {EMPTY}", []).append(f"{path.name}:{number}")
+            lost.setdefault(f"pair of a {EMPTY}", []).append(f"{path.name}:{line_number}")
             continue
         if doc_id not in doc_ids:
             raise InputError(f"{where}: doc_id: '{doc_id}' found, which is no document of the corpus; add it there or take the pair out")
@@ -99,9 +98,9 @@ def load_pairs(path: Path, doc_ids: Ids[str], *, left_out: Ids[str] = ()) -> tup
         if earlier != relevance:
             raise InputError(f"{where}: relevance: {relevance} found after {earlier} for the same pair; one of the lines has to go")
         if (key, doc_id) in pairs:
-            lost.setdefault("pair that stands there before, merged with it", []).append(f"{path.name}:{number}")
+            lost.setdefault("pair that stands there before, merged with it", []).append(f"{path.name}:{line_number}")
         elif relevance <= 0:
-            lost.setdefault("pair judged not relevant", []).append(f"{path.name}:{number}")
+            lost.setdefault("pair judged not relevant", []).append(f"{path.name}:{line_number}")
         else:
             query_id = "q" + hashlib.sha256(key.encode()).hexdigest()[:12]
             text = spelling.setdefault(key, text.strip())
@@ -113,9 +112,9 @@ def _read_documents(path: Path) -> tuple[list[Document], LeftOut]:
     documents: list[Document] = []
     empty: list[str] = []
     seen: set[str] = set()
-    for number, row in read_rows(path, required=("text",)):
-        where = f"{path}:{number}"
-        held = next((row[key] for key in ID_KEYS if row.get(key) not in (None, "")), f"{path.stem}-{number}")
+    for line_number, row in read_rows(path, required=("text",)):
+        where = f"{path}:{line_number}"
+        held = next((row[key] for key in ID_KEYS if row.get(key) not in (None, "")), f"{path.stem}-{line_number}")
         doc_id = read_identifier(held, where=f"{where}: doc_id:")
         if doc_id in seen:
             raise InputError(f"{where}: doc_id '{doc_id}' stands in the file a second time; identifiers are unique")
@@ -128,7 +127,7 @@ def _read_documents(path: Path) -> tuple[list[Document], LeftOut]:
     return documents, {EMPTY: empty} if empty else {}
 
 
-def _text(value: Any, key: str, where: str) -> str:
+def _text(value: object, key: str, where: str) -> str:
     if value is None:
         return ""
     if not isinstance(value, str):

@@ -20,7 +20,7 @@ NAME = re.compile(rf"[\w{MARKS}]+")  # names of code keep their underscores
 
 
 def duplicate_groups(texts: Sequence[str], *, threshold: float = 0.8, shingle_words: int = 3) -> list[int]:
-    """For each text the index of the first text of its group; a text without duplicates is its own group.
+    """For each text the index of the first text of its group; a text without duplicates has its index.
 
     Args:
         texts: of the documents.
@@ -51,7 +51,7 @@ def with_groups(documents: Sequence[Document], *, threshold: float) -> list[Docu
 
 
 def _shingles(text: str, size: int) -> frozenset[str]:
-    words = [part for name in NAME.findall(text.lower()) for part in ([name] if name.isascii() else split_words(name))]
+    words = [word for name in NAME.findall(text.lower()) for word in ([name] if name.isascii() else split_words(name))]
     if not words:  # signs alone are near duplicates of the same signs
         return frozenset([text.strip()])
     return frozenset(" ".join(words[i : i + size]) for i in range(max(len(words) - size + 1, 1)))

@@ -9,16 +9,17 @@ from typing import Any, NotRequired, TypedDict
 
 import orjson
 
-from tandem.evaluation.fusing import UNTRAINED
+from tandem.evaluation.fusion import UNTRAINED
 from tandem.evaluation.gate import Candidate, Decision, GateSettings, decide, run_gate
 from tandem.evaluation.measures import MeasureName
 from tandem.formats.errors import SettingError
-from tandem.runtime.rounds import RoundPlan
+from tandem.runtime.rounds import FIRST_ROUND, RoundPlan
 from tandem.settings import Share
 
 __all__ = ["ChampionSettings", "ModelValues", "Outcome", "choose_generator", "choose_reranker", "choose_retriever", "to_markdown"]
 
 Values = Mapping[str, float]
+SystemDescription = Mapping[str, Any]  # tandem.retrievers.hybrid.System as JSON
 RULE = ("alpha", "equal_within", "guard_tolerance", "resamples", "seed")
 
 
@@ -51,7 +52,7 @@ class Outcome(TypedDict):
 
     champion: str
     folder: NotRequired[str]
-    system: NotRequired[dict[str, Any]]
+    system: NotRequired[SystemDescription]
     start: NotRequired[str]
     decisions: list[dict[str, Any]]
     models: dict[str, ModelValues]
@@ -59,14 +60,18 @@ class Outcome(TypedDict):
 
 
 def choose_retriever(
-    dev: Path, guard: Path, folder: Path, rounds: Mapping[str, RoundPlan], systems: Mapping[str, Any], settings: ChampionSettings
+    dev: Path,
+    guard: Path,
+    folder: Path,
+    rounds: Mapping[str, RoundPlan],
+    systems: Mapping[str, Mapping[str, Any]],
+    settings: ChampionSettings,
 ) -> Outcome:
     """The gate over systems, each round's retriever alone and then fused; the baseline that is best on dev is the first champion.
 
     Baselines, the fusion of the untrained ones among them, need no training: what does not beat the best of them significantly is not
-    worth having.
-    So no baseline beats the champion significantly either. With no dev query nothing can be told apart, and BM25, the first of the
-    baselines, stays.
+    worth having. So no baseline beats the champion significantly either. With no dev query nothing can be told apart, and BM25, the
+    first of the baselines, stays.
 
     Args:
         dev: folder of per-query dev values: a file a round, and ``baselines.json`` and ``fusion.json`` with values by system.
@@ -79,24 +84,14 @@ def choose_retriever(
     Raises:
         SettingError: the values lack the measure.
     """
-    measure = settings.measure
-    by_system = [_read_systems(part / "baselines.json", measure) | _read_systems(part / "fusion.json", measure) for part in (dev, guard)]
-    generated = {"r0": 0, **{name: _count_lines(folder / name / "generated.jsonl") for name in rounds}}
-    previous = {name: entry.prev for name, entry in rounds.items()}
-    for name in generated:
-        for values, part in zip(by_system, (dev, guard), strict=True):
-            values[name] = _read_values(part / f"{name}.json", measure)
-    dev_values, guard_values = by_system
-    costs = dict.fromkeys(dev_values, 0) | {
-        system: queries + generated[previous.get(name, "r0")]
-        for name, queries in generated.items()
-        for system in (name, f"{UNTRAINED}-{name}")
-    }
+    dev_values, guard_values = (_read_systems(path, rounds, settings.measure) for path in (dev, guard))
+    costs = _count_generated(folder, rounds)
     candidates = {
-        name: Candidate(name, values, guard_values.get(name, {}), {"generated_queries": costs[name]}) for name, values in dev_values.items()
+        name: Candidate(name, values, guard_values.get(name, {}), {"generated_queries": costs.get(name, 0)})
+        for name, values in dev_values.items()
     }
-    challengers = [candidates[system] for name in generated for system in (name, f"{UNTRAINED}-{name}") if system in candidates]
-    baselines = [candidate for candidate in candidates.values() if candidate not in challengers]
+    challengers = [candidates[system] for system in costs if system in candidates]
+    baselines = [candidate for name, candidate in candidates.items() if name not in costs]
     first = max(baselines, key=lambda candidate: _mean(candidate.dev))  # of equal ones the first, which is the cheapest
     champion, decisions = run_gate([first, *challengers], settings)
     outcome = _outcome(champion, decisions, [*baselines, *challengers], settings)
@@ -104,6 +99,17 @@ def choose_retriever(
         model["folder"] = systems[name]["folder"]
     system = systems[champion]
     return {"champion": champion, "folder": system["folder"], "system": system, "start": _explain_start(first, baselines), **outcome}
+
+
+def _count_generated(folder: Path, rounds: Mapping[str, RoundPlan]) -> dict[str, int]:
+    """Generated queries that each system of a round cost, alone and fused, in the order of the rounds."""
+    generated = {FIRST_ROUND: 0, **{name: _count_lines(folder / name / "generated.jsonl") for name in rounds}}
+    costs = {}
+    for name, queries in generated.items():
+        previous = rounds[name].prev if name in rounds else FIRST_ROUND
+        for system in (name, f"{UNTRAINED}-{name}"):
+            costs[system] = queries + generated[previous]
+    return costs
 
 
 def _explain_start(first: Candidate, baselines: Sequence[Candidate]) -> str:
@@ -177,13 +183,14 @@ def _mean(values: Values) -> float:
     return sum(values.values()) / max(len(values), 1)
 
 
-def _read_systems(path: Path, measure: str) -> dict[str, dict[str, float]]:
-    systems: dict[str, dict[str, dict[str, float]]] = orjson.loads(path.read_bytes())
+def _read_systems(folder: Path, rounds: Mapping[str, RoundPlan], measure: str) -> dict[str, dict[str, float]]:
+    """Values by query of every system: baselines, fused systems, then the rounds in their order."""
+    systems: dict[str, dict[str, dict[str, float]]] = {}
+    for name in ("baselines", "fusion"):
+        systems |= orjson.loads((folder / f"{name}.json").read_bytes())
+    for name in (FIRST_ROUND, *rounds):
+        systems[name] = orjson.loads((folder / f"{name}.json").read_bytes())
     return {name: _of_measure(values, measure) for name, values in systems.items()}
-
-
-def _read_values(path: Path, measure: str) -> dict[str, float]:
-    return _of_measure(orjson.loads(path.read_bytes()), measure)
 
 
 def _of_measure(values: Mapping[str, dict[str, float]], measure: str) -> dict[str, float]:

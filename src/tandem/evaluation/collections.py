@@ -104,9 +104,9 @@ def draw_queries(queries: Mapping[str, str], sample: int, *, seed: int) -> dict[
     return {name: queries[name] for name in names}
 
 
-def top_documents(run: Sequence[ScoredDoc], number: int = SHOWN) -> dict[str, list[str]]:
+def top_documents(run: Sequence[ScoredDoc], count: int = SHOWN) -> dict[str, list[str]]:
     """The first doc_ids of each query, best first: what the report shows of a run."""
-    return {query_id: [item.doc_id for item in items[:number]] for query_id, items in rank_results(run).items()}
+    return {query_id: [item.doc_id for item in items[:count]] for query_id, items in rank_results(run).items()}
 
 
 def _queries(folder: Path) -> dict[str, str]:

@@ -1,81 +1,160 @@
-"""A reranker's scores mixed with those of the run that it rescored; the weight is chosen on dev queries, never on test ones."""
+"""Fused systems from the runs of single ones: weights chosen on dev pairs, what each arm contributes, dev values that do not flatter."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
 
-from ir_measures import ScoredDoc
+from ir_measures import Qrel, ScoredDoc
 
 from tandem.evaluation.dev_score import ndcg_at_10
+from tandem.evaluation.measures import per_query
+from tandem.formats.errors import SettingError
+from tandem.runs import FusionMethod, fuse_runs, rank_results
+from tandem.runtime.training import summarise
+from tandem.settings import Depth, Settings
 
-__all__ = ["below", "choose_weight", "cross_fit", "interpolate"]
+__all__ = ["UNTRAINED", "Fused", "FusionSettings", "check_arms", "choose_weights", "contributions", "cross_fit", "fuse_system"]
 
-WEIGHTS = tuple(i / 20 for i in range(21))
+UNTRAINED = "fusion"  # the name of what is fused of untrained systems alone
+STEPS = 10  # weights are multiples of a tenth
+FIRST = 10
+Runs = Mapping[str, Sequence[ScoredDoc]]
+Values = dict[str, dict[str, float]]
 
 
-def interpolate(first: Sequence[ScoredDoc], second: Sequence[ScoredDoc], weight: float) -> list[ScoredDoc]:
-    """``weight * first + (1 - weight) * second``, each scaled to 0 to 1 within a query (min-max).
+class FusionSettings(Settings):
+    """How the runs of single systems are fused."""
+
+    arms: list[Literal["bm25", "dense", "colbert"]]
+    """of every fused system; a round's retriever takes the place of the arm of its kind"""
+    method: FusionMethod
+    """of putting scores on one scale"""
+    weights: Literal["dev", "equal"]
+    """dev: chosen on dev pairs, equal ones where these are not a standard error better or there is no dev pair"""
+    depth: Depth
+    """results of a fused run, a query"""
+
+
+@dataclass(frozen=True, slots=True)
+class Fused:
+    """A fused system: its weights, its runs by collection, its per-query values, and each arm's share of the first ten results."""
+
+    weights: dict[str, float]
+    runs: dict[str, list[ScoredDoc]]
+    values: dict[str, Values]
+    shares: dict[str, float]
+
+
+def fuse_system(arms: Mapping[str, Runs], qrels: Mapping[str, Sequence[Qrel]], settings: FusionSettings) -> Fused:
+    """Fuse arms and measure the result.
 
     Args:
-        first: a run.
-        second: a run of the same queries; a document that one of the two lacks has 0 there.
-        weight: of the first, 0 to 1.
+        arms: runs by collection (``test``, ``dev``, ``guard``), by arm.
+        qrels: by collection.
+        settings: of the fusion.
+
+    Raises:
+        SettingError: an arm changes none of the first ten results of any query.
     """
-    mixed: dict[tuple[str, str], float] = {}
-    for run, share in ((first, weight), (second, 1 - weight)):
-        for (query_id, doc_id), score in _scaled(run).items():
-            mixed[query_id, doc_id] = mixed.get((query_id, doc_id), 0.0) + share * score
-    return [ScoredDoc(query_id, doc_id, score) for (query_id, doc_id), score in mixed.items()]
+    pairs = [(qrel.query_id, qrel.doc_id) for qrel in qrels["dev"] if qrel.relevance > 0]
+    dev_runs = {name: runs["dev"] for name, runs in arms.items()}
+    chosen = settings.weights == "dev" and bool(pairs)
+    weights = choose_weights(dev_runs, pairs, method=settings.method) if chosen else _equal(arms)
+    runs = {}
+    for collection in qrels:
+        fused = rank_results(
+            fuse_runs({name: by_collection[collection] for name, by_collection in arms.items()}, weights, method=settings.method)
+        )
+        runs[collection] = [item for items in fused.values() for item in items[: settings.depth]]
+    values = {collection: per_query(judgements, runs[collection]) for collection, judgements in qrels.items()}
+    if chosen:
+        values["dev"] = per_query(qrels["dev"], cross_fit(dev_runs, pairs, method=settings.method))
+    test_runs = {name: by_collection["test"] for name, by_collection in arms.items()}
+    check_arms(test_runs, method=settings.method)
+    shares = contributions(test_runs, runs["test"])
+    return Fused(weights, runs, values, shares)
 
 
-def choose_weight(first: Sequence[ScoredDoc], second: Sequence[ScoredDoc], pairs: Sequence[tuple[str, str]]) -> float:
-    """The weight, in steps of .05, with the highest mean nDCG@10; of equal ones that nearest to a half.
-
-    Args:
-        first: a run of dev queries.
-        second: another.
-        pairs: (query_id, doc_id) of what is relevant; where there is none, the weight is a half.
-    """
-    values = {weight: ndcg_at_10(pairs, interpolate(first, second, weight)) for weight in WEIGHTS} if pairs else {0.5: []}
-    return max(values, key=lambda weight: (round(sum(values[weight]), 9), -abs(weight - 0.5)))
+def _equal(arms: Mapping[str, object]) -> dict[str, float]:
+    return dict.fromkeys(arms, 1 / len(arms))
 
 
-def below(mixed: Sequence[ScoredDoc], rest: Sequence[ScoredDoc]) -> list[ScoredDoc]:
-    """A mixture, whose scores are 0 to 1, with the documents that it left out below it, in the order of the scores that they have."""
-    scaled = _scaled(rest)
-    return [*mixed, *(ScoredDoc(item.query_id, item.doc_id, scaled[item.query_id, item.doc_id] - 2) for item in rest)]
+def choose_weights(runs: Runs, pairs: Sequence[tuple[str, str]], *, method: FusionMethod) -> dict[str, float]:
+    """The weights, in steps of .1, with the highest mean nDCG@10 on dev pairs; equal ones where the gain is within a standard error.
 
-
-def cross_fit(first: Sequence[ScoredDoc], second: Sequence[ScoredDoc], pairs: Sequence[tuple[str, str]]) -> list[ScoredDoc]:
-    """The two runs mixed, each half of the queries with the weight that is best on the other half.
-
-    Dev values of a mixture whose weight the same dev queries chose would flatter it.
+    A few dev queries tell weights apart by chance: what is chosen among 66 is mostly the luckiest (Breiman et al. 1984, section 3.4.3).
 
     Args:
-        first: a run of dev queries.
-        second: another.
+        runs: of the dev queries, by arm.
         pairs: (query_id, doc_id) of what is relevant.
+        method: of putting scores on one scale.
     """
-    mixed: list[ScoredDoc] = []
-    ids = sorted({query_id for query_id, _ in pairs})
-    halves = set(ids[::2]), set(ids[1::2])
-    for half, other in (halves, halves[::-1]):
-        weight = choose_weight(_of(first, other), _of(second, other), [pair for pair in pairs if pair[0] in other])
-        mixed += interpolate(_of(first, half), _of(second, half), weight)
-    return mixed
+    equal = _equal(runs)
+    if not pairs:
+        return equal
+    reference = ndcg_at_10(pairs, fuse_runs(runs, equal, method=method))
+    best, gain, error = equal, 0.0, 0.0
+    for weights in _grid(list(runs)):
+        values = ndcg_at_10(pairs, fuse_runs(runs, weights, method=method))
+        mean, standard_error = summarise([value - before for value, before in zip(values, reference, strict=True)])
+        if mean > gain + 1e-9:
+            best, gain, error = weights, mean, standard_error
+    return best if gain > error else equal
 
 
-def _of(run: Sequence[ScoredDoc], queries: set[str]) -> list[ScoredDoc]:
-    return [item for item in run if item.query_id in queries]
+def _grid(names: Sequence[str], left: int = STEPS) -> Iterator[dict[str, float]]:
+    """All shares of so many tenths among the names."""
+    if len(names) == 1:
+        yield {names[0]: left / STEPS}
+        return
+    for first in range(left + 1):
+        for rest in _grid(names[1:], left - first):
+            yield {names[0]: first / STEPS, **rest}
 
 
-def _scaled(run: Sequence[ScoredDoc]) -> dict[tuple[str, str], float]:
-    by_query: dict[str, list[float]] = {}
-    for item in run:
-        by_query.setdefault(item.query_id, []).append(item.score)
-    bounds = {query_id: (min(scores), max(scores)) for query_id, scores in by_query.items()}
-    scaled = {}
-    for item in run:
-        low, high = bounds[item.query_id]
-        scaled[item.query_id, item.doc_id] = (item.score - low) / (high - low) if high > low else 1.0
-    return scaled
+def cross_fit(runs: Runs, pairs: Sequence[tuple[str, str]], *, method: FusionMethod) -> list[ScoredDoc]:
+    """The fused run of dev queries, each half with the weights that are chosen on the other half.
+
+    Dev values of a fusion whose weights the same queries chose would flatter it at the gate.
+    """
+    fused: list[ScoredDoc] = []
+    query_ids = sorted({query_id for query_id, _ in pairs})
+    halves = set(query_ids[::2]), set(query_ids[1::2])
+    for measured, chosen_on in (halves, halves[::-1]):
+        weights = choose_weights(_of(runs, chosen_on), [pair for pair in pairs if pair[0] in chosen_on], method=method)
+        fused += fuse_runs(_of(runs, measured), weights, method=method)
+    return fused
+
+
+def _of(runs: Runs, query_ids: set[str]) -> dict[str, list[ScoredDoc]]:
+    return {name: [item for item in run if item.query_id in query_ids] for name, run in runs.items()}
+
+
+def contributions(runs: Runs, fused: Sequence[ScoredDoc]) -> dict[str, float]:
+    """Each arm's share of the first ten fused results: how many of them the arm has among its first ten too, the mean over queries."""
+    first = _first(fused)
+    shares = {}
+    for name in runs:
+        alone = _first(runs[name])
+        overlaps = [len(set(items) & set(alone.get(query_id, ()))) / len(items) for query_id, items in first.items()]
+        shares[name] = sum(overlaps) / max(len(overlaps), 1)
+    return shares
+
+
+def check_arms(runs: Runs, *, method: FusionMethod) -> None:
+    """Make sure that every arm has a say where all have the same weight.
+
+    Raises:
+        SettingError: one changes nothing: without it, the first ten of every query are the same.
+    """
+    whole = _first(fuse_runs(runs, _equal(runs), method=method))
+    for name in runs if len(runs) > 1 else ():
+        others = {other: 1.0 for other in runs if other != name}
+        if whole and _first(fuse_runs(runs, others, method=method)) == whole:
+            raise SettingError(f"arms: {name!r} found, which changes no query's first {FIRST} results; leave it out")
+
+
+def _first(run: Sequence[ScoredDoc]) -> dict[str, list[str]]:
+    return {query_id: [item.doc_id for item in items[:FIRST]] for query_id, items in rank_results(run).items()}

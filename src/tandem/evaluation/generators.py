@@ -18,7 +18,6 @@ from tandem.text import count_words, normalize_query, split_words
 __all__ = [
     "COLUMNS",
     "KS",
-    "LOGGED",
     "GeneratorRow",
     "TrainingRow",
     "compare_generators",
@@ -61,6 +60,10 @@ class GeneratorRow:
         """The numbers by the names of ``COLUMNS``, those of the test left out."""
         shares = {f"unseen_top_{k}": share for k, share in self.unseen_top.items()} | {f"top_{k}": share for k, share in self.top.items()}
         return {**shares, **{name: getattr(self, name) for name in QUALITIES}}
+
+    def logged(self) -> dict[str, float]:
+        """The measures that a record of the stage keeps."""
+        return {name: value for name, value in self.measures().items() if name in LOGGED}
 
     def as_dict(self) -> dict[str, Cell]:
         """The row as JSON and CSV have it, keys as in ``COLUMNS``."""

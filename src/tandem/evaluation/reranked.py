@@ -8,8 +8,8 @@ from ir_measures import ScoredDoc
 
 from tandem.evaluation.champions import Outcome, choose_reranker
 from tandem.evaluation.collections import Judged
-from tandem.evaluation.fusion import below, choose_weight, cross_fit, interpolate
 from tandem.evaluation.gate import GateSettings
+from tandem.evaluation.interpolation import below, choose_weight, cross_fit, interpolate
 from tandem.evaluation.measures import MeasureName, per_query
 from tandem.evaluation.significance import SignificanceSettings
 from tandem.settings import Level

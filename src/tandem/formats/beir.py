@@ -35,10 +35,10 @@ def read_corpus(path: Path) -> tuple[list[Document], list[str]]:
     empty: list[str] = []
     seen: set[str] = set()
     require_file(path, "a BEIR folder holds corpus.jsonl, queries.jsonl and qrels/")
-    for number, row in read_json_lines(path):
-        doc_id = _identifier(row, path, number, seen)
+    for line_number, row in read_json_lines(path):
+        doc_id = _identifier(row, path, line_number, seen)
         seen.add(doc_id)
-        title, text = (_string(row, key, path, number) for key in ("title", "text"))
+        title, text = (_string(row, key, path, line_number) for key in ("title", "text"))
         if (title + text).strip():
             documents.append(Document(doc_id=doc_id, title=title, text=text))
         else:
@@ -53,11 +53,11 @@ def read_queries(path: Path) -> list[Query]:
     """The queries of a BEIR ``queries.jsonl`` (``_id, text``), in the order of the file."""
     queries: dict[str, Query] = {}
     require_file(path, "a BEIR folder holds corpus.jsonl, queries.jsonl and qrels/")
-    for number, row in read_json_lines(path):
-        query_id = _identifier(row, path, number, queries)
-        text = _string(row, "text", path, number)
+    for line_number, row in read_json_lines(path):
+        query_id = _identifier(row, path, line_number, queries)
+        text = _string(row, "text", path, line_number)
         if not text.strip():
-            raise InputError(f"{path}:{number}: text: {text!r:.60} found, query '{query_id}' has no text; take the line out")
+            raise InputError(f"{path}:{line_number}: text: {text!r:.60} found, query '{query_id}' has no text; take the line out")
         queries[query_id] = Query(query_id=query_id, text=text)
     return list(queries.values())
 
@@ -79,18 +79,18 @@ def read_judgements(path: Path) -> tuple[list[ir_measures.Qrel], list[str]]:
     require_file(path, "a split without judgements has no file, and none may ask for it")
     qrels: dict[tuple[str, str], ir_measures.Qrel] = {}
     repeated: list[str] = []
-    for number, line in read_lines(path):
-        if number == 1 and tuple(line.split("\t")) != HEADER:
+    for line_number, line in read_lines(path):
+        if line_number == 1 and tuple(line.split("\t")) != HEADER:
             raise InputError(f"{path}:1: header {line[:80]!r} found, 'query-id<TAB>corpus-id<TAB>score' is expected")
-        if number == 1 or not line.strip():
+        if line_number == 1 or not line.strip():
             continue
-        qrel = _judgement(line, f"{path}:{number}")
+        qrel = _judgement(line, f"{path}:{line_number}")
         earlier = qrels.setdefault((qrel.query_id, qrel.doc_id), qrel)
         if earlier is not qrel:
-            repeated.append(f"{path.name}:{number}")
+            repeated.append(f"{path.name}:{line_number}")
         if earlier.relevance != qrel.relevance:
             raise InputError(
-                f"{path}:{number}: query '{qrel.query_id}' and document '{qrel.doc_id}' are judged a second time, "
+                f"{path}:{line_number}: query '{qrel.query_id}' and document '{qrel.doc_id}' are judged a second time, "
                 f"{qrel.relevance} after {earlier.relevance}; one of the lines has to go"
             )
     return list(qrels.values()), repeated
@@ -145,17 +145,17 @@ def _judgement(line: str, where: str) -> ir_measures.Qrel:
     return ir_measures.Qrel(query_id, doc_id, relevance)
 
 
-def _identifier(row: dict[str, object], path: Path, number: int, seen: Collection[str]) -> str:
-    value = read_identifier(row.get("_id"), where=f"{path}:{number}: _id")
+def _identifier(row: dict[str, object], path: Path, line_number: int, seen: Collection[str]) -> str:
+    value = read_identifier(row.get("_id"), where=f"{path}:{line_number}: _id")
     if value in seen:
-        raise InputError(f"{path}:{number}: _id '{value}' stands in the file a second time; identifiers are unique")
+        raise InputError(f"{path}:{line_number}: _id '{value}' stands in the file a second time; identifiers are unique")
     return value
 
 
-def _string(row: dict[str, object], key: str, path: Path, number: int) -> str:
+def _string(row: dict[str, object], key: str, path: Path, line_number: int) -> str:
     value = row.get(key, "" if key == "title" else None)
     if key == "title" and value is None:
         return ""
     if not isinstance(value, str):
-        raise InputError(f"{path}:{number}: {key}: {value!r:.60} found, a string is expected")
+        raise InputError(f"{path}:{line_number}: {key}: {value!r:.60} found, a string is expected")
     return value

@@ -59,11 +59,11 @@ def read_text(path: Path) -> str:
 def first_undecodable(path: Path) -> int:
     """The number of the first line that is not UTF-8, 0 where all are."""
     with path.open("rb") as lines:
-        for number, line in enumerate(lines, start=1):
+        for line_number, line in enumerate(lines, start=1):
             try:
                 line.decode("utf-8")
             except UnicodeDecodeError:
-                return number
+                return line_number
     return 0
 
 
@@ -73,5 +73,5 @@ def read_lines(path: Path) -> Iterator[tuple[int, str]]:
     Raises:
         InputError: the bytes are not of the encoding.
     """
-    for number, line in enumerate(read_text(path).split("\n"), start=1):
-        yield number, line.removesuffix("\r")
+    for line_number, line in enumerate(read_text(path).split("\n"), start=1):
+        yield line_number, line.removesuffix("\r")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from typing import Any
 
 from tandem.formats.errors import InputError
 
@@ -15,7 +14,7 @@ LARGEST_WHOLE = 2**53  # beyond it, different whole numbers are the same float, 
 NAMES = {"\t": "a tab", "\n": "a line break", "\r": "a line break", "\u2028": "a line separator", "\u2029": "a paragraph separator"}
 
 
-def read_identifier(value: Any, *, where: str) -> str:
+def read_identifier(value: object, *, where: str) -> str:
     """The string that an identifier is known by, from what a file holds.
 
     Strings lose white space at both ends. Whole numbers are their digits, and so is what pandas makes of them in a column with gaps:
@@ -43,7 +42,7 @@ def read_identifier(value: Any, *, where: str) -> str:
     return whole[1] if whole else text
 
 
-def read_relevance(value: Any, *, where: str) -> int:
+def read_relevance(value: object, *, where: str) -> int:
     """The level of a judgement, a whole number of any sign; ``2`` and ``2.0`` are the same, as cells or as JSON values.
 
     Args:

@@ -40,9 +40,9 @@ def read_json_lines(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
         InputError: the file is missing or not UTF-8, or a line is not a JSON object.
     """
     require_file(path, "`dvc repro` runs the stage that writes it")
-    for number, line in _numbered(path):
+    for line_number, line in _numbered(path):
         if line.strip():
-            yield number, parse_json_line(line, f"{path}:{number}")
+            yield line_number, parse_json_line(line, f"{path}:{line_number}")
 
 
 def parse_json_line(line: bytes | str, where: str) -> dict[str, Any]:
@@ -58,8 +58,8 @@ def parse_json_line(line: bytes | str, where: str) -> dict[str, Any]:
     try:
         row = orjson.loads(line)
     except orjson.JSONDecodeError as error:
-        shown = line if isinstance(line, str) else line.decode(errors="replace")
-        raise InputError(f"{where}: not a JSON object in UTF-8: {error.msg} at column {error.colno}, found {shown.strip()!r:.60}") from None
+        text = line if isinstance(line, str) else line.decode(errors="replace")
+        raise InputError(f"{where}: not a JSON object in UTF-8: {error.msg} at column {error.colno}, found {text.strip()!r:.60}") from None
     if not isinstance(row, dict):
         raise InputError(f"{where}: {type(row).__name__} found, one JSON object a line is expected")
     return row
@@ -72,18 +72,18 @@ def read_records(path: Path, kind: type[R]) -> list[R]:
         InputError: with file, line, key, value and what is allowed.
     """
     records = []
-    for number, row in read_json_lines(path):
+    for line_number, row in read_json_lines(path):
         try:
             records.append(kind.model_validate(row))
         except ValidationError as error:
-            raise InputError(f"{path}:{number}: {explain(error)}") from None
+            raise InputError(f"{path}:{line_number}: {explain(error)}") from None
     return records
 
 
 def explain(error: ValidationError) -> str:
     """A pydantic error as one line: key, value, what is allowed."""
     first = error.errors()[0]
-    key = ".".join(str(part) for part in first["loc"]) or "(row)"
+    key = ".".join(str(key) for key in first["loc"]) or "(row)"
     value = "" if first["type"] == "missing" else f", found {first['input']!r:.80}"
     more = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""
     return f"{key}: {first['msg']}{value}{more}"
@@ -95,16 +95,16 @@ def write_records(path: Path, records: Iterable[BaseModel]) -> None:
     Raises:
         ValueError: a number is infinite or none: JSON would hold null, which no reader of records takes.
     """
-    _write_whole(path, (_dump_record(path, number, record.model_dump()) for number, record in enumerate(records, start=1)))
+    _write_whole(path, (_dump_record(path, line_number, record.model_dump()) for line_number, record in enumerate(records, start=1)))
 
 
-def _dump_record(path: Path, number: int, values: dict[str, Any]) -> bytes:
+def _dump_record(path: Path, line_number: int, values: dict[str, Any]) -> bytes:
     if name := next(_not_finite(values, ""), None):
-        raise ValueError(f"{path}:{number}: {name}: not a finite number; the model that scored it gives no usable scores")
+        raise ValueError(f"{path}:{line_number}: {name}: not a finite number; the model that scored it gives no usable scores")
     return orjson.dumps(values, option=orjson.OPT_APPEND_NEWLINE)
 
 
-def write_json(path: Path, value: Any) -> None:
+def write_json(path: Path, value: object) -> None:
     """Write one JSON value, indented, keys in the order given, whole or not at all; numbers that are not finite as null, with a warning."""
     if names := list(_not_finite(value, "")):
         more = f" and {len(names) - 3} more" if len(names) > 3 else ""
@@ -113,7 +113,7 @@ def write_json(path: Path, value: Any) -> None:
     _write_whole(path, [orjson.dumps(value, option=option)])
 
 
-def _not_finite(value: Any, place: str) -> Iterator[str]:
+def _not_finite(value: object, place: str) -> Iterator[str]:
     """The places of numbers that are infinite or none."""
     if isinstance(value, numbers.Real):  # numpy's too
         if not math.isfinite(value):
@@ -141,8 +141,8 @@ def _numbered(path: Path) -> Iterator[tuple[int, bytes | str]]:
         yield from read_lines(path)
         return
     with path.open("rb") as lines:  # a line is decoded once, by the parser
-        for number, line in enumerate(lines, start=1):
-            yield number, line.removeprefix(codecs.BOM_UTF8)
+        for line_number, line in enumerate(lines, start=1):
+            yield line_number, line.removeprefix(codecs.BOM_UTF8)
 
 
 def _write_whole(path: Path, chunks: Iterable[bytes]) -> None:

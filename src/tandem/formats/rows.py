@@ -1,4 +1,4 @@
-"""Rows of a person's own files: JSONL objects, or CSV with a header, with the line that each begins on."""
+"""Rows of a user's files: JSONL objects, or CSV with a header, with the line that each begins on."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tandem.formats.jsonl import read_json_lines
 __all__ = ["ROW_SUFFIXES", "read_rows"]
 
 ROW_SUFFIXES = {".jsonl", ".csv"}
-FIELD_LIMIT = min(sys.maxsize, 2**31 - 1)  # of a C long where it is shortest; Python's own limit is 131,072 characters
+FIELD_LIMIT = min(sys.maxsize, 2**31 - 1)  # of a C long where it is shortest; Python's limit is 131,072 characters
 
 
 def read_rows(path: Path, *, required: Sequence[str]) -> Iterator[tuple[int, dict[str, Any]]]:
@@ -34,9 +34,9 @@ def read_rows(path: Path, *, required: Sequence[str]) -> Iterator[tuple[int, dic
     if path.suffix.lower() == ".csv":
         yield from _read_csv(path, required)
         return
-    for number, row in read_json_lines(path):
-        _require_keys(row, required, f"{path}:{number}")
-        yield number, row
+    for line_number, row in read_json_lines(path):
+        _require_keys(row, required, f"{path}:{line_number}")
+        yield line_number, row
 
 
 def _read_csv(path: Path, required: Sequence[str]) -> Iterator[tuple[int, dict[str, Any]]]:
@@ -67,7 +67,7 @@ def _read_csv(path: Path, required: Sequence[str]) -> Iterator[tuple[int, dict[s
 def _check_header(header: Sequence[str], required: Sequence[str], where: str) -> None:
     twice = [name for name in dict.fromkeys(header) if name and header.count(name) > 1]
     if twice:
-        raise InputError(f"{where}: column '{twice[0]}' stands in the header a second time; columns have names of their own")
+        raise InputError(f"{where}: column '{twice[0]}' stands in the header a second time; give each column another name")
     _require_keys(dict.fromkeys(header), required, where)
 
 

@@ -33,12 +33,12 @@ class TextFile(Mapping[str, str]):
         self.path, place = path, 0
         self.places: dict[str, tuple[int, int]] = {}  # where its line begins, and its number
         with path.open("rb") as lines:
-            for number, line in enumerate(lines, start=1):
+            for line_number, line in enumerate(lines, start=1):
                 if line.strip():
-                    doc_id = self._parse(line, number).doc_id
+                    doc_id = self._parse(line, line_number).doc_id
                     if doc_id in self.places:
-                        raise InputError(f"{path}:{number}: doc_id: {doc_id!r} found a second time, ids are unique")
-                    self.places[doc_id] = place, number
+                        raise InputError(f"{path}:{line_number}: doc_id: {doc_id!r} found a second time, ids are unique")
+                    self.places[doc_id] = place, line_number
                 place += len(line)
 
     def __len__(self) -> int:
@@ -55,10 +55,10 @@ class TextFile(Mapping[str, str]):
 
     def document(self, doc_id: str) -> Document:
         """The whole document."""
-        place, number = self.places[doc_id]
+        place, line_number = self.places[doc_id]
         with self.path.open("rb") as lines:
             lines.seek(place)
-            return self._parse(lines.readline(), number)
+            return self._parse(lines.readline(), line_number)
 
     def items(self) -> ItemsView[str, str]:
         """Ids and texts, read through in one go."""
@@ -71,16 +71,16 @@ class TextFile(Mapping[str, str]):
     def stream(self) -> Iterator[Document]:
         """Every document, once."""
         with self.path.open("rb") as lines:
-            for number, line in enumerate(lines, start=1):
+            for line_number, line in enumerate(lines, start=1):
                 if line.strip():
-                    yield self._parse(line, number)
+                    yield self._parse(line, line_number)
 
-    def _parse(self, line: bytes, number: int) -> Document:
-        row = parse_json_line(line.removeprefix(codecs.BOM_UTF8), f"{self.path}:{number}")
+    def _parse(self, line: bytes, line_number: int) -> Document:
+        row = parse_json_line(line.removeprefix(codecs.BOM_UTF8), f"{self.path}:{line_number}")
         try:
             return Document.model_validate(row)
         except ValidationError as error:
-            raise InputError(f"{self.path}:{number}: {explain(error)}") from None
+            raise InputError(f"{self.path}:{line_number}: {explain(error)}") from None
 
 
 class _Items(ItemsView[str, str]):
@@ -122,8 +122,8 @@ class CorpusFile(Sequence[Document]):
     def __getitem__(self, index: slice) -> list[Document]: ...
     def __getitem__(self, index: int | slice) -> Document | list[Document]:
         """One document, or some."""
-        found = self._doc_ids[index]
-        return self.texts.document(found) if isinstance(found, str) else [self.texts.document(doc_id) for doc_id in found]
+        chosen = self._doc_ids[index]
+        return self.texts.document(chosen) if isinstance(chosen, str) else [self.texts.document(doc_id) for doc_id in chosen]
 
 
 def texts_of(documents: Sequence[Document]) -> Mapping[str, str]:

@@ -5,9 +5,13 @@ from __future__ import annotations
 import io
 import re
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import matplotlib as mpl
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 __all__ = ["bars", "curves", "intervals", "stacks"]
 
@@ -50,7 +54,7 @@ def intervals(rows: Sequence[Mapping[str, Any]], value: str, label: str) -> str:
 
 
 @mpl.rc_context(STYLE)
-def curves(lines: Mapping[str, Sequence[tuple[Any, float]]], label: str, across: str) -> str:
+def curves(lines: Mapping[str, Sequence[tuple[str | float, float]]], label: str, across: str) -> str:
     """One line a name over numbers or names."""
     figure, axes = _axes()
     for colour, (name, points) in zip(SERIES * 4, lines.items(), strict=False):
@@ -101,14 +105,14 @@ def bars(groups: Mapping[str, Sequence[tuple[float, float]]], label: str, across
     return _svg(figure, f"{label} by {across}: {', '.join(groups)}")
 
 
-def _axes(height: float = 2.7) -> tuple[Any, Any]:
+def _axes(height: float = 2.7) -> tuple[Figure, Axes]:
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(6.4, height), layout="constrained")
     return figure, figure.subplots()
 
 
-def _svg(figure: Any, title: str) -> str:
+def _svg(figure: Figure, title: str) -> str:
     """The drawing as an ``svg`` element that scales with the page, with its content in words for screen readers."""
     out = io.StringIO()
     with mpl.rc_context({"svg.hashsalt": title}):  # ids that no other drawing of the page has

@@ -8,7 +8,7 @@ from pydantic import ConfigDict, JsonValue
 
 from tandem.settings import Settings
 
-__all__ = ["FIRST_GENERATOR", "FIRST_ROUND", "RoundPlan", "UpdatePlan", "trace_rounds"]
+__all__ = ["FIRST_GENERATOR", "FIRST_ROUND", "RoundPlan", "UpdatePlan", "generator_parents", "trace_rounds"]
 
 FIRST_ROUND = "r0"
 """what every pipeline starts with: the retriever of the labelled pairs alone"""
@@ -52,3 +52,8 @@ def trace_rounds(rounds: Mapping[str, RoundPlan], name: str) -> list[str]:
     while chain[-1] in rounds and rounds[chain[-1]].prev not in chain:
         chain.append(rounds[chain[-1]].prev)
     return chain[::-1]
+
+
+def generator_parents(updates: Mapping[str, UpdatePlan]) -> dict[str, str]:
+    """The generator that each came from, in order; the first one came from the base model."""
+    return {FIRST_GENERATOR: "base", **{name: update.base for name, update in updates.items()}}
