@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from stages.runtime import open_stage, run
-from tandem.feedback.preferences import PreferenceSettings, build_preferences, split_by_document, summarise
+from tandem.feedback.preferences import PreferenceSettings, build_preferences, read_preferences, split_by_document, summarise
 from tandem.formats.jsonl import read_records, write_records
-from tandem.records import Difficulty, PreferencePair, PseudoQuery
+from tandem.formats.texts import TextFile
+from tandem.records import Difficulty, PseudoQuery
 from tandem.settings import Seed
 
 
@@ -21,13 +22,13 @@ class Params(PreferenceSettings):
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Read queries with status and difficulty, write training and held-out pairs."""
-    reads, writes = "queries difficulty", "pairs held_out"
+    """Read queries with status and difficulty, or the pairs of a file, write training and held-out pairs."""
+    reads, writes = "corpus queries difficulty", "pairs held_out"
     with open_stage("build_preferences", Params, argv, reads=reads, writes=writes, words="round update") as (paths, params, tracked, _):
-        difficulty = {row.query_id: row.difficulty for row in read_records(paths.difficulty, Difficulty)}
         if params.file:
-            pairs = read_records(Path(params.file), PreferencePair)
+            pairs = read_preferences(Path(params.file), TextFile(paths.corpus))
         else:
+            difficulty = {row.query_id: row.difficulty for row in read_records(paths.difficulty, Difficulty)}
             pairs = build_preferences(read_records(paths.queries, PseudoQuery), difficulty, params, seed=params.seed)
         train, held_out = split_by_document(pairs, held_out_share=params.held_out_share, seed=params.seed)
         write_records(paths.pairs, train)

@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
-from tandem.feedback.preferences import PreferenceSettings, build_preferences, split_by_document, summarise
-from tandem.records import PseudoQuery
+from pathlib import Path
+
+import pytest
+
+from tandem.feedback.preferences import PreferenceSettings, build_preferences, read_preferences, split_by_document, summarise
+from tandem.formats.errors import InputError
+from tandem.formats.jsonl import write_records
+from tandem.records import PreferencePair, PseudoQuery
 
 
 def query(index: int, status: str, words: int = 4, doc_id: str = "d", reason: str = "") -> PseudoQuery:
@@ -55,3 +61,11 @@ def test_split_shares_no_document() -> None:
     train, held_out = split_by_document(pairs, held_out_share=0.2, seed=1)
     assert len(held_out) == 6
     assert not {p.doc_id for p in train} & {p.doc_id for p in held_out}
+
+
+def test_pairs_of_another_source_are_about_the_corpus(tmp_path: Path) -> None:
+    pairs = [PreferencePair(doc_id=doc_id, chosen="good", rejected="bad", kind="imported") for doc_id in ("d1", "d2")]
+    write_records(tmp_path / "p.jsonl", pairs)
+    assert read_preferences(tmp_path / "p.jsonl", {"d1", "d2"}) == pairs
+    with pytest.raises(InputError, match=r"p.jsonl: row 1: doc_id: 'd2' found, which is no document of the corpus"):
+        read_preferences(tmp_path / "p.jsonl", {"d1"})

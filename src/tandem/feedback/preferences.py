@@ -7,13 +7,16 @@ most. Here a query that a filter rejected always loses to one that it kept, and 
 from __future__ import annotations
 
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
+from pathlib import Path
 
+from tandem.formats.errors import InputError
+from tandem.formats.jsonl import read_records
 from tandem.records import PreferencePair, PseudoQuery
 from tandem.settings import Coefficient, Count, CountOrZero, OpenShare, Settings
 from tandem.text import count_words, normalize_query
 
-__all__ = ["PreferenceSettings", "build_preferences", "split_by_document", "summarise"]
+__all__ = ["PreferenceSettings", "build_preferences", "read_preferences", "split_by_document", "summarise"]
 
 
 class PreferenceSettings(Settings):
@@ -67,6 +70,26 @@ def _pairs_of_document(
     rng.shuffle(hard)
     share = max(settings.pairs_per_document // 2, settings.pairs_per_document - len(valid))
     return hard[:share] + valid[: settings.pairs_per_document - min(len(hard), share)]
+
+
+def read_preferences(path: Path, doc_ids: Container[str]) -> list[PreferencePair]:
+    """Preference pairs of another source, all of them about documents of the corpus.
+
+    Args:
+        path: JSONL, as ``tandem import preferences`` writes it.
+        doc_ids: of the corpus.
+
+    Raises:
+        InputError: a line is no preference pair, or is about another document; names it.
+    """
+    pairs = read_records(path, PreferencePair)
+    for row, pair in enumerate(pairs):
+        if pair.doc_id not in doc_ids:
+            raise InputError(
+                f"{path}: row {row}: doc_id: '{pair.doc_id}' found, which is no document of the corpus; "
+                "`tandem import preferences` writes the ids of the corpus that --corpus names"
+            )
+    return pairs
 
 
 def split_by_document(
