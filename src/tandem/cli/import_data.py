@@ -40,7 +40,7 @@ def import_data(
         _refuse_to_replace([preferences], force=force)
         count = _import_preferences(folder, name, preferences, corpus, instruction=instruction)
         print(f"{count} preference pairs in {preferences}")
-        print(f"tandem init --set build_preferences.file={preferences}")
+        print(f"dvc exp run -S build_preferences.file={preferences}")
 
 
 def _refuse_to_replace(paths: list[Path], *, force: bool) -> None:
