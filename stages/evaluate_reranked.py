@@ -1,4 +1,4 @@
-"""The champion with a reranker on top: its first documents in the judge's order, mixed with its own scores; and the reranker's gate."""
+"""The champion with a reranker on top: the judge's scores of its first documents mixed with the retriever's; and the reranker's gate."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         systems, gate = measure_reranked(champion, collections, runs, rescore, params)
         write_json(paths.gate, gate)
         write_json(paths.per_query, systems)
-        tracked.log({f"{name}/{key}": value for name, own in systems.items() for key, value in mean_measures(own).items()})
+        tracked.log({f"{name}/{key}": value for name, values in systems.items() for key, value in mean_measures(values).items()})
 
 
 if __name__ == "__main__":

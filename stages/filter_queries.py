@@ -1,4 +1,4 @@
-"""Keep the queries that bring back their own document in BM25, candidate-set and dense runs, and that it answers."""
+"""Keep the queries that find their source document in BM25, candidate-set and dense runs, and that it answers."""
 
 from __future__ import annotations
 

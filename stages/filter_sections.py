@@ -46,6 +46,6 @@ class MiningParams(WindowParams):
     run: Literal["off", "bm25", "dense", "retriever"]
     """dense: the filter's encoder; retriever: what every round starts from; off writes no negatives"""
     screen: bool
-    """leave out what the judge of relevance puts above the query's own document"""
+    """leave out what the judge of relevance puts above the query's document"""
     teach: bool
     """write the judge's logits, which train_retriever.distillation learns from"""

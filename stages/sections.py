@@ -44,7 +44,7 @@ class WindowParams(Settings):
     negatives_per_query: CountOrZero
     """negatives a query, at most"""
     relative_margin: PositiveShare | None
-    """a negative scores at most this share of the query's own document; null asks nothing"""
+    """a negative scores at most this share of the query's document; null asks nothing"""
 
     @model_validator(mode="after")
     def _start_before_end(self) -> Self:

@@ -1,4 +1,4 @@
-"""Runs as values: their one order, the fusion of several, a query's own document, ids that are nobody's."""
+"""Runs as values: their one order, the fusion of several, the document that a query is, ids that are nobody's."""
 
 from __future__ import annotations
 
@@ -35,9 +35,9 @@ def _place(item: ScoredDoc) -> tuple[float, int, str]:
 
 
 def without_own(run: Iterable[ScoredDoc], *, depth: int) -> list[ScoredDoc]:
-    """Leave out of each query's results the document of the query's own id, then cut to a depth: BEIR's ``ignore_identical_ids``.
+    """Leave out of each query's results the document that has the query's id, then cut to a depth: BEIR's ``ignore_identical_ids``.
 
-    In ArguAna and Quora queries are documents of the corpus, each of which would win its own search.
+    In ArguAna and Quora queries are documents of the corpus, each of which would win the search for it.
 
     Args:
         run: best first within a query; to :func:`search_depth`, so that ``depth`` results are left.

@@ -67,7 +67,7 @@ WORD = re.compile(rf"[^\W_](?:[^\W_]|[{MARKS}])*")
 # Scripts that put no space between words: kana, Han, Thai, Lao, Myanmar, Khmer.
 UNSPACED = "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u31f0-\u31ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
 RUN = re.compile(f"[{UNSPACED}]+|[^{UNSPACED}]+")
-# What bm25s's own list of 33 lacks, and queries are full of.
+# What bm25s's list of 33 lacks, and queries are full of.
 ENGLISH = """
     a about above after again all also although an and any are as at be because been before being below between both but by can cannot
     could did do does doing down during each either else etc even every few for from further given had has have having he her here

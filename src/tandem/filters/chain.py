@@ -46,7 +46,7 @@ def filter_rows(
     Args:
         rows: generated queries, some marked as unusable.
         corpus: the documents.
-        search: a run by name for (text, own doc_id) by query_id.
+        search: a run by name for (text, doc_id of the source document) by query_id.
         rules: in order.
         min_words: of a query.
         max_words: of a query.
@@ -115,7 +115,7 @@ def keep_rate(
     asked = {row.query_id: pair.query_id for row, pair in zip(rows, pairs, strict=True)}
 
     def search_others(run: str, queries: Mapping[str, tuple[str, str]]) -> list[ScoredDoc]:
-        """Without the document of a query's own id, which its row does not have."""
+        """Without the document that has the query's id, which its row does not have."""
         return [item for item in search(run, queries) if item.doc_id != asked[item.query_id]]
 
     words = {"min_words": min_words, "max_words": max_words}

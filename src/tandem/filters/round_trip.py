@@ -1,7 +1,7 @@
-"""Round-trip filtering: a query stays if its own document comes back among the first k of a run.
+"""Round-trip filtering: a query stays if its source document is among the first k of a run.
 
 One function over any run (BM25, dense, ColBERT, a candidate set). ``rank(q, d) = 1 + #{c != d : s(q, c) >= s(q, d)}``: ties count
-against the query's document, its near duplicates do not compete. Rows are never deleted.
+against the source document, its near duplicates do not compete. Rows are never deleted.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ Search = Callable[[Mapping[str, str]], Sequence[ScoredDoc]]
 
 
 def document_ranks(targets: Mapping[str, str], run: Sequence[ScoredDoc], groups: Mapping[str, int]) -> dict[str, tuple[int, float]]:
-    """The pessimistic rank and the score of each query's own document in a run.
+    """The pessimistic rank and the score of each query's source document in a run.
 
     Args:
         targets: doc_id by query_id.
@@ -37,20 +37,20 @@ def document_ranks(targets: Mapping[str, str], run: Sequence[ScoredDoc], groups:
             results[item.query_id].append(item)
     ranks = {}
     for query_id, doc_id in targets.items():
-        own = next((item.score for item in results[query_id] if item.doc_id == doc_id), None)
-        if own is None or math.isnan(own):  # a score that is none is no result
+        score = next((item.score for item in results[query_id] if item.doc_id == doc_id), None)
+        if score is None or math.isnan(score):  # a score that is none is no result
             continue
         competitors = (item for item in results[query_id] if groups[item.doc_id] != groups[doc_id])
-        ranks[query_id] = 1 + sum(item.score >= own for item in competitors), own
+        ranks[query_id] = 1 + sum(item.score >= score for item in competitors), score
     return ranks
 
 
 def ranks_of_pairs(corpus: Sequence[Document], pairs: Sequence[LabelledPair | PseudoQuery], search: Search) -> dict[str, int]:
-    """The rank of a query's own document by query_id, of the best where it has several, for the queries that the search finds one of.
+    """The rank of a query's document by query_id, of the best where it has several, for the queries that the search finds one of.
 
     Args:
         corpus: the documents.
-        pairs: queries and their own documents.
+        pairs: queries with their source or relevant documents.
         search: queries, text by query_id, to a run over the corpus.
     """
     results: dict[str, list[ScoredDoc]] = {}

@@ -68,7 +68,7 @@ class BM25Index:
     def search(self, queries: Mapping[str, str], *, depth: int = 100) -> list[ScoredDoc]:
         """Rank the corpus for each query, given as text by query_id; documents that share no term with a query are left out.
 
-        So is the document of the query's own id.
+        So is the document that has the query's id.
         """
         if self.empty:
             return []
@@ -143,10 +143,10 @@ def search(
 
 
 class CandidateIndex:
-    """BM25 Okapi over a corpus, built once, that ranks each query's own document among randomly drawn others: iGFT section 4.2.1.
+    """BM25 Okapi over a corpus, built once, that ranks each query's source document among randomly drawn others: iGFT section 4.2.1.
 
     IDF and the mean length are those of the whole corpus (the released code estimates them on the few candidates). The draw
-    depends on the seed and the query's id alone, and never holds the query's own document. A document of the query's own id is no result.
+    depends on the seed and the query's id alone, and never holds the source document. A document with the query's id is no result.
 
     Args:
         documents: text by doc_id.
@@ -162,10 +162,10 @@ class CandidateIndex:
         self.index = BM25Okapi(corpus, k1=self.settings.k1, b=self.settings.b) if any(corpus) else None
 
     def search(self, queries: Mapping[str, tuple[str, str]], *, candidates: int, seed: int) -> list[ScoredDoc]:
-        """Score each query's own document and those drawn for it.
+        """Score each query's source document and those drawn for it.
 
         Args:
-            queries: (text, doc_id of its own document) by query_id.
+            queries: (text, doc_id of its source document) by query_id.
             candidates: other documents a query (the paper's m, 100).
             seed: of the draw.
         """
@@ -174,9 +174,9 @@ class CandidateIndex:
         run = []
         others = len(self.doc_ids) - 1
         for query_id, (text, doc_id) in tqdm(queries.items(), desc="BM25 candidates", leave=False, mininterval=1.0):
-            own = self.position[doc_id]
+            source = self.position[doc_id]
             drawn = random.Random(f"candidates:{seed}:{query_id}").sample(range(others), min(candidates, others))
-            chosen = [i for i in (own, *(i + (i >= own) for i in drawn)) if self.doc_ids[i] != query_id]
+            chosen = [i for i in (source, *(i + (i >= source) for i in drawn)) if self.doc_ids[i] != query_id]
             scores = self.index.get_batch_scores(self.settings.terms(text, self.language), chosen)
             run += [ScoredDoc(query_id, self.doc_ids[i], float(s)) for i, s in zip(chosen, scores, strict=True)]
         return run
@@ -191,5 +191,5 @@ def search_candidates(
     settings: BM25Settings | None = None,
     language: Language = "english",
 ) -> list[ScoredDoc]:
-    """Rank each query's own document among randomly drawn others, once; see :class:`CandidateIndex`."""
+    """Rank each query's source document among randomly drawn others, once; see :class:`CandidateIndex`."""
     return CandidateIndex(documents, settings, language=language).search(queries, candidates=candidates, seed=seed)

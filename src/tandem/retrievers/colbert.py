@@ -140,8 +140,8 @@ def search(
 ) -> list[ScoredDoc]:
     """Rank the whole corpus for each query by MaxSim, exactly; memory is bounded by ``chunk_documents``, not by the corpus.
 
-    Documents are encoded a chunk at a time, scored against all queries and let go; the best ``depth`` so far are kept. A document of the
-    query's own id is no result.
+    Documents are encoded a chunk at a time, scored against all queries and let go; the best ``depth`` so far are kept. A document with
+    the query's id is no result.
 
     Args:
         model: a ColBERT.
@@ -180,7 +180,7 @@ def search(
 def count_tokens(model: MultiVectorEncoder, queries: Mapping[str, str]) -> dict[str, int]:
     """How many token vectors each query has: what its MaxSim is a sum over."""
     vectors = model.encode_query(list(queries.values()), show_progress_bar=False) if queries else []
-    return {query_id: len(own) for query_id, own in zip(queries, vectors, strict=True)}
+    return {query_id: len(tokens) for query_id, tokens in zip(queries, vectors, strict=True)}
 
 
 def _score_by_length(

@@ -101,7 +101,7 @@ def search(
     batch_size: int = 32,
     vectors: np.ndarray | None = None,
 ) -> list[ScoredDoc]:
-    """Rank the whole corpus for each query by cosine similarity, exactly, without a document of the query's own id.
+    """Rank the whole corpus for each query by cosine similarity, exactly, without a document with the query's id.
 
     Args:
         model: the encoder.

@@ -34,11 +34,11 @@ def mine_rows(
     """The negatives of each query text that is trained on, by their doc_ids, with a teacher's scores where they are asked for.
 
     Args:
-        pairs: queries, each with a document; a document of the query's own id is never its negative.
+        pairs: queries, each with a document; a document with the query's id is never its negative.
         documents: the corpus.
         search: queries to a run.
         judge: loads what gives (query text, document text) pairs their logits, where ``screen`` or ``teach`` needs it.
-        screen: leave out documents that the judge puts above the query's own.
+        screen: leave out documents that the judge puts above the query's document.
         teach: keep the judge's logits of positives and negatives.
         seed: of the draws.
         window: ``rank_start``, ``rank_end``, ``negatives_per_query`` and ``relative_margin`` of :func:`mine_negatives`.
@@ -142,8 +142,8 @@ def _screen(
     counts: dict[str, int],
 ) -> list[str]:
     known = {groups[doc_id] for doc_id in relevant}
-    own = [item.score for item in ranked if item.doc_id in relevant]
-    limit = relative_margin * min(own) if relative_margin is not None and own and min(own) > 0 else float("inf")
+    positives = [item.score for item in ranked if item.doc_id in relevant]
+    limit = relative_margin * min(positives) if relative_margin is not None and positives and min(positives) > 0 else float("inf")
     kept = []
     others = [item for item in ranked if item.doc_id not in relevant]
     for item in others[rank_start - 1 : rank_end]:

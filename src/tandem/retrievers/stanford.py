@@ -58,7 +58,7 @@ def export_stanford(model: MultiVectorEncoder, folder: Path) -> None:
 
 
 def open_with_colbert_ai(folder: Path) -> Any:
-    """A Stanford checkpoint in colbert-ai's own hands (``colbert.modeling.checkpoint.Checkpoint``); it compiles C++ on first use."""
+    """A Stanford checkpoint in colbert-ai's hands (``colbert.modeling.checkpoint.Checkpoint``); it compiles C++ on first use."""
     from colbert.infra import ColBERTConfig
     from colbert.modeling import base_colbert
     from colbert.modeling.checkpoint import Checkpoint

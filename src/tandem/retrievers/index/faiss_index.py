@@ -22,7 +22,7 @@ CODES = 256  # of a sub-vector: a byte
 
 
 class FaissSettings(Settings):
-    """How a faiss index trades size and time for recall; see faiss's own documentation of each."""
+    """How a faiss index trades size and time for recall; see faiss's documentation of each."""
 
     neighbours: int = Field(default=32, ge=2, le=1024)
     """hnsw: edges of a node (M)"""

@@ -29,7 +29,7 @@ MINIMUM_VECTORS = 100  # of tokens: colbert-ai holds a twentieth of them out to 
 
 
 class PlaidSettings(Settings):
-    """How PLAID trades size and time for recall; null takes colbert-ai's own rule for the depth."""
+    """How PLAID trades size and time for recall; null takes colbert-ai's rule for the depth."""
 
     bits: Literal[1, 2, 4, 8] = 2
     """of a dimension of a residual"""

@@ -98,8 +98,8 @@ class ShardIndexer(CollectionIndexer):
         parts, offset = [], 0
         for shard in self.shards:
             ends = np.cumsum(shard.lengths)
-            own = [i for i in range(len(shard.doc_ids)) if offset + i in sampled]
-            parts += [torch.from_numpy(np.array(shard.vectors[ends[i] - shard.lengths[i] : ends[i]])) for i in own]
+            chosen = [i for i in range(len(shard.doc_ids)) if offset + i in sampled]
+            parts += [torch.from_numpy(np.array(shard.vectors[ends[i] - shard.lengths[i] : ends[i]])) for i in chosen]
             offset += len(shard.doc_ids)
         vectors = torch.cat(parts)
         self.num_sample_embs = torch.tensor([len(vectors)])
@@ -118,6 +118,6 @@ class ShardIndexer(CollectionIndexer):
     def _save_plan(self) -> None:
         if self.partitions is not None:
             self.num_partitions = self.partitions
-        # Every centroid needs vectors of its own to be found with.
+        # Every centroid needs some vectors to be found with.
         self.num_partitions = max(min(self.num_partitions, int(self.num_sample_embs) // 2), 1)
         super()._save_plan()

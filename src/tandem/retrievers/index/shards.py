@@ -107,7 +107,7 @@ def finish_shards(folder: Path) -> Shards:
 def _write(model: Retriever, batch: list[tuple[str, str]], path: Path) -> None:
     """One shard; its ids come last and say that it is whole."""
     vectors = vectors_of(model, [text for _, text in batch], task="document")
-    arrays = {".npy": torch.cat(vectors).half().numpy(), ".lengths.npy": np.array([len(own) for own in vectors], dtype=np.int32)}
+    arrays = {".npy": torch.cat(vectors).half().numpy(), ".lengths.npy": np.array([len(tokens) for tokens in vectors], dtype=np.int32)}
     for suffix, array in arrays.items():
         with path.with_suffix(".draft").open("wb") as file:
             np.save(file, array)
@@ -128,7 +128,7 @@ def _finish(folder: Path, number: int) -> None:
 def search_shards(shards: Shards, queries: Mapping[str, torch.Tensor], *, depth: int) -> list[ScoredDoc]:
     """Rank all documents for each query by MaxSim, exactly; of one vector each, that is the inner product.
 
-    A document of the query's own id is no result.
+    A document with the query's id is no result.
 
     Args:
         shards: of the corpus.
@@ -140,11 +140,13 @@ def search_shards(shards: Shards, queries: Mapping[str, torch.Tensor], *, depth:
     scores, rows = torch.empty(len(names), 0), torch.empty(len(names), 0, dtype=torch.long)
     first = 0
     for shard in tqdm(shards, desc="MaxSim", total=len(shards), disable=len(shards) < 2, leave=False):
-        own = _score(wanted, shard)
-        scores, rows = torch.cat([scores, own], 1), torch.cat([rows, torch.arange(first, first + own.shape[1]).expand(len(names), -1)], 1)
+        shard_scores = _score(wanted, shard)
+        last = first + shard_scores.shape[1]
+        scores = torch.cat([scores, shard_scores], 1)
+        rows = torch.cat([rows, torch.arange(first, last).expand(len(names), -1)], 1)
         order = scores.argsort(dim=1, descending=True, stable=True)[:, :reach]  # equal scores keep the order of the corpus
         scores, rows = scores.gather(1, order), rows.gather(1, order)
-        first += own.shape[1]
+        first = last
     run = (
         ScoredDoc(name, doc_ids[row], score)
         for name, own_rows, own_scores in zip(names, rows.tolist(), scores.tolist(), strict=True)
@@ -169,7 +171,7 @@ def _score(queries: list[torch.Tensor], shard: Shard) -> torch.Tensor:
 def overlap(found: Iterable[ScoredDoc], exact: Iterable[ScoredDoc], *, depth: int) -> float:
     """The share of the exact first ``depth`` documents that are among another search's first ``depth``, the mean over queries."""
     first, second = (_first(run, depth) for run in (found, exact))
-    shares = [len(first.get(query_id, set()) & own) / len(own) for query_id, own in second.items()]
+    shares = [len(first.get(query_id, set()) & doc_ids) / len(doc_ids) for query_id, doc_ids in second.items()]
     return sum(shares) / len(shares) if shares else float("nan")
 
 
