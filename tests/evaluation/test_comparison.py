@@ -71,10 +71,11 @@ def test_rounds_that_differ_in_their_generator_alone() -> None:
         "r2": RoundPlan(prev="r1", generator="g2"),
         "s2": RoundPlan(prev="r1", generator="g1"),
         "t2": RoundPlan(prev="r1", generator="g1"),
+        "hot": RoundPlan.model_validate({"prev": "r1", "generator": "g1", "generate_queries": {"temperature": 0.9}}),
     }
-    systems = {name: system(0.5, 0.5) for name in ("r1", "s2", "t2")} | {"r2": system(0.7, 0.7)}
+    systems = {name: system(0.5, 0.5) for name in ("r1", "s2", "t2", "hot")} | {"r2": system(0.7, 0.7)}
     controls = compare_controls(systems, rounds, SETTINGS)
-    assert [(control.system, control.against) for control in controls] == [("r2", "s2"), ("r2", "t2")]
+    assert [(control.system, control.against) for control in controls] == [("r2", "s2"), ("r2", "t2")]  # hot differs in its temperature too
     row = controls[0].as_dict()
     assert list(row)[:4] == ["system", "against", "generator", "against_generator"]
     assert row["sentence"] == "r2 (queries of g2) against s2 (of g1), same budget and steps: +0.200 [+0.200, +0.200], p 0.500."

@@ -162,7 +162,7 @@ def compare_controls(systems: Mapping[str, Values], rounds: Mapping[str, RoundPl
     """
     controls = []
     for first, second in combinations(rounds, 2):
-        if rounds[first].prev == rounds[second].prev and rounds[first].generator != rounds[second].generator:
+        if _differ_in_generator(rounds[first], rounds[second]):
             test = compare(systems[second][settings.measure], systems[first][settings.measure], settings)
             generators = rounds[first].generator, rounds[second].generator
             controls.append(Control(first, second, *generators, test.difference, *test.interval, test.p_randomisation))
@@ -211,5 +211,5 @@ def to_markdown(rows: Sequence[SystemRow], settings: ComparisonSettings) -> str:
 
 
 def _differ_in_generator(one: RoundPlan, other: RoundPlan) -> bool:
-    """Whether two rounds differ in the generator of their queries, and in nothing else that is planned."""
+    """Whether two rounds differ in the generator of their queries, and neither in the round before nor in an override."""
     return one.generator != other.generator and one.model_copy(update={"generator": other.generator}) == other
