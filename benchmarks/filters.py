@@ -29,8 +29,9 @@ from tandem.evaluation.dev_score import ndcg_at_10
 from tandem.evaluation.measures import per_query
 from tandem.evaluation.ranking import row_values
 from tandem.evaluation.significance import compare, holm
-from tandem.filters.chain import Rule, filter_rows
+from tandem.filters.chain import ChainSettings, Rule, filter_rows
 from tandem.filters.informative import SelectionSettings, informative_queries
+from tandem.filters.relevance import RelevanceSettings
 from tandem.generators.imported import import_queries
 from tandem.generators.queries import mark_unusable
 from tandem.generators.requests import Request, RequestSettings
@@ -43,7 +44,7 @@ from tandem.rerankers.training import RankingSettings, ScheduleSettings, train_r
 from tandem.retrievers.bm25 import BM25Index
 from tandem.retrievers.dense import load_dense
 from tandem.retrievers.filter_runs import FilterRuns
-from tandem.retrievers.hard_negatives import mine_negatives
+from tandem.retrievers.hard_negatives import WindowSettings, mine_negatives
 from tandem.retrievers.index.building import IndexSettings, VectorIndex, build_index
 from tandem.retrievers.query_loss import QueryLoss, QueryLossSettings
 from tandem.retrievers.retriever import build_retriever, search
@@ -94,9 +95,10 @@ class Study:
         folder = self.output / "relevance"
         if not (folder / "pair_format.json").exists():
             index, groups = BM25Index(self.texts).search, group_numbers(self.corpus)
-            window: dict[str, Any] = {"rank_start": 1, "rank_end": 30, "negatives_per_query": 6, "relative_margin": None, "seed": 1}
+            window = WindowSettings(rank_start=1, rank_end=30, negatives_per_query=6, relative_margin=None)
             mined = [
-                mine_negatives(relevant_of(pairs), index(queries_of(pairs), depth=80), groups, **window) for pairs in (self.train, self.dev)
+                mine_negatives(relevant_of(pairs), index(queries_of(pairs), depth=80), groups, window, seed=1)
+                for pairs in (self.train, self.dev)
             ]
             rows, dev = (
                 [label_documents(row) for row in build_rows(pairs, negatives, self.texts)]
@@ -135,12 +137,13 @@ class Study:
             "none": {"rules": []},
             "bm25": {"rules": [bm25]},
             "+ dense": {"rules": [bm25, dense]},
-            "+ relevance": {"rules": [bm25, dense], "judge": self.judge(), "top_share": 0.8},
+            "+ relevance": {"rules": [bm25, dense], "judge": self.judge(), "relevance": RelevanceSettings(top_share=0.8)},
         }
-        return {
-            name: [row for row in filter_rows(self.rows, self.corpus, runs.search, **WORDS, **chain)[0] if row.status == "kept"]
-            for name, chain in chains.items()
-        }
+        kept = {}
+        for name, chain in chains.items():
+            settings = ChainSettings(rules=chain.pop("rules"), **WORDS)
+            kept[name] = [row for row in filter_rows(self.rows, self.corpus, runs.search, settings, **chain)[0] if row.status == "kept"]
+        return kept
 
     def chosen(self, kind: str, chains: dict[str, list[PseudoQuery]]) -> tuple[dict[str, list[PseudoQuery]], dict[str, float]]:
         """The chains with LossNet, exact losses and random ones of LossNet's size; and how well LossNet ranks."""

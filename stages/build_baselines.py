@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from stages.runtime import open_stage, run
-from stages.sections import LexicalParams
 from tandem.retrievers.baselines import BaselineSettings, build_baselines
+from tandem.retrievers.bm25 import LexicalSettings
 from tandem.retrievers.retriever import Lexical, save_retriever
 from tandem.retrievers.settings import RetrieverSettings
 from tandem.runtime.hardware import device_name
@@ -14,7 +14,7 @@ from tandem.settings import Seed
 from tandem.tracking.model_folder import save_model_folder, serving_code
 
 
-class Params(BaselineSettings, LexicalParams):
+class Params(BaselineSettings, LexicalSettings):
     """What the baselines do not share with the rounds' retriever."""
 
     retriever: RetrieverSettings

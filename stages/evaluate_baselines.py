@@ -31,8 +31,9 @@ def main(argv: Sequence[str] | None = None) -> None:
         values = {}
         for name in SYSTEMS:
             weights, device = paths.baselines / name / "weights", device_name()
-            index = open_index(paths.indexes / name, weights, device=device)
-            guard = searcher(load_retriever(weights, device=device), collections["guard"].documents)
+            model = load_retriever(weights, device=device)
+            index = open_index(paths.indexes / name, weights, device=device, model=model)
+            guard = searcher(model, collections["guard"].documents)
             values[name], runs = measure_collections(collections, index, guard, depth=params.depth)
             write_runs(paths.runs / name, runs)
         means = {name: mean_measures(measures["test"]) for name, measures in values.items()}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from stages.runtime import open_stage, run
-from tandem.evaluation.collections import read_collections, read_runs, write_runs
+from tandem.evaluation.collections import read_judgements, read_runs, write_runs
 from tandem.evaluation.fusion import UNTRAINED, FusionSettings, fuse_system
 from tandem.evaluation.measures import mean_measures
 from tandem.formats.jsonl import write_json
@@ -23,9 +23,9 @@ class Params(FusionSettings):
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Read runs and judgements; write every system's arms, and each fused system's weights, runs and values."""
-    reads, writes = "corpus test dev guard runs", "metrics systems per_query dev_values guard_values fused"
+    reads, writes = "test dev guard runs", "metrics systems per_query dev_values guard_values fused"
     with open_stage("evaluate_fusion", Params, argv, reads=reads, writes=writes) as (paths, params, tracked, _):
-        qrels = {name: judged.qrels for name, judged in read_collections(paths.corpus, paths.test, paths.dev, paths.guard).items()}
+        qrels = read_judgements(paths.test, paths.dev, paths.guard)
         systems = [describe_system(name, {name: name}, {name: 1.0}, params.method) for name in ("bm25", "dense", "colbert")]
         systems += [
             describe_system(name, {params.retriever.kind: name}, {params.retriever.kind: 1.0}, params.method)

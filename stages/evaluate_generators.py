@@ -53,8 +53,8 @@ def main(argv: Sequence[str] | None = None) -> None:
         searches = {"unseen": partial(unseen.search, depth=100), "rewarded": partial(bm25.search, depth=100)}
         ranks = {name: partial(ranks_of_pairs, corpus, search=search) for name, search in searches.items()}
         rows, values = compare_generators(trials, dev, ranks, corpus.texts, parents=parents, settings=params)
-        fine_tuned, real = {name: trials[name] for name in parents}, [*train, *dev]
-        learnt = train_on_generated(corpus, fine_tuned, real, params.training, params.retriever, measure=ndcg_at_10, compute=compute)
+        shape, tuned = (params.training, params.retriever), {name: trials[name] for name in parents}
+        learnt = train_on_generated(corpus, tuned, [*train, *dev], *shape, measure=ndcg_at_10, compute=compute)
         training = compare_training(learnt, parents=parents, settings=params)
         write_json(paths.metrics, to_metrics(rows, training))
         write_json(paths.values, values)

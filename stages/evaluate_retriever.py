@@ -29,8 +29,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     reads, writes = "corpus test dev guard weights index", "metrics per_query dev_values guard_values top runs"
     with open_stage("evaluate_retriever", Params, argv, reads=reads, writes=writes, words="round") as (paths, params, tracked, _):
         collections, device = read_collections(paths.corpus, paths.test, paths.dev, paths.guard), device_name()
-        index = open_index(paths.index, paths.weights, device=device)
-        guard = searcher(load_retriever(paths.weights, device=device), collections["guard"].documents)
+        model = load_retriever(paths.weights, device=device)
+        index = open_index(paths.index, paths.weights, device=device, model=model)
+        guard = searcher(model, collections["guard"].documents)
         values, runs = measure_collections(collections, index, guard, depth=params.depth)
         write_json(paths.metrics, means := mean_measures(values["test"]))
         write_json(paths.per_query, values["test"])

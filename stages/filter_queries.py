@@ -3,29 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import partial
 
-from stages.filter_sections import FilterRunParams, KeepRelevantParams
 from stages.runtime import open_stage, run
-from stages.sections import LexicalParams
-from tandem.filters.chain import filter_and_rate
+from tandem.filters.chain import FilterSettings, filter_and_rate
+from tandem.filters.relevance import RelevanceSettings
 from tandem.formats.jsonl import read_records, write_json, write_records
 from tandem.formats.tables import write_table
 from tandem.formats.texts import CorpusFile
 from tandem.records import LabelledPair, PseudoQuery
 from tandem.rerankers.judge import JudgeSettings, load_judge
+from tandem.retrievers.bm25 import LexicalSettings
 from tandem.retrievers.filter_runs import FilterRuns
 from tandem.retrievers.index.building import open_index
 from tandem.runtime.hardware import Precision, device_name, use_bf16
-from tandem.settings import Count, CountOrZero, Seed
+from tandem.settings import Seed
 
 
-class Params(FilterRunParams, LexicalParams):
-    """The rules, in order; a row is rejected by the first that it fails, and gets every rank all the same."""
+class Params(FilterSettings, LexicalSettings):
+    """The chain, its runs and its judge."""
 
-    min_words: CountOrZero
-    max_words: Count
-    keep_relevant: KeepRelevantParams
+    keep_relevant: RelevanceSettings
+    """judged after the rules, on what they keep"""
     relevance: JudgeSettings
     precision: Precision
     seed: Seed
@@ -35,7 +33,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Read queries, corpus, dev pairs and the dense filter; write all rows with status, the funnel and the keep rates."""
     reads, writes = "corpus dev queries encoder indexes reranker", "filtered funnel metrics"
     with open_stage("filter_queries", Params, argv, reads=reads, writes=writes, words="round") as (paths, params, tracked, _):
-        corpus, device, wanted = CorpusFile(paths.corpus), device_name(), params.keep_relevant.model_dump()
+        corpus, device = CorpusFile(paths.corpus), device_name()
         dense = open_index(paths.indexes / "filter", paths.encoder, device=device)
         runs = FilterRuns(
             corpus,
@@ -46,16 +44,15 @@ def main(argv: Sequence[str] | None = None) -> None:
             language=params.language,
             seed=params.seed,
         )
-        judge = partial(load_judge, params.relevance, paths.reranker, device=device, bf16=use_bf16(params.precision))
+        judged = params.keep_relevant != RelevanceSettings()
         rows, steps, rates = filter_and_rate(
             read_records(paths.queries, PseudoQuery),
             read_records(paths.dev, LabelledPair),
             corpus,
             runs.search,
-            judge=judge() if any(wanted.values()) else None,
-            rules=params.rules,
-            **params.model_dump(include={"min_words", "max_words"}),
-            **wanted,
+            params,
+            judge=load_judge(params.relevance, paths.reranker, device=device, bf16=use_bf16(params.precision)) if judged else None,
+            relevance=params.keep_relevant,
         )
         write_records(paths.filtered, rows)
         write_table(paths.funnel, steps, ["filter", "left"])

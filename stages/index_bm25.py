@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from stages.runtime import open_stage, run
-from stages.sections import LexicalParams
 from tandem.formats.texts import TextFile
+from tandem.retrievers.bm25 import LexicalSettings
 
 
-class Params(LexicalParams):
+class Params(LexicalSettings):
     """How words are read and weighed."""
 
 

@@ -5,20 +5,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import partial
 
-from stages.filter_sections import MiningParams
 from stages.runtime import open_stage, run
 from tandem.formats.jsonl import read_records, write_records
 from tandem.formats.texts import CorpusFile
 from tandem.records import LabelledPair, PseudoQuery
 from tandem.rerankers.judge import JudgeSettings, load_judge
 from tandem.retrievers.filter_runs import FilterRuns
-from tandem.retrievers.hard_negatives import mine_rows
+from tandem.retrievers.hard_negatives import MiningSettings, mine_rows
 from tandem.retrievers.index.building import open_index
 from tandem.runtime.hardware import Precision, device_name, use_bf16
 from tandem.settings import Seed
 
 
-class Params(MiningParams):
+class Params(MiningSettings):
     """Mining, and the judge that it may need."""
 
     relevance: JudgeSettings
@@ -45,9 +44,9 @@ def main(argv: Sequence[str] | None = None) -> None:
             pairs if params.run != "off" else [],
             corpus,
             partial(runs.search, params.run),
+            params,
             judge=partial(load_judge, params.relevance, paths.reranker, device=device, bf16=bf16),
             seed=params.seed,
-            **params.model_dump(include=set(MiningParams.model_fields) - {"run"}),
         )
         write_records(paths.negatives, rows)
         tracked.log(counts)

@@ -10,7 +10,7 @@ from tandem.formats.texts import CorpusFile
 from tandem.records import LabelledPair, group_numbers
 from tandem.rerankers.candidates import build_rows, queries_of, relevant_of, title_pairs
 from tandem.retrievers.bm25 import BM25Index
-from tandem.retrievers.hard_negatives import mine_negatives
+from tandem.retrievers.hard_negatives import WindowSettings, mine_negatives
 from tandem.settings import Count, CountOrZero, Depth, Seed, Settings
 
 
@@ -34,16 +34,10 @@ def main(argv: Sequence[str] | None = None) -> None:
         titles = title_pairs(corpus, [*train, *dev], number=params.titles, seed=params.seed)
         pairs = [*train, *titles]
         results = BM25Index.load(paths.index).search(queries_of(pairs), depth=params.rank_end + 50)  # relevant documents are among them
-        candidates, _counts = mine_negatives(
-            relevant_of(pairs),
-            results,
-            group_numbers(corpus),
-            rank_start=1,
-            rank_end=params.rank_end,
-            negatives_per_query=params.candidates_per_query,
-            relative_margin=None,
-            seed=params.seed,
+        window = WindowSettings(
+            rank_start=1, rank_end=params.rank_end, negatives_per_query=params.candidates_per_query, relative_margin=None
         )
+        candidates, _counts = mine_negatives(relevant_of(pairs), results, group_numbers(corpus), window, seed=params.seed)
         write_records(paths.rows, build_rows(pairs, candidates, corpus.texts))
         tracked.log({"queries": len(candidates), "titles": len(titles), "pairs": sum(map(len, candidates.values()))})
 

@@ -6,17 +6,16 @@ from collections.abc import Sequence
 from functools import partial
 
 from stages.runtime import open_stage, run
-from stages.sections import WindowParams
 from tandem.formats.jsonl import read_records, write_records
 from tandem.formats.texts import CorpusFile
 from tandem.records import LabelledPair, group_numbers
 from tandem.rerankers.candidates import build_rows, queries_of, relevant_of
 from tandem.retrievers.bm25 import BM25Index
-from tandem.retrievers.hard_negatives import mine_negatives
+from tandem.retrievers.hard_negatives import WindowSettings, mine_negatives
 from tandem.settings import Depth, Seed
 
 
-class Params(WindowParams):
+class Params(WindowSettings):
     """Which negatives, and which documents of dev queries."""
 
     dev_candidates: Depth
@@ -31,22 +30,10 @@ def main(argv: Sequence[str] | None = None) -> None:
         corpus = CorpusFile(paths.corpus)
         search, mine = BM25Index.load(paths.index).search, partial(mine_negatives, groups=group_numbers(corpus), seed=params.seed)
         train, dev = read_records(paths.train, LabelledPair), read_records(paths.dev, LabelledPair)
-        negatives, counts = mine(
-            relevant_of(train),
-            search(queries_of(train), depth=params.rank_end + 50),
-            rank_start=params.rank_start,
-            rank_end=params.rank_end,
-            negatives_per_query=params.negatives_per_query,
-            relative_margin=params.relative_margin,
-        )
-        candidates, _counts = mine(
-            relevant_of(dev),
-            search(queries_of(dev), depth=params.dev_candidates),
-            rank_start=1,
-            rank_end=params.dev_candidates,
-            negatives_per_query=params.dev_candidates,
-            relative_margin=None,
-        )
+        negatives, counts = mine(relevant_of(train), search(queries_of(train), depth=params.rank_end + 50), window=params)
+        depth = params.dev_candidates
+        everything = WindowSettings(rank_start=1, rank_end=depth, negatives_per_query=depth, relative_margin=None)
+        candidates, _counts = mine(relevant_of(dev), search(queries_of(dev), depth=depth), window=everything)
         write_records(paths.rows, build_rows(train, negatives, corpus.texts))
         write_records(paths.dev_rows, build_rows(dev, candidates, corpus.texts))
         tracked.log(counts)

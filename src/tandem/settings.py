@@ -54,9 +54,7 @@ class SettingError(ValueError):
         problem: what was found, what is allowed, the remedy.
     """
 
-    def __init__(self, key: str, problem: str = "") -> None:
-        if not problem:  # both in one text, the key first
-            key, _, problem = key.partition(": ")
+    def __init__(self, key: str, problem: str) -> None:
         super().__init__(f"{key}: {problem}")
         self.key, self.problem = key, problem
         self.settings: Settings | None = None

@@ -14,7 +14,8 @@ from pathlib import Path
 import pytest
 
 from tandem.corpora import beir
-from tandem.formats.errors import InputError, SettingError
+from tandem.formats.errors import InputError
+from tandem.settings import SettingError
 
 
 def beir_zip() -> bytes:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tandem.corpora.build import CorpusSettings, describe, load_collection
-from tandem.formats.errors import SettingError
+from tandem.settings import SettingError
 
 
 def test_manifest(tmp_path: Path) -> None:

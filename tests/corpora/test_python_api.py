@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tandem.corpora.python_api import build_collection, package_root, read_docstrings, split_docstring
-from tandem.formats.errors import SettingError
+from tandem.settings import SettingError
 
 SOURCE = '''
 """Module."""

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from tandem.evaluation.champions import ChampionSettings, choose_generator, choose_reranker, choose_retriever, to_markdown
-from tandem.formats.errors import SettingError
 from tandem.runtime.rounds import RoundPlan
+from tandem.settings import SettingError
 
 RULE = ChampionSettings(measure="ndcg_at_10", alpha=0.05, equal_within=0.01, guard_tolerance=0.02, min_distinct=0.9, resamples=1000, seed=1)
 

@@ -21,8 +21,8 @@ from tandem.evaluation.comparison import (
 )
 from tandem.evaluation.measures import MEASURES
 from tandem.evaluation.significance import Comparison
-from tandem.formats.errors import SettingError
 from tandem.runtime.rounds import RoundPlan
+from tandem.settings import SettingError
 
 SETTINGS = ComparisonSettings(measure="ndcg_at_10", baseline="r0", resamples=200, seed=0)
 

@@ -6,7 +6,7 @@ import pytest
 from ir_measures import Qrel, ScoredDoc
 
 from tandem.evaluation.fusion import FusionSettings, check_arms, choose_weights, contributions, fuse_system
-from tandem.formats.errors import SettingError
+from tandem.settings import SettingError
 
 SETTINGS = FusionSettings(arms=["bm25", "dense"], method="min_max", weights="dev", depth=10)
 QUERIES = [f"q{i:02d}" for i in range(20)]

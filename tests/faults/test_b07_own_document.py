@@ -13,14 +13,14 @@ from ir_measures import Qrel, ScoredDoc
 from makers import retriever_settings
 
 from tandem.evaluation.collections import Judged, measure_collections
-from tandem.filters.chain import Rule, keep_rate
+from tandem.filters.chain import ChainSettings, Rule, keep_rate
 from tandem.filters.reward import RoundTripReward
 from tandem.interfaces import Searcher
 from tandem.records import Document, LabelledPair, group_numbers
 from tandem.rerankers.judge import rerank
 from tandem.retrievers import bm25
 from tandem.retrievers.filter_runs import FilterRuns
-from tandem.retrievers.hard_negatives import mine_rows
+from tandem.retrievers.hard_negatives import MiningSettings, mine_rows
 from tandem.retrievers.index.building import IndexSettings, VectorIndex, build_index
 from tandem.retrievers.retriever import build_retriever, search
 from tandem.retrievers.training.pairs import identical_documents
@@ -54,9 +54,7 @@ def finders(tiny_encoder: Path, corpus: list[Document], tmp_path: Path) -> dict[
     def indexed(kind: Any) -> Searcher:
         model = late if kind == "exact" else single
         build_index(model, TEXTS, tmp_path / kind, IndexSettings(kind=kind, shard_documents=2), scratch=tmp_path / "scratch", seed=1)
-        index = VectorIndex(tmp_path / kind, Path("none"))
-        index._model = model
-        return index
+        return VectorIndex(tmp_path / kind, Path("none"), model=model)
 
     searchers = {"bm25": bm25.BM25Index(TEXTS), "dense": indexed("flat"), "retriever": indexed("exact")}
     filters = FilterRuns(corpus, searchers, depth=DEPTH, seed=1)
@@ -128,14 +126,15 @@ def test_measures(finders: dict[str, Find]) -> None:
 
 def test_hard_negatives(corpus: list[Document], finders: dict[str, Find]) -> None:
     pairs = [LabelledPair(query_id="sort", text=TEXTS["sort"], doc_id="join"), LabelledPair(query_id="q", text="mean", doc_id="plot")]
-    window: dict[str, Any] = {"rank_start": 1, "rank_end": 9, "negatives_per_query": 9, "relative_margin": None, "seed": 1}
+    window: dict[str, Any] = {"rank_start": 1, "rank_end": 9, "negatives_per_query": 9, "relative_margin": None}
+    mining = MiningSettings(**window, run="bm25", screen=False, teach=False)
     seen: list[str] = []
 
     def run(queries: Mapping[str, tuple[str, str]]) -> list[ScoredDoc]:
         seen.extend(queries)
         return [ScoredDoc(name, doc_id, float(-i)) for name in queries for i, doc_id in enumerate(TEXTS)]
 
-    rows, _ = mine_rows(pairs, corpus, run, judge=lambda: None, screen=False, teach=False, **window)
+    rows, _ = mine_rows(pairs, corpus, run, mining, judge=lambda: None, seed=1)
     assert set(rows[0].neg) == set(TEXTS) - {"sort", "join"}
     assert set(rows[1].neg) == set(TEXTS) - {"plot"}  # a text that reads like an id is nobody's
     assert not set(seen) & set(TEXTS)
@@ -159,11 +158,11 @@ def test_the_keep_rate_of_real_pairs(corpus: list[Document]) -> None:
     def run(name: str, queries: Mapping[str, tuple[str, str]]) -> list[ScoredDoc]:
         return [ScoredDoc(query_id, i, -float(i)) for query_id in queries for i in map(str, range(6))]
 
-    shape: dict[str, Any] = {"rules": [Rule(run="bm25", k=1)], "min_words": 1, "max_words": 99}
+    chain = ChainSettings(rules=[Rule(run="bm25", k=1)], min_words=1, max_words=99)
     first = LabelledPair(query_id="q", text="sort", doc_id="0")
-    assert keep_rate([first], numbered, run, **shape)["real_keep_rate"] == 1.0
+    assert keep_rate([first], numbered, run, chain)["real_keep_rate"] == 1.0
     itself = LabelledPair(query_id="0", text=TEXTS["sort"], doc_id="1")
-    assert keep_rate([itself], numbered, run, **shape)["real_keep_rate"] == 1.0
+    assert keep_rate([itself], numbered, run, chain)["real_keep_rate"] == 1.0
 
 
 def test_a_reward_is_of_all_documents(corpus: list[Document]) -> None:

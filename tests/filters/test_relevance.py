@@ -8,8 +8,8 @@ from collections.abc import Sequence
 import pytest
 from ir_measures import ScoredDoc
 
-from tandem.filters.chain import filter_and_rate
-from tandem.filters.relevance import apply_relevance, relevance_cut, write_relevance
+from tandem.filters.chain import ChainSettings, filter_and_rate
+from tandem.filters.relevance import RelevanceSettings, apply_relevance, relevance_cut, write_relevance
 from tandem.records import Document, LabelledPair, PseudoQuery
 
 TEXTS = {"a": "alpha", "b": "beta"}
@@ -55,7 +55,13 @@ def test_real_pairs_meet_the_threshold_that_a_share_of_the_generated_ones_was() 
         raise AssertionError(f"no rule asks for {name} and {queries}")
 
     marked, steps, rates = filter_and_rate(
-        generated, real, corpus, search, judge=judge, threshold=None, top_share=0.5, rules=[], min_words=1, max_words=9
+        generated,
+        real,
+        corpus,
+        search,
+        ChainSettings(rules=[], min_words=1, max_words=9),
+        judge=judge,
+        relevance=RelevanceSettings(top_share=0.5),
     )
     assert [row.status for row in marked] == ["kept", "kept", "rejected", "rejected"]
     assert steps[-1] == {"filter": "relevance", "left": 2}

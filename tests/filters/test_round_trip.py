@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ir_measures import ScoredDoc
 
-from tandem.filters.chain import Rule, filter_rows, keep_rate
+from tandem.filters.chain import ChainSettings, Rule, filter_rows, keep_rate
 from tandem.filters.round_trip import apply_rule, apply_shape_rule, document_ranks, funnel
 from tandem.records import Document, LabelledPair, PseudoQuery
 
@@ -71,17 +71,18 @@ def search(name: str, queries: dict[str, tuple[str, str]]) -> list[ScoredDoc]:
 
 def test_chain_and_the_keep_rate_of_real_pairs() -> None:
     corpus = [Document(doc_id=i, text=i) for i in ("a", "b", "c")]
-    rules = [Rule(run="bm25", k=1)]
-    marked, steps, _ = filter_rows(rows("find me", "lost here"), corpus, search, rules=rules, min_words=1, max_words=9)
+    chain = ChainSettings(rules=[Rule(run="bm25", k=1)], min_words=1, max_words=9)
+    marked, steps, _ = filter_rows(rows("find me", "lost here"), corpus, search, chain)
     assert [r.status for r in marked] == ["kept", "rejected"]
     assert steps[0] == {"filter": "generated", "left": 2}
     assert steps[-1] == {"filter": "bm25", "left": 1}
     real = [LabelledPair(query_id="1", text="find", doc_id="b"), LabelledPair(query_id="2", text="lost", doc_id="a")]
-    rates = keep_rate(real, corpus, search, rules=rules, min_words=1, max_words=9)
+    rates = keep_rate(real, corpus, search, chain)
     assert rates == {"real_keep_rate": 0.5, "real_kept_after_bm25": 0.5}
-    assert keep_rate([], corpus, search, rules=rules, min_words=1, max_words=9) == {}
+    assert keep_rate([], corpus, search, chain) == {}
 
 
 def test_without_rules_every_usable_row_stays() -> None:
-    marked, *_ = filter_rows(rows("one two", ""), [Document(doc_id="a", text="a")], search, rules=[], min_words=1, max_words=9)
+    nothing = ChainSettings(rules=[], min_words=1, max_words=9)
+    marked, *_ = filter_rows(rows("one two", ""), [Document(doc_id="a", text="a")], search, nothing)
     assert [r.status for r in marked] == ["kept", "rejected"]

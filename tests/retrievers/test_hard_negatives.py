@@ -9,7 +9,7 @@ import pytest
 from ir_measures import ScoredDoc
 
 from tandem.records import Document, LabelledPair
-from tandem.retrievers.hard_negatives import mine_negatives, mine_rows
+from tandem.retrievers.hard_negatives import MiningSettings, WindowSettings, mine_negatives, mine_rows
 
 SCORES = {"a": 10.0, "p": 9.0, "b": 8.8, "twin": 8.0, "c": 7.0, "d": 6.0, "e": 5.0}
 RUN = [ScoredDoc("q", doc_id, score) for doc_id, score in SCORES.items()]
@@ -17,8 +17,9 @@ GROUPS = {"a": 0, "p": 1, "b": 2, "twin": 1, "c": 3, "d": 4, "e": 5}
 
 
 def mine(**changes: Any) -> tuple[list[str], dict[str, int]]:
-    settings: dict[str, Any] = {"rank_start": 1, "rank_end": 10, "negatives_per_query": 10, "relative_margin": None, "seed": 1}
-    chosen, counts = mine_negatives({"q": {"p"}}, RUN, GROUPS, **{**settings, **changes})
+    settings: dict[str, Any] = {"rank_start": 1, "rank_end": 10, "negatives_per_query": 10, "relative_margin": None}
+    others = {"seed": 1, **{key: changes.pop(key) for key in ("seed", "scorer") if key in changes}}
+    chosen, counts = mine_negatives({"q": {"p"}}, RUN, GROUPS, WindowSettings(**{**settings, **changes}), **others)
     return chosen["q"], counts
 
 
@@ -67,12 +68,13 @@ def test_mined_rows_are_screened_taught_and_merged_by_text(corpus: list[Document
     def judge(wanted: Sequence[tuple[str, str]]) -> list[float]:
         return [5.0 if document.startswith(("Find", "Draw")) else 0.0 for _, document in wanted]
 
-    window = {"rank_start": 1, "rank_end": 9, "negatives_per_query": 9, "relative_margin": None, "seed": 1}
-    mined, counts = mine_rows(pairs, corpus, run, judge=lambda: judge, screen=True, teach=True, **window)  # type: ignore[arg-type]
+    window: dict[str, Any] = {"rank_start": 1, "rank_end": 9, "negatives_per_query": 9, "relative_margin": None, "run": "bm25"}
+    mined, counts = mine_rows(pairs, corpus, run, MiningSettings(**window, screen=True, teach=True), judge=lambda: judge, seed=1)  # type: ignore[arg-type]
     first, second = mined
     assert (first.query, first.pos, first.pos_scores) == ("Sort  rows", ["join", "sort"], [0.0, 0.0])
     assert (first.neg, first.neg_scores) == (["mean", "parse"], [0.0, 0.0])  # solve and plot: above its documents
     assert (second.pos_scores, len(second.neg)) == ([5.0], 5)
     assert counts["scorer"] == 2
-    plain, _ = mine_rows(pairs, corpus, run, judge=lambda: pytest.fail("nobody is asked"), screen=False, teach=False, **window)  # type: ignore[arg-type]
+    silent = MiningSettings(**window, screen=False, teach=False)
+    plain, _ = mine_rows(pairs, corpus, run, silent, judge=lambda: pytest.fail("nobody is asked"), seed=1)  # type: ignore[arg-type]
     assert plain[0].neg_scores is None

@@ -8,9 +8,9 @@ from typing import Annotated
 import typer
 from pydantic import ConfigDict
 
-from tandem.formats.errors import InputError, SettingError
+from tandem.formats.errors import InputError
 from tandem.runtime.params import load_params, read_params
-from tandem.settings import PositiveShare, Settings, Share
+from tandem.settings import PositiveShare, SettingError, Settings, Share
 
 __all__ = ["LocalSource", "doctor"]
 

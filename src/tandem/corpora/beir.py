@@ -12,8 +12,9 @@ from tqdm import tqdm
 
 from tandem.corpora.collection import Collection
 from tandem.formats.beir import read_corpus, read_judgements, read_queries, split_known
-from tandem.formats.errors import InputError, SettingError
+from tandem.formats.errors import InputError
 from tandem.records import LabelledPair
+from tandem.settings import SettingError
 
 __all__ = ["CHECKSUMS", "download", "load_folder"]
 
@@ -52,7 +53,7 @@ def load_folder(folder: Path, *, test_split: str = "test") -> Collection:
         InputError: a file is missing or malformed, most of a split is about what is not there, or no split has judgements.
     """
     if not folder.is_dir():
-        raise SettingError(f"path: '{folder}' is not a folder; a BEIR folder holds corpus.jsonl")
+        raise SettingError("path", f"'{folder}' is not a folder; a BEIR folder holds corpus.jsonl")
     documents, empty = read_corpus(folder / "corpus.jsonl")
     queries = read_queries(folder / "queries.jsonl")
     doc_ids, texts = {document.doc_id for document in documents}, {query.query_id: query.text for query in queries}
@@ -82,10 +83,10 @@ def download(name: str, cache: Path, *, timeout_seconds: float = 30.0) -> Path:
     dataset, _, forum = name.partition("/")
     parts = {"cqadupstack": FORUMS}.get(dataset)  # one archive of twelve collections
     if dataset not in CHECKSUMS or (forum and not parts):
-        raise SettingError(f"name: '{name}' is no BEIR data set; allowed: {', '.join(sorted(CHECKSUMS))}")
+        raise SettingError("name", f"'{name}' is no BEIR data set; allowed: {', '.join(sorted(CHECKSUMS))}")
     if parts and forum not in parts:
         names = ", ".join(f"{dataset}/{each}" for each in parts)
-        raise SettingError(f"name: '{name}' found; {dataset} is {len(parts)} collections: {names}")
+        raise SettingError("name", f"'{name}' found; {dataset} is {len(parts)} collections: {names}")
     if not (cache / name / "corpus.jsonl").exists():
         _fetch_dataset(dataset, cache, timeout_seconds)
     return cache / name

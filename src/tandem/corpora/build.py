@@ -12,9 +12,8 @@ from pydantic import Field
 
 from tandem.corpora import beir, files, python_api
 from tandem.corpora.collection import Collection, without_test_queries
-from tandem.formats.errors import SettingError
 from tandem.records import Document, document_text
-from tandem.settings import Count, PositiveShare, Seed, Settings, Share
+from tandem.settings import Count, PositiveShare, Seed, SettingError, Settings, Share
 from tandem.text import count_words
 
 __all__ = ["CorpusSettings", "LeftOut", "Manifest", "describe", "load_collection", "to_lines"]
@@ -80,7 +79,7 @@ def _load(settings: CorpusSettings, cache: Path) -> Collection:
             return beir.load_folder(folder, test_split=settings.test_split)
         case "files":
             if not settings.path:  # "" would be the current folder
-                raise SettingError("path: '' found; source files takes a folder, or a .jsonl or .csv file")
+                raise SettingError("path", "'' found; source files takes a folder, or a .jsonl or .csv file")
             pairs = Path(settings.pairs) if settings.pairs else None
             return files.load_files(Path(settings.path), pairs=pairs, test_share=settings.test_share)
 

@@ -8,10 +8,11 @@ from pathlib import Path
 
 from tandem.corpora.collection import Collection
 from tandem.corpora.text_folder import TEXT_SUFFIXES, read_folder
-from tandem.formats.errors import InputError, SettingError
+from tandem.formats.errors import InputError
 from tandem.formats.identifiers import read_identifier, read_relevance
 from tandem.formats.rows import ROW_SUFFIXES, read_rows
 from tandem.records import Document, LabelledPair
+from tandem.settings import SettingError
 from tandem.text import normalize_query
 
 __all__ = ["load_documents", "load_files", "load_pairs"]
@@ -57,7 +58,7 @@ def load_documents(path: Path) -> tuple[list[Document], LeftOut]:
         documents, left_out = _read_documents(path)
     else:
         raise SettingError(
-            f"path: '{path}' found; allowed: an existing folder with {', '.join(sorted(TEXT_SUFFIXES))} files, or a .jsonl or .csv file"
+            "path", f"'{path}' found; allowed: an existing folder with {', '.join(sorted(TEXT_SUFFIXES))} files, or a .jsonl or .csv file"
         )
     if not documents:
         told = "".join(f"; {len(names)} left out: {reason}" for reason, names in left_out.items())

@@ -20,8 +20,8 @@ from pathlib import Path
 
 from tandem.corpora.collection import Collection
 from tandem.corpora.near_duplicates import duplicate_groups
-from tandem.formats.errors import SettingError
 from tandem.records import Document, LabelledPair
+from tandem.settings import SettingError
 from tandem.text import split_words
 
 __all__ = ["Docstring", "build_collection", "package_root", "package_versions", "read_docstrings", "split_docstring"]
@@ -56,7 +56,7 @@ def package_root(package: str) -> Path:
     except (ImportError, ValueError):  # of "a.b" where there is no a, and of ""
         spec = None
     if spec is None or not spec.submodule_search_locations:
-        raise SettingError(f"packages: '{package}' is not an installed package; install it or take it off the list")
+        raise SettingError("packages", f"'{package}' is not an installed package; install it or take it off the list")
     return Path(next(iter(spec.submodule_search_locations)))
 
 
@@ -165,7 +165,7 @@ def build_collection(packages: Sequence[str], *, documents: int, test_queries: i
         SettingError: the packages have too few documents, or one is not installed.
     """
     if test_queries >= documents:
-        raise SettingError(f"test_queries: {test_queries} found, fewer than documents ({documents}) allowed")
+        raise SettingError("test_queries", f"{test_queries} found, fewer than documents ({documents}) allowed")
     by_name = {item.name: item for package in packages for item in read_docstrings(package_root(package))}
     items = [by_name[name] for name in sorted(by_name)]
     groups = duplicate_groups([item.body for item in items])
@@ -180,7 +180,7 @@ def build_collection(packages: Sequence[str], *, documents: int, test_queries: i
     drawn = sorted(rng.sample(distinct, min(documents, len(distinct))), key=lambda item: item.name)
     if test_queries >= len(drawn):
         held = f"{', '.join(packages) or 'no packages'} have {len(drawn)} documents in all"
-        raise SettingError(f"test_queries: {test_queries} found, but {held}; ask for fewer or add packages")
+        raise SettingError("test_queries", f"{test_queries} found, but {held}; ask for fewer or add packages")
     test = set(rng.sample([item.name for item in drawn], test_queries))
     pairs = [LabelledPair(query_id=f"q:{item.name}", text=item.summary, doc_id=item.name) for item in drawn]
     return Collection(

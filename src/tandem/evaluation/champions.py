@@ -12,9 +12,8 @@ import orjson
 from tandem.evaluation.fusion import UNTRAINED
 from tandem.evaluation.gate import Candidate, Decision, GateSettings, decide, run_gate
 from tandem.evaluation.measures import MeasureName
-from tandem.formats.errors import SettingError
 from tandem.runtime.rounds import FIRST_ROUND, RoundPlan
-from tandem.settings import Share
+from tandem.settings import SettingError, Share
 
 __all__ = ["ChampionSettings", "ModelValues", "Outcome", "choose_generator", "choose_reranker", "choose_retriever", "to_markdown"]
 
@@ -195,7 +194,7 @@ def _read_systems(folder: Path, rounds: Mapping[str, RoundPlan], measure: str) -
 
 def _of_measure(values: Mapping[str, dict[str, float]], measure: str) -> dict[str, float]:
     if measure not in values:
-        raise SettingError(f"measure: {measure!r} found, allowed: {', '.join(values)}")
+        raise SettingError("measure", f"{measure!r} found, allowed: {', '.join(values)}")
     return values[measure]
 
 

@@ -25,6 +25,7 @@ __all__ = [
     "draw_queries",
     "measure_collections",
     "read_collections",
+    "read_judgements",
     "read_runs",
     "top_documents",
     "write_runs",
@@ -52,19 +53,23 @@ def read_collections(corpus: Path, test: Path, dev: Path, guard: Path | None = N
         dev: labelled pairs, each a judgement.
         guard: folder of corpus.jsonl, queries.jsonl and qrels.tsv; None leaves it out.
     """
-    documents = TextFile(corpus)
-    pairs = read_records(dev, LabelledPair)
+    documents, judgements = TextFile(corpus), read_judgements(test, dev, guard)
     collections = {
-        "test": Judged(documents, _queries(test), read_qrels(test / "qrels.tsv")),
-        "dev": Judged(
-            documents,
-            {pair.query_id: pair.text for pair in pairs},
-            [Qrel(pair.query_id, pair.doc_id, pair.relevance) for pair in pairs],
-        ),
+        "test": Judged(documents, _queries(test), judgements["test"]),
+        "dev": Judged(documents, {pair.query_id: pair.text for pair in read_records(dev, LabelledPair)}, judgements["dev"]),
     }
     if guard:
-        collections[GUARD] = Judged(TextFile(guard / "corpus.jsonl"), _queries(guard), read_qrels(guard / "qrels.tsv"))
+        collections[GUARD] = Judged(TextFile(guard / "corpus.jsonl"), _queries(guard), judgements[GUARD])
     return collections
+
+
+def read_judgements(test: Path, dev: Path, guard: Path | None = None) -> dict[str, list[Qrel]]:
+    """The judgements of :func:`read_collections` alone, for runs that are made already."""
+    judgements = {
+        "test": read_qrels(test / "qrels.tsv"),
+        "dev": [Qrel(pair.query_id, pair.doc_id, pair.relevance) for pair in read_records(dev, LabelledPair)],
+    }
+    return judgements | ({GUARD: read_qrels(guard / "qrels.tsv")} if guard else {})
 
 
 def measure_collections(

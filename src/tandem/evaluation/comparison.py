@@ -11,10 +11,10 @@ import orjson
 
 from tandem.evaluation.measures import LABELS, MEASURES, MeasureName, mean_measures
 from tandem.evaluation.significance import Comparison, SignificanceSettings, bootstrap_interval, compare, holm
-from tandem.formats.errors import SettingError
 from tandem.formats.jsonl import write_json, write_text
 from tandem.formats.tables import write_table
 from tandem.runtime.rounds import RoundPlan
+from tandem.settings import SettingError
 
 __all__ = [
     "COLUMNS",
@@ -133,7 +133,7 @@ def compare_systems(systems: Mapping[str, Values], settings: ComparisonSettings)
     """
     measure, baseline = settings.measure, settings.baseline
     if baseline not in systems:
-        raise SettingError(f"baseline: {baseline!r} found, allowed: {', '.join(systems)}")
+        raise SettingError("baseline", f"{baseline!r} found, allowed: {', '.join(systems)}")
     tests = {name: compare(systems[baseline][measure], values[measure], settings) for name, values in systems.items() if name != baseline}
     holm_t = dict(zip(tests, holm([test.p_t for test in tests.values()]), strict=True))
     holm_randomisation = dict(zip(tests, holm([test.p_randomisation for test in tests.values()]), strict=True))

@@ -2,26 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from functools import partial
+from typing import Literal, TypeVar
 
 from ir_measures import Qrel, ScoredDoc
 
 from tandem.evaluation.dev_score import ndcg_at_10
 from tandem.evaluation.measures import per_query
-from tandem.formats.errors import SettingError
 from tandem.runs import FusionMethod, fuse_runs, rank_results
 from tandem.runtime.training import summarise
-from tandem.settings import Depth, Settings
+from tandem.settings import Depth, SettingError, Settings
 
-__all__ = ["UNTRAINED", "Fused", "FusionSettings", "check_arms", "choose_weights", "contributions", "cross_fit", "fuse_system"]
+__all__ = [
+    "UNTRAINED",
+    "Fused",
+    "FusionSettings",
+    "check_arms",
+    "choose_weights",
+    "contributions",
+    "cross_fit",
+    "cross_fit_halves",
+    "fuse_system",
+]
 
 UNTRAINED = "fusion"  # the name of what is fused of untrained systems alone
 STEPS = 10  # weights are multiples of a tenth
 FIRST = 10
 Runs = Mapping[str, Sequence[ScoredDoc]]
 Values = dict[str, dict[str, float]]
+Chosen = TypeVar("Chosen")
 
 
 class FusionSettings(Settings):
@@ -115,17 +126,32 @@ def _grid(names: Sequence[str], left: int = STEPS) -> Iterator[dict[str, float]]
 
 
 def cross_fit(runs: Runs, pairs: Sequence[tuple[str, str]], *, method: FusionMethod) -> list[ScoredDoc]:
-    """The fused run of dev queries, each half with the weights that are chosen on the other half.
+    """The fused run of dev queries, each half with the weights that are chosen on the other half."""
+    return cross_fit_halves(runs, pairs, partial(choose_weights, method=method), partial(fuse_runs, method=method))
 
-    Dev values of a fusion whose weights the same queries chose would flatter it at the gate.
+
+def cross_fit_halves(
+    runs: Runs,
+    pairs: Sequence[tuple[str, str]],
+    choose: Callable[[Runs, Sequence[tuple[str, str]]], Chosen],
+    mix: Callable[[Runs, Chosen], list[ScoredDoc]],
+) -> list[ScoredDoc]:
+    """One run of several, each half of the queries with what is chosen on the other half.
+
+    Dev values of a mixture whose weights the same queries chose would flatter it at the gate.
+
+    Args:
+        runs: of the dev queries, by name.
+        pairs: (query_id, doc_id) of what is relevant.
+        choose: runs and pairs to weights.
+        mix: runs and weights to a run.
     """
-    fused: list[ScoredDoc] = []
+    mixed: list[ScoredDoc] = []
     query_ids = sorted({query_id for query_id, _ in pairs})
     halves = set(query_ids[::2]), set(query_ids[1::2])
     for measured, chosen_on in (halves, halves[::-1]):
-        weights = choose_weights(_of(runs, chosen_on), [pair for pair in pairs if pair[0] in chosen_on], method=method)
-        fused += fuse_runs(_of(runs, measured), weights, method=method)
-    return fused
+        mixed += mix(_of(runs, measured), choose(_of(runs, chosen_on), [pair for pair in pairs if pair[0] in chosen_on]))
+    return mixed
 
 
 def _of(runs: Runs, query_ids: set[str]) -> dict[str, list[ScoredDoc]]:
@@ -153,7 +179,7 @@ def check_arms(runs: Runs, *, method: FusionMethod) -> None:
     for name in runs if len(runs) > 1 else ():
         others = {other: 1.0 for other in runs if other != name}
         if whole and _first(fuse_runs(runs, others, method=method)) == whole:
-            raise SettingError(f"arms: {name!r} found, which changes no query's first {FIRST} results; leave it out")
+            raise SettingError("arms", f"{name!r} found, which changes no query's first {FIRST} results; leave it out")
 
 
 def _first(run: Sequence[ScoredDoc]) -> dict[str, list[str]]:

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from ir_measures import ScoredDoc
 
 from tandem.evaluation.dev_score import ndcg_at_10
+from tandem.evaluation.fusion import Runs, cross_fit_halves
+from tandem.runs import fuse_runs
 
 __all__ = ["below", "choose_weight", "cross_fit", "interpolate"]
 
@@ -21,11 +23,7 @@ def interpolate(first: Sequence[ScoredDoc], second: Sequence[ScoredDoc], weight:
         second: a run of the same queries; a document that one of the two lacks has 0 there.
         weight: of the first, 0 to 1.
     """
-    mixed: dict[tuple[str, str], float] = {}
-    for run, share in ((first, weight), (second, 1 - weight)):
-        for (query_id, doc_id), score in _scaled(run).items():
-            mixed[query_id, doc_id] = mixed.get((query_id, doc_id), 0.0) + share * score
-    return [ScoredDoc(query_id, doc_id, score) for (query_id, doc_id), score in mixed.items()]
+    return fuse_runs({"first": first, "second": second}, {"first": weight, "second": 1 - weight}, method="min_max")
 
 
 def choose_weight(first: Sequence[ScoredDoc], second: Sequence[ScoredDoc], pairs: Sequence[tuple[str, str]]) -> float:
@@ -42,8 +40,8 @@ def choose_weight(first: Sequence[ScoredDoc], second: Sequence[ScoredDoc], pairs
 
 def below(mixed: Sequence[ScoredDoc], rest: Sequence[ScoredDoc]) -> list[ScoredDoc]:
     """A mixture, whose scores are 0 to 1, with the documents that it left out below it, in the order of the scores that they have."""
-    scaled = _scaled(rest)
-    return [*mixed, *(ScoredDoc(item.query_id, item.doc_id, scaled[item.query_id, item.doc_id] - 2) for item in rest)]
+    scaled = fuse_runs({"rest": rest}, {"rest": 1.0}, method="min_max")
+    return [*mixed, *(ScoredDoc(item.query_id, item.doc_id, item.score - 2) for item in scaled)]
 
 
 def cross_fit(first: Sequence[ScoredDoc], second: Sequence[ScoredDoc], pairs: Sequence[tuple[str, str]]) -> list[ScoredDoc]:
@@ -56,26 +54,11 @@ def cross_fit(first: Sequence[ScoredDoc], second: Sequence[ScoredDoc], pairs: Se
         second: another.
         pairs: (query_id, doc_id) of what is relevant.
     """
-    mixed: list[ScoredDoc] = []
-    ids = sorted({query_id for query_id, _ in pairs})
-    halves = set(ids[::2]), set(ids[1::2])
-    for half, other in (halves, halves[::-1]):
-        weight = choose_weight(_of(first, other), _of(second, other), [pair for pair in pairs if pair[0] in other])
-        mixed += interpolate(_of(first, half), _of(second, half), weight)
-    return mixed
 
+    def choose(runs: Runs, half: Sequence[tuple[str, str]]) -> float:
+        return choose_weight(runs["first"], runs["second"], half)
 
-def _of(run: Sequence[ScoredDoc], queries: set[str]) -> list[ScoredDoc]:
-    return [item for item in run if item.query_id in queries]
+    def mix(runs: Runs, weight: float) -> list[ScoredDoc]:
+        return interpolate(runs["first"], runs["second"], weight)
 
-
-def _scaled(run: Sequence[ScoredDoc]) -> dict[tuple[str, str], float]:
-    by_query: dict[str, list[float]] = {}
-    for item in run:
-        by_query.setdefault(item.query_id, []).append(item.score)
-    bounds = {query_id: (min(scores), max(scores)) for query_id, scores in by_query.items()}
-    scaled = {}
-    for item in run:
-        low, high = bounds[item.query_id]
-        scaled[item.query_id, item.doc_id] = (item.score - low) / (high - low) if high > low else 1.0
-    return scaled
+    return cross_fit_halves({"first": first, "second": second}, pairs, choose, mix)

@@ -6,10 +6,20 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 
 from tandem.records import PseudoQuery
+from tandem.settings import PositiveShare, Settings, Share
 
-__all__ = ["apply_relevance", "relevance_cut", "write_relevance"]
+__all__ = ["RelevanceSettings", "apply_relevance", "relevance_cut", "write_relevance"]
 
 NAME = "relevance"
+
+
+class RelevanceSettings(Settings):
+    """Which rows a judge's scores keep, after the rules; with neither value nothing is judged."""
+
+    threshold: Share | None = None
+    """the least probability"""
+    top_share: PositiveShare | None = None
+    """of the queries kept so far, the most relevant"""
 
 
 def write_relevance(

@@ -1,10 +1,8 @@
-"""The errors of input and of settings that cannot be used."""
+"""The errors of input that cannot be used."""
 
 from __future__ import annotations
 
-from tandem.settings import SettingError
-
-__all__ = ["InputError", "ParamsError", "SettingError"]
+__all__ = ["InputError", "ParamsError"]
 
 
 class InputError(ValueError):

@@ -18,7 +18,7 @@ from tandem.runs import search_depth, without_own
 from tandem.settings import Settings
 from tandem.text import Language, split_words, stem_words, stop_words
 
-__all__ = ["BM25Index", "BM25Settings", "CandidateIndex", "search", "search_candidates"]
+__all__ = ["BM25Index", "BM25Settings", "CandidateIndex", "LexicalSettings", "search", "search_candidates"]
 
 MANIFEST = "terms.json"
 MINIMUM = 2  # characters of a term, as bm25s has it; pairs of characters in scripts without spaces
@@ -123,6 +123,18 @@ class BM25Index:
         if not self.empty:
             self.index = bm25s.BM25.load(folder, load_corpus=False)
         return self
+
+
+class LexicalSettings(Settings):
+    """How words are read and weighed, the same wherever BM25 is."""
+
+    bm25: BM25Settings
+    language: Language
+    """of documents and queries: its stop words and stems"""
+
+    def index(self, documents: Mapping[str, str]) -> BM25Index:
+        """The index of a corpus, text by doc_id."""
+        return BM25Index(documents, self.bm25, language=self.language)
 
 
 def _terms(documents: Mapping[str, str], settings: BM25Settings, language: Language) -> list[list[str]]:

@@ -71,9 +71,7 @@ def scores(run: object) -> dict[str, list[float]]:
 def built(model: object, documents: dict[str, str], folder: Path, **settings: Any) -> VectorIndex:
     """An index of the documents, opened; its model is the one given, which need not be written."""
     build_index(model, documents, folder / "index", IndexSettings(**settings), scratch=folder / "scratch", seed=1)
-    index = VectorIndex(folder / "index", Path("none"))
-    index._model = model
-    return index
+    return VectorIndex(folder / "index", Path("none"), model=model)  # type: ignore[arg-type]
 
 
 def test_an_index_is_searched_as_documents_are(late: object, documents: dict[str, str], queries: dict[str, str], tmp_path: Path) -> None:

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Mapping
+from functools import cached_property
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import orjson
 import torch
@@ -86,13 +87,14 @@ def _suits(shards: Shards, kind: Kind) -> bool:
     return not several and int(shards.documents) > 0
 
 
-def open_index(folder: Path, weights: Path | None = None, *, device: str = "cpu") -> Searcher:
+def open_index(folder: Path, weights: Path | None = None, *, device: str = "cpu", model: Retriever | None = None) -> Searcher:
     """Open an index for searching; the model that encodes queries is loaded when the first is asked.
 
     Args:
         folder: that :func:`build_index` wrote.
         weights: of the retriever that it was built for; BM25 needs none.
         device: of the model.
+        model: the retriever itself, where it is loaded already.
 
     Raises:
         FileNotFoundError: there is no whole index.
@@ -101,7 +103,7 @@ def open_index(folder: Path, weights: Path | None = None, *, device: str = "cpu"
         return BM25Index.load(folder)
     if not (folder / MANIFEST).is_file() or weights is None:
         raise FileNotFoundError(f"{folder}: no index in it; `dvc repro` (stage build_index) or `dvc pull` makes one")
-    return VectorIndex(folder, weights, device=device)
+    return VectorIndex(folder, weights, device=device, model=model)
 
 
 class VectorIndex:
@@ -111,15 +113,16 @@ class VectorIndex:
         folder: of the index.
         weights: of the retriever.
         device: of the retriever.
+        model: the retriever itself, where it is loaded already.
     """
 
-    def __init__(self, folder: Path, weights: Path, *, device: str = "cpu") -> None:
+    def __init__(self, folder: Path, weights: Path, *, device: str = "cpu", model: Retriever | None = None) -> None:
         manifest = orjson.loads((folder / MANIFEST).read_bytes())
         self.folder, self.weights, self.device = folder, weights, device
         self.kind: Kind = manifest["kind"]
         self.settings = IndexSettings.model_validate_json(orjson.dumps(manifest["settings"]))
         self.shards = Shards(folder / "vectors")
-        self._model: Retriever | None = None
+        self._model = model
         self._encoded: dict[str, torch.Tensor] = {}
 
     def search(self, queries: Mapping[str, str], *, depth: int) -> list[ScoredDoc]:
@@ -131,8 +134,11 @@ class VectorIndex:
             return search_shards(self.shards, vectors, depth=depth)
         if self.kind == "plaid":
             return search_plaid(self.folder / "plaid", self.shards, vectors, self.settings.plaid, depth=depth)
-        index = load_faiss(self.folder / "faiss.index", self.kind, self.settings.faiss)
-        return search_faiss(index, self.shards, vectors, depth=depth)
+        return search_faiss(self._faiss, self.shards, vectors, depth=depth)
+
+    @cached_property
+    def _faiss(self) -> Any:
+        return load_faiss(self.folder / "faiss.index", self.kind, self.settings.faiss)
 
     def encode(self, queries: Mapping[str, str]) -> dict[str, torch.Tensor]:
         """The normalised vectors of each query, (vectors, dimensions), by query_id."""
