@@ -31,14 +31,15 @@ DEEPSPEED_THERE = pytest.mark.skipif(not DEEPSPEED.is_dir(), reason="`make test`
 pytestmark = pytest.mark.xdist_group("distributed")  # two processes each: one test at a time is enough for two cores
 TORCHRUN = ["torch.distributed.run", "--nproc-per-node", "2", "--standalone"]
 FLAGS = {
-    "improve_generator": "--round g1 --corpus corpus.jsonl --index bm25 --generator generator --reward-model none --gate gate.json "
-    "--pairs pairs.jsonl --held-out held_out.jsonl --difficulty difficulty.jsonl --model model --curve curve.csv --record record.json",
+    "improve_generator": "--round r1 --update g2 --corpus corpus.jsonl --index bm25 --generator generator --reward-model none "
+    "--gate gate.json --pairs pairs.jsonl --held-out held_out.jsonl --difficulty difficulty.jsonl "
+    "--model model --curve curve.csv --record record.json",
     "generate_queries": "--round r1 --corpus corpus.jsonl --weights generator --cache completions.jsonl "
     "--queries queries.jsonl --record record.json",
     "train_reranker": "--name teacher --rows rows.jsonl --dev-rows dev_rows.jsonl --model model --curve curve.csv --record record.json",
     "train_generator": f"{DATA} --model model --curve curve.csv --record record.json",
-    "train_reward_model": "--round r1 --corpus corpus.jsonl --generator generator --pairs pairs.jsonl --held-out held_out.jsonl "
-    "--model model --gate gate.json --curve curve.csv --record record.json",
+    "train_reward_model": "--round r1 --update g2 --corpus corpus.jsonl --generator generator --pairs pairs.jsonl "
+    "--held-out held_out.jsonl --model model --gate gate.json --curve curve.csv --record record.json",
     "train_retriever": f"--round r1 {DATA} --previous-queries none.jsonl --queries none.jsonl --negatives mined.jsonl "
     "--model model --curve curve.csv --record record.json",
 }
