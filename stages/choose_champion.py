@@ -21,12 +21,13 @@ class Params(ChampionSettings):
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Read dev and guard values of every round and the generators' values, write champions and every comparison with its reason."""
-    reads, writes = "dev guard rounds systems generators generator_values", "champions text"
+    reads, writes = "dev guard held_out rounds systems generators generator_values", "champions text"
     with open_stage("choose_champion", Params, argv, reads=reads, writes=writes) as (paths, params, tracked, _):
         generators, values = orjson.loads(paths.generators.read_bytes()), orjson.loads(paths.generator_values.read_bytes())
         systems = orjson.loads(paths.systems.read_bytes())
+        generated = bool(orjson.loads(paths.held_out.read_bytes()))
         champions = {
-            "retriever": choose_retriever(paths.dev, paths.guard, paths.rounds, params.rounds, systems, params),
+            "retriever": choose_retriever(paths.dev, paths.guard, paths.rounds, params.rounds, systems, params, generated=generated),
             "generator": choose_generator(generators, values, params),
         }
         write_json(paths.champions, champions)

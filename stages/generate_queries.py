@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+import orjson
+
 from stages.runtime import open_stage, run
 from tandem.formats.jsonl import write_records
 from tandem.formats.texts import CorpusFile
@@ -21,8 +23,8 @@ class Params(GenerationSettings, PromptedSettings):
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Read corpus and generator, write one row for each query."""
-    reads, writes, words = "corpus weights", "queries", "round cache"
+    """Read corpus, the documents held out for dev queries, and the generator; write one row for each query."""
+    reads, writes, words = "corpus held_out weights", "queries", "round cache"
     with open_stage("generate_queries", Params, argv, reads=reads, writes=writes, words=words) as (paths, params, tracked, scratch):
         rows, counts = generate_queries(
             CorpusFile(paths.corpus),
@@ -32,6 +34,7 @@ def main(argv: Sequence[str] | None = None) -> None:
             prefix=paths.round,
             cache=Path(paths.cache),
             compute=Compute(device=device_name(), bf16=False, seed=params.seed, scratch=scratch),
+            held_out=orjson.loads(paths.held_out.read_bytes()),
         )
         write_records(paths.queries, rows)
         tracked.log({**counts, **summarise(rows)})

@@ -34,7 +34,7 @@ FLAGS = {
     "improve_generator": "--round r1 --update g2 --corpus corpus.jsonl --index bm25 --generator generator --reward-model none "
     "--gate gate.json --pairs pairs.jsonl --held-out held_out.jsonl --difficulty difficulty.jsonl "
     "--model model --curve curve.csv --record record.json",
-    "generate_queries": "--round r1 --corpus corpus.jsonl --weights generator --cache completions.jsonl "
+    "generate_queries": "--round r1 --corpus corpus.jsonl --held-out held_out.json --weights generator --cache completions.jsonl "
     "--queries queries.jsonl --record record.json",
     "train_reranker": "--name teacher --rows rows.jsonl --dev-rows dev_rows.jsonl --model model --curve curve.csv --record record.json",
     "train_generator": f"{DATA} --model model --curve curve.csv --record record.json",
@@ -103,6 +103,7 @@ def project(tiny_cross_encoder: Path, tiny_encoder: Path, tiny_generator: Path, 
         [{"query_id": n, "doc_id": n, "rank": 1, "score": 1.0, "difficulty": i / 6} for i, n in enumerate(names)],
     )
     (tmp_path / "gate.json").write_text(json.dumps({"passed": False}))
+    (tmp_path / "held_out.json").write_text("[]")
     BM25Index(TEXTS).save(tmp_path / "bm25")
     improvement = {
         "rewards": {"reward_model": 0.0, "round_trip": 1.0},

@@ -99,7 +99,7 @@ def test_mlflow_holds_each_execution_once(project: Path) -> None:
     )
     found = dict(reversed(item) for item in eval(run(project, "python", "-c", code).stdout.splitlines()[-1]))
     records = len(list((project / "out/records").rglob("*.json")))
-    assert records == 41
+    assert records == 42
     assert (found["tandem-stages"], found["tandem-rounds"], found["tandem"]) == (records, 3, 1)
 
 

@@ -37,7 +37,7 @@ def test_rounds_at_the_gate(tmp_path: Path) -> None:
         (tmp_path / folder / "fusion.json").write_text(json.dumps(fused))
     systems = {name: {"folder": f"folder of {name}"} for name in ("bm25", "dense", "r0", "r1", "r2", *fused)}
     paths = (tmp_path / "dev", tmp_path / "guard", tmp_path)
-    outcome = choose_retriever(*paths, rounds, systems, RULE)
+    outcome = choose_retriever(*paths, rounds, systems, RULE, generated=False)
     assert outcome["champion"] == "r1"
     assert {name: model["costs"] for name, model in outcome["models"].items()} == {
         **{name: {"generated_queries": 0} for name in ("bm25", "dense", "fusion", "r0", "fusion-r0")},
@@ -49,7 +49,7 @@ def test_rounds_at_the_gate(tmp_path: Path) -> None:
     assert "| r2 | r1 | +0.000" in to_markdown({"retriever": outcome})
     assert list(outcome["rule"]) == ["alpha", "equal_within", "guard_tolerance", "resamples", "seed"]
     with pytest.raises(SettingError, match=r"^measure: 'map' found, allowed: ndcg_at_10"):
-        choose_retriever(*paths, rounds, systems, RULE.model_copy(update={"measure": "map"}))
+        choose_retriever(*paths, rounds, systems, RULE.model_copy(update={"measure": "map"}), generated=False)
 
 
 def test_a_generator_that_repeats_itself_is_no_champion() -> None:

@@ -197,9 +197,9 @@ def test_one_round_of_queries_from_a_file_that_no_filter_lets_pass(
 def test_no_labelled_pair_and_test_judgements_only(
     loop: Callable[..., dict[str, dict[str, Any]]], tiny_generator: Path, collection: Path
 ) -> None:
-    """Round 0 is the zero-shot retriever, the generator is the base as it is, and pseudo queries choose the checkpoints."""
+    """Round 0 is the zero-shot retriever, the generator is the base as it is, and generated dev queries choose."""
     (collection / "qrels/train.tsv").unlink()
-    table = loop(precision="fp32", sample_pairs={"pairs": 0}, train_retriever={"dev_pseudo_queries": 3})
+    table = loop(precision="fp32", sample_pairs={"pairs": 0}, prepare_dev={"documents": 2, "keep_within": 50})
     assert table["r0"]["ndcg_at_10"] == table["colbert"]["ndcg_at_10"]
     assert Path("out/data/pairs/train.jsonl").read_text() == ""
     import torch
@@ -207,10 +207,15 @@ def test_no_labelled_pair_and_test_judgements_only(
 
     base, written = (load_file(folder / "model.safetensors") for folder in (tiny_generator, Path("out/generators/g1/model/weights")))
     assert all(torch.equal(base[name], written[name]) for name in base)
-    assert json.loads(Path("out/records/r1/train_retriever.json").read_text())["metrics"]["dev_queries"] == 3
+    held_out = json.loads(Path("out/data/held_out.json").read_text())
+    dev = [json.loads(line) for line in Path("out/data/dev.jsonl").read_text().splitlines()]
+    assert {row["doc_id"] for row in dev} <= set(held_out)
+    assert len(held_out) >= 2
+    assert 0 < len(dev) <= 2
+    assert not {row["doc_id"] for row in rows_of("r1")} & set(held_out)
+    assert json.loads(Path("out/records/r1/train_retriever.json").read_text())["metrics"]["dev_queries"] == len(dev)
     champions = json.loads(Path("out/report/champions.json").read_text())
-    assert champions["retriever"]["champion"] == "bm25"
-    assert "no dev query" in champions["retriever"]["start"]
+    assert f"on {len(dev)} generated dev quer" in champions["retriever"]["start"]
 
 
 @pytest.mark.slow

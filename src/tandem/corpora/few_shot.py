@@ -16,7 +16,7 @@ class BudgetSettings(Settings):
     """How many labels there are."""
 
     pairs: CountOrZero
-    """labelled pairs to draw; 0 is legal: no fine-tuning, round 0 is zero-shot, dev is made of pseudo queries"""
+    """labelled pairs to draw; 0 is legal: no fine-tuning, round 0 is zero-shot, prepare_dev generates dev queries"""
     dev_share: Share
     """share of the drawn queries that choose checkpoints; at least one query where there are two"""
     seed: Seed

@@ -65,6 +65,8 @@ def choose_retriever(
     rounds: Mapping[str, RoundPlan],
     systems: Mapping[str, Mapping[str, Any]],
     settings: ChampionSettings,
+    *,
+    generated: bool,
 ) -> Outcome:
     """The gate over systems, each round's retriever alone and then fused; the baseline that is best on dev is the first champion.
 
@@ -79,6 +81,7 @@ def choose_retriever(
         rounds: the pipeline's, with the round before each.
         systems: what each system is made of, by name; see :class:`tandem.retrievers.hybrid.System`.
         settings: of the gate.
+        generated: whether a generator wrote the dev queries, for there were no labelled ones; the outcome says so.
 
     Raises:
         SettingError: the values lack the measure.
@@ -96,8 +99,8 @@ def choose_retriever(
     outcome = _outcome(champion, decisions, [*baselines, *challengers], settings)
     for name, model in outcome["models"].items():
         model["folder"] = systems[name]["folder"]
-    system = systems[champion]
-    return {"champion": champion, "folder": system["folder"], "system": system, "start": _explain_start(first, baselines), **outcome}
+    system, start = systems[champion], _explain_start(first, baselines, generated=generated)
+    return {"champion": champion, "folder": system["folder"], "system": system, "start": start, **outcome}
 
 
 def _count_generated(folder: Path, rounds: Mapping[str, RoundPlan]) -> dict[str, int]:
@@ -111,11 +114,12 @@ def _count_generated(folder: Path, rounds: Mapping[str, RoundPlan]) -> dict[str,
     return costs
 
 
-def _explain_start(first: Candidate, baselines: Sequence[Candidate]) -> str:
+def _explain_start(first: Candidate, baselines: Sequence[Candidate], *, generated: bool) -> str:
     if not first.dev:
         return f"{first.name}: there is no dev query to tell baselines apart"
     means = ", ".join(f"{candidate.name} {_mean(candidate.dev):.3f}" for candidate in baselines)
-    return f"{first.name}, the best baseline on dev ({means})"
+    queries = f"{len(first.dev)} {'generated' if generated else 'labelled'} dev queries"
+    return f"{first.name}, the best baseline on {queries} ({means})"
 
 
 def choose_generator(rows: Mapping[str, Values], values: Mapping[str, Values], settings: ChampionSettings) -> Outcome:

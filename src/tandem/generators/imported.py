@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -26,7 +26,9 @@ class ImportedQuery(BaseModel):
     doc_id: str = Field(min_length=1)
 
 
-def import_queries(path: Path, documents: Sequence[Document], settings: RequestSettings, *, seed: int) -> list[tuple[str, str]]:
+def import_queries(
+    path: Path, documents: Sequence[Document], settings: RequestSettings, *, seed: int, held_out: Collection[str] = ()
+) -> list[tuple[str, str]]:
     """Documents' ids and queries, from a JSONL file of ``{text, doc_id}``; as many as a generator would have written.
 
     Args:
@@ -34,6 +36,7 @@ def import_queries(path: Path, documents: Sequence[Document], settings: RequestS
         documents: the corpus.
         settings: how many of each; all where there are fewer.
         seed: of the draws.
+        held_out: doc_ids whose queries are left out.
 
     Raises:
         SettingError: no file is named.
@@ -57,6 +60,8 @@ def import_queries(path: Path, documents: Sequence[Document], settings: RequestS
         texts.setdefault(row.doc_id, []).append(row.text)
     if not texts:
         raise InputError(f"{path}: no query in it; {remedy}")
+    for doc_id in held_out:
+        texts.pop(doc_id, None)
     rng = random.Random(f"imported:{seed}")
     chosen = rng.sample(sorted(texts), min(settings.sampled_documents, len(texts)))
     return [

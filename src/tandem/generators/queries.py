@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -60,6 +60,7 @@ def generate_queries(
     prefix: str,
     cache: Path,
     compute: Compute,
+    held_out: Collection[str] = (),
 ) -> tuple[list[PseudoQuery], dict[str, float]]:
     """Write the queries of a round, and mark the unusable ones.
 
@@ -72,6 +73,7 @@ def generate_queries(
         prefix: of the query ids.
         cache: file of completions, shared by all rounds and runs.
         compute: where, and the seed.
+        held_out: doc_ids that no query is written for, or taken from the file.
 
     Returns:
         The rows, and what they cost: see :meth:`tandem.interfaces.LanguageModel.costs`; with how many completions had what around their
@@ -81,13 +83,15 @@ def generate_queries(
         return [], {}
     if settings.backend == "file":
         with errors_about(settings):
-            imported = import_queries(Path(settings.file or ""), documents, settings, seed=compute.seed)
+            imported = import_queries(Path(settings.file or ""), documents, settings, seed=compute.seed, held_out=held_out)
         requests = [Request(f"{prefix}-{i}", doc_id, "") for i, (doc_id, _) in enumerate(imported)]
         return mark_unusable(requests, [text for _, text in imported]), {}
     model, seed = _open_model(weights, settings, prefix=prefix, cache=cache, compute=compute)
     prompts = QueryPrompts(model.tokenizer, prompted.prompt, examples=read_examples(weights))
     corpus = texts_of(documents)
-    requests = plan_requests(corpus, settings, prompted, prefix=prefix, seed=compute.seed, query_types=prompts.examples.types)
+    among = corpus.keys() - set(held_out) if held_out else None
+    types = prompts.examples.types
+    requests = plan_requests(corpus, settings, prompted, prefix=prefix, seed=compute.seed, among=among, query_types=types)
     completions = complete_requests(model, requests, corpus, prompts, settings, seed=seed)
     return mark_unusable(requests, completions), {**model.costs(), **count_stripped(completions)}
 

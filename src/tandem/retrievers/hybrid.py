@@ -13,7 +13,7 @@ from tandem.retrievers.index.building import open_index
 from tandem.runs import FusionMethod, fuse_runs, rank_results
 from tandem.settings import Coefficient, Settings
 
-__all__ = ["Arm", "Hybrid", "System", "describe_system", "model_folder", "open_system", "read_system"]
+__all__ = ["Arm", "Hybrid", "System", "describe_system", "model_folder", "open_system", "open_untrained", "read_system"]
 
 BASELINES = ("bm25", "dense", "colbert")
 FUSED_DEPTH = 100  # results of an arm that take part, whatever depth is asked for: a document's rank must not depend on it
@@ -107,3 +107,17 @@ def open_system(system: System, *, device: str) -> Searcher:
     if len(searchers) == 1:
         return next(iter(searchers.values()))
     return Hybrid(searchers, {name: arm.weight for name, arm in system.arms.items()}, method=system.method)
+
+
+def open_untrained(indexes: Path, baselines: Path, *, device: str) -> Hybrid:
+    """Open the fusion of all untrained systems, each with the same weight: it knows no label and nothing that was generated.
+
+    Args:
+        indexes: folder of indexes, one a baseline.
+        baselines: folder of their models.
+        device: that encodes queries.
+    """
+    searchers = {
+        name: open_index(indexes / name, None if name == "bm25" else baselines / name / "weights", device=device) for name in BASELINES
+    }
+    return Hybrid(searchers, dict.fromkeys(BASELINES, 1 / len(BASELINES)), method="min_max")

@@ -75,12 +75,15 @@ MOVED: tuple[tuple[tuple[str, ...], tuple[str, ...]], ...] = (
     (("score_difficulty", "chunk_documents"), ()),
     (("evaluate_reranked", "chunk_documents"), ()),
     (("evaluate_reranked", "depth"), ()),
+    (("train_retriever", "dev_pseudo_queries"), ("prepare_dev", "documents")),
 )
 """settings that stand in another section today, or in none"""
 ADDED: tuple[tuple[str, tuple[str, ...], Any], ...] = (
     ("bm25", ("index_bm25",), {}),
     ("evaluate_retriever", ("build_index", "kind"), "exact"),
     ("evaluate_retriever", ("evaluate_retriever", "check_queries"), 100),
+    ("train_retriever", ("prepare_dev", "documents"), 200),
+    ("train_retriever", ("prepare_dev", "keep_within"), 20),
 )
 """what a complete file has today: where it has such a section, this place has at least this value"""
 TOUCHED = {place[0] for pair in MOVED for place in pair if place} | {place[0] for _, place, _ in ADDED}

@@ -15,21 +15,15 @@ def test_pairs_of_a_round(pairs: list[LabelledPair]) -> None:
         [pseudo(i, "sort") for i in range(5)],
         [pseudo(0, "sort"), pseudo(0, "mean", "rejected"), pseudo(0, "join")],
     ]
-    settings = PairSettings(queries_per_document=2, labelled_copies=2, dev_pseudo_queries=1)
-    chosen, held_out = choose_pairs(pairs[:1], rounds, settings, held_out=0, seed=1)
+    settings = PairSettings(queries_per_document=2, labelled_copies=2)
+    chosen = choose_pairs(pairs[:1], rounds, settings, seed=1)
     assert chosen[:2] == [(pairs[0].text, "sort")] * 2
     assert sorted(doc_id for _, doc_id in chosen[2:]) == ["join", "sort", "sort"]
-    assert held_out == []
-    chosen, held_out = choose_pairs([], rounds, settings, held_out=1, seed=1)
-    assert {row.doc_id for row in held_out} | {doc_id for _, doc_id in chosen} == {"sort", "join"}
-    assert not {row.doc_id for row in held_out} & {doc_id for _, doc_id in chosen}
 
 
-def test_dev_is_labelled_or_made_of_pseudo_queries(corpus: list[Document], pairs: list[LabelledPair]) -> None:
+def test_dev_queries_are_searched_among_their_documents_and_others(corpus: list[Document], pairs: list[LabelledPair]) -> None:
     texts = {document.doc_id: document.text for document in corpus}
-    labelled = choose_dev(pairs[:2], [pseudo(0, "join")], texts, dev_documents=0, seed=1)
-    assert labelled.pairs == [("q-sort", "sort"), ("q-mean", "mean")]
-    assert set(labelled.documents) == {"sort", "mean"}
-    unlabelled = choose_dev([], [pseudo(0, "join")], texts, dev_documents=99, seed=1)
-    assert unlabelled.pairs == [("join0", "join")]
-    assert set(unlabelled.documents) == set(texts)
+    alone = choose_dev(pairs[:2], texts, dev_documents=0, seed=1)
+    assert alone.pairs == [("q-sort", "sort"), ("q-mean", "mean")]
+    assert set(alone.documents) == {"sort", "mean"}
+    assert set(choose_dev(pairs[:2], texts, dev_documents=99, seed=1).documents) == set(texts)

@@ -61,7 +61,7 @@ def train_filter_encoder(
         What training did.
     """
     texts = texts_of(corpus)
-    dev = choose_dev(dev_pairs, [], texts, dev_documents=settings.dev_documents, seed=compute.seed)
+    dev = choose_dev(dev_pairs, texts, dev_documents=settings.dev_documents, seed=compute.seed)
     with errors_about(settings):
         model = load_dense(
             settings.encoder, layers=settings.layers, max_length=settings.max_length, prompts=settings.prompts, device=compute.device

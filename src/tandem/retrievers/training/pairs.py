@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from ir_measures import ScoredDoc
 
 from tandem.records import LabelledPair, PseudoQuery
-from tandem.settings import Count, CountOrZero, Settings
+from tandem.settings import Count, Settings
 from tandem.text import normalize_query
 
 __all__ = ["DevSet", "Measure", "PairSettings", "choose_dev", "choose_pairs", "identical_documents"]
@@ -25,8 +25,6 @@ class PairSettings(Settings):
     """kept queries of a document, at most"""
     labelled_copies: Count
     """visits of a labelled pair in a pass over the data"""
-    dev_pseudo_queries: CountOrZero
-    """kept queries that choose the checkpoint where there is no labelled dev pair"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,19 +37,15 @@ class DevSet:
 
 
 def choose_pairs(
-    labelled_pairs: Sequence[LabelledPair], generated: Sequence[Sequence[PseudoQuery]], settings: PairSettings, *, held_out: int, seed: int
-) -> tuple[list[tuple[str, str]], list[PseudoQuery]]:
+    labelled_pairs: Sequence[LabelledPair], generated: Sequence[Sequence[PseudoQuery]], settings: PairSettings, *, seed: int
+) -> list[tuple[str, str]]:
     """Labelled pairs and the kept queries of the rounds given, as (text, doc_id).
 
     Args:
         labelled_pairs: training pairs.
         generated: each round's rows; only ``kept`` ones are used, equal (text, document) ones once.
         settings: how many of them.
-        held_out: kept queries, and all others of their documents, to leave out for dev.
         seed: of the draws.
-
-    Returns:
-        The pairs to train on, and the held-out rows.
     """
     rng = random.Random(f"choose:{seed}")
     kept: dict[tuple[str, str], PseudoQuery] = {}
@@ -60,14 +54,10 @@ def choose_pairs(
     by_document: dict[str, list[PseudoQuery]] = {}
     for row in kept.values():
         by_document.setdefault(row.doc_id, []).append(row)
-    doc_ids = sorted(by_document)
-    rng.shuffle(doc_ids)
-    dev_documents, training_documents = doc_ids[:held_out], sorted(doc_ids[held_out:])
     pairs = [(pair.text, pair.doc_id) for pair in labelled_pairs] * settings.labelled_copies
-    for doc_id in training_documents:
-        rows = by_document[doc_id]
+    for doc_id, rows in sorted(by_document.items()):
         pairs += [(row.text, doc_id) for row in rng.sample(rows, min(settings.queries_per_document, len(rows)))]
-    return pairs, [rng.choice(by_document[doc_id]) for doc_id in dev_documents]
+    return pairs
 
 
 def identical_documents(pairs: Iterable[LabelledPair | PseudoQuery], documents: Container[str]) -> dict[str, set[str]]:
@@ -84,30 +74,21 @@ def identical_documents(pairs: Iterable[LabelledPair | PseudoQuery], documents: 
     return known
 
 
-def choose_dev(
-    labelled_pairs: Sequence[LabelledPair],
-    held_out: Sequence[PseudoQuery],
-    documents: Mapping[str, str],
-    *,
-    dev_documents: int,
-    seed: int,
-) -> DevSet:
-    """The dev set: labelled dev pairs, or held-out pseudo queries where there are none, over a part of the corpus.
+def choose_dev(dev_pairs: Sequence[LabelledPair], documents: Mapping[str, str], *, dev_documents: int, seed: int) -> DevSet:
+    """The dev set of a training: dev pairs over a part of the corpus.
 
     Args:
-        labelled_pairs: dev pairs.
-        held_out: from :func:`choose_pairs`.
+        dev_pairs: queries and their documents.
         documents: text by doc_id.
         dev_documents: random documents beside the relevant ones; all where there are fewer.
         seed: of their draw.
     """
-    rows = labelled_pairs or held_out
-    pairs = [(row.query_id, row.doc_id) for row in rows]
+    pairs = [(pair.query_id, pair.doc_id) for pair in dev_pairs]
     chosen = {doc_id for _, doc_id in pairs}
     rng = random.Random(f"dev:{seed}")
     chosen |= set(rng.sample(sorted(documents), min(dev_documents, len(documents))))
     return DevSet(
-        {row.query_id: row.text for row in rows},
+        {pair.query_id: pair.text for pair in dev_pairs},
         {doc_id: text for doc_id, text in documents.items() if doc_id in chosen},
         pairs,
     )

@@ -40,7 +40,7 @@ class RoundData:
     Args:
         corpus: the documents.
         labelled_pairs: training pairs.
-        dev_pairs: labelled; they choose the checkpoint, and where there are none, held-out kept queries do.
+        dev_pairs: they choose the checkpoint.
         generated: rows of the rounds whose kept queries are trained on.
         mined: hard negatives of the queries, by doc_ids.
     """
@@ -69,9 +69,8 @@ def train_round(
         What training did, and the numbers of training pairs and dev queries.
     """
     texts = texts_of(data.corpus)
-    held_out = 0 if data.dev_pairs else settings.dev_pseudo_queries
-    pairs, held_out_rows = choose_pairs(data.labelled_pairs, data.generated, settings, held_out=held_out, seed=compute.seed)
-    dev = choose_dev(data.dev_pairs, held_out_rows, texts, dev_documents=settings.dev_documents, seed=compute.seed)
+    pairs = choose_pairs(data.labelled_pairs, data.generated, settings, seed=compute.seed)
+    dev = choose_dev(data.dev_pairs, texts, dev_documents=settings.dev_documents, seed=compute.seed)
     model = build_retriever(start, seed=compute.seed, device=compute.device)
     with errors_about(settings):
         trained = train_retriever(
