@@ -9,8 +9,8 @@ from tandem.evaluation.collections import read_judgements, read_runs, write_runs
 from tandem.evaluation.fusion import UNTRAINED, FusionSettings, fuse_system
 from tandem.evaluation.measures import mean_measures
 from tandem.formats.jsonl import write_json
-from tandem.retrievers.hybrid import describe_system
 from tandem.retrievers.settings import RetrieverSettings
+from tandem.retrievers.system import describe_system
 from tandem.runtime.rounds import RoundPlan
 
 

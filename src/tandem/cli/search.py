@@ -23,8 +23,9 @@ def search(
 
     Example: tandem search "sort a table by a column" --number 3
     """
-    from tandem.retrievers.hybrid import open_system, read_system
+    from tandem.retrievers.hybrid import open_system
     from tandem.retrievers.retriever import load_retriever, searcher
+    from tandem.retrievers.system import read_system
     from tandem.runs import name_texts, rank_results
     from tandem.runtime.hardware import device_name
 

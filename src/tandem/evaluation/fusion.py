@@ -12,7 +12,7 @@ from ir_measures import Qrel, ScoredDoc
 from tandem.evaluation.measures import per_query
 from tandem.evaluation.weight_grid import grid_scores
 from tandem.runs import FusionMethod, fuse_runs, rank_results
-from tandem.runtime.training import summarise
+from tandem.runtime.checkpoints import summarise
 from tandem.settings import Depth, SettingError, Settings
 
 __all__ = [
