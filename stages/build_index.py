@@ -8,7 +8,7 @@ from typing import Self
 from pydantic import model_validator
 
 from stages.runtime import open_stage, run
-from tandem.formats.texts import TextFile
+from tandem.formats.corpus import Corpus
 from tandem.retrievers.index.building import IndexSettings, build_index
 from tandem.retrievers.retriever import load_retriever
 from tandem.retrievers.settings import RetrieverSettings
@@ -36,7 +36,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     reads = "corpus weights"
     with open_stage("build_index", Params, argv, reads=reads, writes="index", words="name") as (paths, params, _, scratch):
         model = load_retriever(paths.weights, device=device_name())
-        build_index(model, TextFile(paths.corpus), paths.index, params, scratch=scratch, seed=params.seed)
+        build_index(model, Corpus(paths.corpus).texts, paths.index, params, scratch=scratch, seed=params.seed)
 
 
 if __name__ == "__main__":

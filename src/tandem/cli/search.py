@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from tandem.cli.champion import CHAMPIONS
-from tandem.formats.texts import TextFile
+from tandem.formats.corpus import Corpus
 
 __all__ = ["search"]
 
@@ -29,7 +29,7 @@ def search(
     from tandem.runs import name_texts, rank_results
     from tandem.runtime.hardware import device_name
 
-    documents = TextFile(corpus)
+    documents = Corpus(corpus).texts
     if model is None:
         index = open_system(read_system(CHAMPIONS), device=device_name())
     else:

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tandem.formats.texts import texts_of
+from tandem.formats.corpus import Corpus
 from tandem.generators.examples import draw_examples
 from tandem.generators.keywords import content_words, document_frequencies, offer_keywords
 from tandem.generators.prompts import PromptedSettings, QueryPrompts
@@ -108,7 +108,7 @@ def fine_tune_on_pairs(
         compute: where and how.
     """
     model, tokenizer = load_causal_lm(base, device=compute.device)
-    texts = texts_of(documents)
+    texts = Corpus.of(documents).texts
     prompt = prompted.prompt
     examples = draw_examples(prompted, train, texts, seed=compute.seed)
     prompts = QueryPrompts(tokenizer, prompt, examples=examples)
