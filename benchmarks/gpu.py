@@ -11,7 +11,6 @@ ceiling is the best of several square matrix products. A model of N parameters d
 from __future__ import annotations
 
 import sys
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,8 +18,8 @@ from typing import Any
 
 import numpy as np
 import torch
+from metering import Put, measure_ceiling, write_down
 
-from tandem.formats.jsonl import write_text
 from tandem.generators.dpo import DPOSettings, optimise_preferences
 from tandem.generators.grpo import GroupSettings, optimise_in_groups
 from tandem.generators.ppo import PPO, PPOSettings
@@ -43,7 +42,6 @@ from tandem.runtime.encoders import resolve_encoder
 from tandem.runtime.hardware import Compute, device_name, use_bf16
 from tandem.runtime.lora import Lora
 
-MARKS = ("<!-- gpu: begin -->", "<!-- gpu: end -->")
 LORA = Lora(rank=16, alpha=32)
 PROMPT = PromptSettings(template=DEFAULT_TEMPLATE, document_tokens=256, keywords=0, ignored_words=[])
 LENGTH = WeightedRewards({"length": (1.0, lambda queries, _: [float(len(text)) for text in queries])}, cap=1e6)
@@ -76,34 +74,6 @@ TINY = Scale(
 )
 
 
-class Meter:
-    """Counts the tokens of a module's forward passes that gradients follow, and the seconds from the second pass to the end."""
-
-    def __init__(self, module: Any, operations: int) -> None:
-        self.operations, self.tokens, self.passes, self.started = operations, 0, 0, 0.0
-        self.parameters = sum(p.numel() for p in module.parameters())
-        module.register_forward_pre_hook(self._count, with_kwargs=True)
-
-    def _count(self, _: Any, given: tuple[Any, ...], named: dict[str, Any]) -> None:
-        if not torch.is_grad_enabled():
-            return
-        self.passes += 1
-        if self.passes == 2:  # the first one warms up
-            _wait()
-            self.started = time.perf_counter()
-        if self.passes > 1:
-            features = given[0] if given and isinstance(given[0], dict) else named  # sentence-transformers' modules take one dict
-            self.tokens += int(features["attention_mask"].sum())
-
-    def row(self, name: str, ceiling: float) -> str:
-        """A row of the table."""
-        _wait()
-        speed = self.tokens / (time.perf_counter() - self.started)
-        memory = torch.cuda.max_memory_allocated() / 2**30 if torch.cuda.is_available() else 0.0
-        reached = speed * self.operations * self.parameters / 1e12
-        return f"| {name} | {self.parameters / 1e6:,.0f} M | {speed:,.0f} | {memory:.1f} | {reached:.1f} | {reached / ceiling:.0%} |"
-
-
 def main(output: Path, size: str = "real") -> None:
     """Run every stage and print its row; on a GPU, write the table down."""
     scale, device = (REAL if size == "real" else TINY), device_name()
@@ -127,16 +97,6 @@ def main(output: Path, size: str = "real") -> None:
     print(text)
     if device == "cuda" and size == "real":
         write_down(Path("docs/performance.md"), text)
-
-
-class Put:
-    """Takes the module that a stage is to be metered on."""
-
-    meter: Meter
-
-    def __call__(self, module: Any, operations: int) -> None:
-        """Meter this module, whose parameters take so many operations a token each."""
-        self.meter = Meter(module, operations)
 
 
 def fine_tuning(output: Path, documents: list[Document], queries: list[str], scale: Scale, common: dict[str, Any], put: Put) -> None:
@@ -304,30 +264,6 @@ def make_texts(scale: Scale) -> tuple[list[Document], list[str]]:
     texts = [" ".join(random.choice(words, scale.words)) for _ in range(scale.steps * scale.batch)]
     documents = [Document(doc_id=f"d{i}", text=text) for i, text in enumerate(texts)]
     return documents, [" ".join(random.choice(text.split(), 8)) for text in texts]
-
-
-def measure_ceiling(device: str, size: int) -> float:
-    """TFLOP/s of the best of ten products of square matrices, in bfloat16 on a GPU."""
-    one = torch.randn(size, size, device=device, dtype=torch.bfloat16 if device == "cuda" else torch.float32)
-    seconds = []
-    for _ in range(10):
-        _wait()
-        started = time.perf_counter()
-        one @ one
-        _wait()
-        seconds.append(time.perf_counter() - started)
-    return 2 * size**3 / min(seconds) / 1e12
-
-
-def write_down(path: Path, text: str) -> None:
-    """Put the table between its marks."""
-    before, _, rest = path.read_text(encoding="utf8").partition(MARKS[0])
-    write_text(path, f"{before}{MARKS[0]}\n\n{text}\n\n{MARKS[1]}{rest.partition(MARKS[1])[2]}")
-
-
-def _wait() -> None:
-    if torch.cuda.is_available():
-        torch.cuda.synchronize()
 
 
 if __name__ == "__main__":

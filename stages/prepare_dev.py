@@ -8,7 +8,7 @@ from pathlib import Path
 
 from stages.runtime import open_stage, run
 from tandem.formats.jsonl import read_records, write_json, write_records
-from tandem.formats.texts import CorpusFile
+from tandem.formats.corpus import Corpus
 from tandem.generators.dev_queries import DevQuerySettings, HeldOut, hold_out_queries
 from tandem.generators.prompts import PromptedSettings
 from tandem.generators.queries import GenerationSettings
@@ -33,7 +33,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         held_out = HeldOut(labelled, [], {})
         if not labelled:
             held_out = hold_out_queries(
-                CorpusFile(paths.corpus),
+                Corpus(paths.corpus),
                 paths.weights,
                 params,
                 params.generate_queries,

@@ -9,7 +9,7 @@ from typing import Literal
 
 from ir_measures import ScoredDoc
 
-__all__ = ["FusionMethod", "fuse_runs", "name_texts", "rank_results", "search_depth", "without_own"]
+__all__ = ["FusionMethod", "fuse_runs", "name_texts", "rank_results", "scale_scores", "search_depth", "tie_break", "without_own"]
 
 
 FusionMethod = Literal["min_max", "reciprocal_rank"]
@@ -31,7 +31,12 @@ def rank_results(run: Iterable[ScoredDoc]) -> dict[str, list[ScoredDoc]]:
 
 def _place(item: ScoredDoc) -> tuple[float, int, str]:
     score = -math.inf if math.isnan(item.score) else item.score
-    return -score, zlib.crc32(f"{item.query_id}\t{item.doc_id}".encode()), item.doc_id
+    return -score, *tie_break(item.query_id, item.doc_id)
+
+
+def tie_break(query_id: str, doc_id: str) -> tuple[int, str]:
+    """What equal scores of a query are ordered by."""
+    return zlib.crc32(f"{query_id}\t{doc_id}".encode()), doc_id
 
 
 def without_own(run: Iterable[ScoredDoc], *, depth: int) -> list[ScoredDoc]:
@@ -80,12 +85,13 @@ def fuse_runs(runs: Mapping[str, Iterable[ScoredDoc]], weights: Mapping[str, flo
     fused: dict[tuple[str, str], float] = {}
     for name, run in runs.items():
         if weight := weights.get(name, 0.0):
-            for key, score in _scaled(run, method).items():
+            for key, score in scale_scores(run, method).items():
                 fused[key] = fused.get(key, 0.0) + weight * score
     return [ScoredDoc(query_id, doc_id, score) for (query_id, doc_id), score in fused.items()]
 
 
-def _scaled(run: Iterable[ScoredDoc], method: FusionMethod) -> dict[tuple[str, str], float]:
+def scale_scores(run: Iterable[ScoredDoc], method: FusionMethod) -> dict[tuple[str, str], float]:
+    """A run's scores by (query_id, doc_id), on one scale within each query; a score that is no number becomes 0."""
     scaled: dict[tuple[str, str], float] = {}
     for query_id, items in rank_results(run).items():
         if method == "reciprocal_rank":

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from ir_measures import Qrel, ScoredDoc
 
-from tandem.evaluation.fusion import FusionSettings, check_arms, choose_weights, contributions, fuse_system
+from tandem.evaluation.fusion import DevGrid, FusionSettings, check_arms, contributions, fuse_system
 from tandem.settings import SettingError
 
 SETTINGS = FusionSettings(arms=["bm25", "dense"], method="min_max", weights="dev", depth=10)
@@ -24,17 +24,17 @@ ARMS = {"bm25": dict.fromkeys(QRELS, GOOD), "dense": dict.fromkeys(QRELS, POOR)}
 
 
 def test_the_better_arm_gets_the_larger_share() -> None:
-    weights = choose_weights({"bm25": GOOD, "dense": POOR}, PAIRS, method="min_max")
+    weights = DevGrid({"bm25": GOOD, "dense": POOR}, PAIRS, method="min_max").choose()
     assert weights["bm25"] > weights["dense"]
     assert sum(weights.values()) == pytest.approx(1.0)
 
 
 def test_equal_shares_stay_where_dev_says_little() -> None:
-    assert choose_weights({"bm25": GOOD, "dense": GOOD}, PAIRS, method="min_max") == {"bm25": 0.5, "dense": 0.5}
-    assert choose_weights({"bm25": GOOD, "dense": POOR}, [], method="min_max") == {"bm25": 0.5, "dense": 0.5}
+    assert DevGrid({"bm25": GOOD, "dense": GOOD}, PAIRS, method="min_max").choose() == {"bm25": 0.5, "dense": 0.5}
+    assert DevGrid({"bm25": GOOD, "dense": POOR}, [], method="min_max").choose() == {"bm25": 0.5, "dense": 0.5}
     # One query in twenty is better with another share: less than a standard error.
     mixed = [*POOR[:3], *GOOD[3:]]
-    assert choose_weights({"bm25": GOOD, "dense": mixed}, PAIRS, method="min_max")["bm25"] == 0.5
+    assert DevGrid({"bm25": GOOD, "dense": mixed}, PAIRS, method="min_max").choose()["bm25"] == 0.5
 
 
 def test_judgements_of_the_test_set_choose_nothing() -> None:

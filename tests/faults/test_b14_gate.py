@@ -16,9 +16,9 @@ from tandem.cli.main import app
 from tandem.evaluation.champions import ChampionSettings, choose_retriever
 from tandem.evaluation.significance import compare
 from tandem.retrievers.bm25 import BM25Settings
-from tandem.retrievers.hybrid import describe_system
 from tandem.retrievers.index.building import IndexSettings, build_index
 from tandem.retrievers.retriever import Lexical, build_retriever, load_retriever, save_retriever, search
+from tandem.retrievers.system import describe_system
 from tandem.runtime.rounds import RoundPlan
 
 RULE = ChampionSettings(

@@ -158,12 +158,10 @@ score_difficulty:
         "evaluate_retriever": {"depth": 100, "check_queries": 7},
         "score_difficulty": {"mode": "log_rank"},
         "build_index": {"kind": "exact", "shard_documents": 500},
-        "index_bm25": {},
     }
     assert "depth: 100                   # of a run" in migrated
     told = [f"{change.before} -> {change.after}" for change in changes]
     assert "evaluate_retriever.index.check_queries: 7 -> evaluate_retriever.check_queries: 7" in told
-    assert "(missing) -> index_bm25: {}" in told
     assert migrate(migrated, "params.yaml") == (migrated, [])
     with pytest.raises(ParamsError, match=r"p\.yaml: build_index\.kind is there, and what it was called before is too"):
         migrate(f"{text}build_index:\n  kind: exact\n", "p.yaml")

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from ruamel.yaml import YAML
 
-from stages import generate_queries, improve_generator, inputs, train_retriever
+from stages import generate_queries, improve_generator, index_bm25, inputs, train_retriever
 from tandem.formats.errors import ParamsError
 from tandem.runtime.inputs import write_inputs
 from tandem.runtime.params import load_params, locate_error, read_params
@@ -130,3 +130,13 @@ def test_a_value_that_the_code_refuses_names_the_override(params: Path) -> None:
     }
     assert told["r2"] == "rounds.r2.train_retriever.retriever.layers: 9 found, 1 to 6 allowed"
     assert told["r1"] == "retriever.layers: 9 found, 1 to 6 allowed"
+
+
+def test_a_stage_without_settings_of_its_own_needs_no_section(params: Path) -> None:
+    """Nothing but what stands at the top level; where a setting is missing, the error is about the section."""
+    values = load_params(params, "index_bm25", index_bm25.Params)
+    assert values.bm25.k1 == 0.9
+    assert str(locate_error(SettingError("bm25.k1", "no"), params, "index_bm25", values)) == "params.yaml: bm25.k1: no"
+    params.write_text(params.read_text().replace("train_retriever:", "other:"))
+    with pytest.raises(ParamsError, match=r"no section 'train_retriever'; there are: .*other"):
+        load_params(params, "train_retriever", train_retriever.Params)

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from tandem.cli.champion import CHAMPIONS
-from tandem.formats.texts import TextFile
+from tandem.formats.corpus import Corpus
 
 __all__ = ["search"]
 
@@ -23,12 +23,13 @@ def search(
 
     Example: tandem search "sort a table by a column" --number 3
     """
-    from tandem.retrievers.hybrid import open_system, read_system
+    from tandem.retrievers.hybrid import open_system
     from tandem.retrievers.retriever import load_retriever, searcher
+    from tandem.retrievers.system import read_system
     from tandem.runs import name_texts, rank_results
     from tandem.runtime.hardware import device_name
 
-    documents = TextFile(corpus)
+    documents = Corpus(corpus).texts
     if model is None:
         index = open_system(read_system(CHAMPIONS), device=device_name())
     else:

@@ -18,7 +18,7 @@ from tandem.settings import SettingError, Share
 __all__ = ["ChampionSettings", "ModelValues", "Outcome", "choose_generator", "choose_reranker", "choose_retriever", "to_markdown"]
 
 Values = Mapping[str, float]
-SystemDescription = Mapping[str, Any]  # tandem.retrievers.hybrid.System as JSON
+SystemDescription = Mapping[str, Any]  # tandem.retrievers.system.System as JSON
 RULE = ("alpha", "equal_within", "guard_tolerance", "resamples", "seed")
 
 
@@ -79,7 +79,7 @@ def choose_retriever(
         guard: the same of the guard collection.
         folder: of the rounds, for what each cost: the generated queries of the round and of the round before it.
         rounds: the pipeline's, with the round before each.
-        systems: what each system is made of, by name; see :class:`tandem.retrievers.hybrid.System`.
+        systems: what each system is made of, by name; see :class:`tandem.retrievers.system.System`.
         settings: of the gate.
         generated: whether a generator wrote the dev queries, for there were no labelled ones; the outcome says so.
 

@@ -2,27 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Literal, TypeVar
 
 from ir_measures import Qrel, ScoredDoc
 
-from tandem.evaluation.dev_score import ndcg_at_10
 from tandem.evaluation.measures import per_query
+from tandem.evaluation.weight_grid import grid_scores
 from tandem.runs import FusionMethod, fuse_runs, rank_results
-from tandem.runtime.training import summarise
+from tandem.runtime.checkpoints import summarise
 from tandem.settings import Depth, SettingError, Settings
 
 __all__ = [
     "UNTRAINED",
+    "DevGrid",
     "Fused",
     "FusionSettings",
     "check_arms",
-    "choose_weights",
     "contributions",
-    "cross_fit",
     "cross_fit_halves",
     "fuse_system",
 ]
@@ -72,7 +71,8 @@ def fuse_system(arms: Mapping[str, Runs], qrels: Mapping[str, Sequence[Qrel]], s
     pairs = [(qrel.query_id, qrel.doc_id) for qrel in qrels["dev"] if qrel.relevance > 0]
     dev_runs = {name: runs["dev"] for name, runs in arms.items()}
     chosen = settings.weights == "dev" and bool(pairs)
-    weights = choose_weights(dev_runs, pairs, method=settings.method) if chosen else _equal(arms)
+    grid = DevGrid(dev_runs, pairs, method=settings.method) if chosen else None
+    weights = grid.choose() if grid else _equal(arms)
     runs = {}
     for collection in qrels:
         fused = rank_results(
@@ -80,8 +80,8 @@ def fuse_system(arms: Mapping[str, Runs], qrels: Mapping[str, Sequence[Qrel]], s
         )
         runs[collection] = [item for items in fused.values() for item in items[: settings.depth]]
     values = {collection: per_query(judgements, runs[collection]) for collection, judgements in qrels.items()}
-    if chosen:
-        values["dev"] = per_query(qrels["dev"], cross_fit(dev_runs, pairs, method=settings.method))
+    if grid:
+        values["dev"] = per_query(qrels["dev"], cross_fit_halves(dev_runs, pairs, grid.choose, partial(fuse_runs, method=settings.method)))
     test_runs = {name: by_collection["test"] for name, by_collection in arms.items()}
     check_arms(test_runs, method=settings.method)
     shares = contributions(test_runs, runs["test"])
@@ -92,27 +92,36 @@ def _equal(arms: Mapping[str, object]) -> dict[str, float]:
     return dict.fromkeys(arms, 1 / len(arms))
 
 
-def choose_weights(runs: Runs, pairs: Sequence[tuple[str, str]], *, method: FusionMethod) -> dict[str, float]:
-    """The weights, in steps of .1, with the highest mean nDCG@10 on dev pairs; equal ones where the gain is within a standard error.
-
-    A few dev queries tell weights apart by chance: what is chosen among 66 is mostly the luckiest (Breiman et al. 1984, section 3.4.3).
+class DevGrid:
+    """The dev score of each dev query under equal weights and under all weights in steps of .1, measured once.
 
     Args:
         runs: of the dev queries, by arm.
         pairs: (query_id, doc_id) of what is relevant.
         method: of putting scores on one scale.
     """
-    equal = _equal(runs)
-    if not pairs:
-        return equal
-    reference = ndcg_at_10(pairs, fuse_runs(runs, equal, method=method))
-    best, gain, error = equal, 0.0, 0.0
-    for weights in _grid(list(runs)):
-        values = ndcg_at_10(pairs, fuse_runs(runs, weights, method=method))
-        mean, standard_error = summarise([value - before for value, before in zip(values, reference, strict=True)])
-        if mean > gain + 1e-9:
-            best, gain, error = weights, mean, standard_error
-    return best if gain > error else equal
+
+    def __init__(self, runs: Runs, pairs: Sequence[tuple[str, str]], *, method: FusionMethod) -> None:
+        self.weights = [_equal(runs), *_grid(list(runs))]
+        self.scores = grid_scores(runs, pairs, self.weights, method=method)
+
+    def choose(self, query_ids: Collection[str] | None = None) -> dict[str, float]:
+        """The weights with the highest mean score of some queries; equal ones where the gain is within a standard error.
+
+        A few dev queries tell weights apart by chance: what is chosen among 66 is mostly the luckiest (Breiman et al. 1984, section 3.4.3).
+
+        Args:
+            query_ids: of the queries that choose; None for all.
+        """
+        equal, *others = self.weights
+        reference, *measured = self.scores
+        asked = [query_id for query_id in reference if query_ids is None or query_id in query_ids]
+        best, gain, error = equal, 0.0, 0.0
+        for weights, scores in zip(others, measured, strict=True):
+            mean, standard_error = summarise([scores[query_id] - reference[query_id] for query_id in asked])
+            if mean > gain + 1e-9:
+                best, gain, error = weights, mean, standard_error
+        return best if gain > error else equal
 
 
 def _grid(names: Sequence[str], left: int = STEPS) -> Iterator[dict[str, float]]:
@@ -125,15 +134,10 @@ def _grid(names: Sequence[str], left: int = STEPS) -> Iterator[dict[str, float]]
             yield {names[0]: first / STEPS, **rest}
 
 
-def cross_fit(runs: Runs, pairs: Sequence[tuple[str, str]], *, method: FusionMethod) -> list[ScoredDoc]:
-    """The fused run of dev queries, each half with the weights that are chosen on the other half."""
-    return cross_fit_halves(runs, pairs, partial(choose_weights, method=method), partial(fuse_runs, method=method))
-
-
 def cross_fit_halves(
     runs: Runs,
     pairs: Sequence[tuple[str, str]],
-    choose: Callable[[Runs, Sequence[tuple[str, str]]], Chosen],
+    choose: Callable[[Collection[str]], Chosen],
     mix: Callable[[Runs, Chosen], list[ScoredDoc]],
 ) -> list[ScoredDoc]:
     """One run of several, each half of the queries with what is chosen on the other half.
@@ -143,14 +147,14 @@ def cross_fit_halves(
     Args:
         runs: of the dev queries, by name.
         pairs: (query_id, doc_id) of what is relevant.
-        choose: runs and pairs to weights.
+        choose: query_ids to the weights that are best on them.
         mix: runs and weights to a run.
     """
     mixed: list[ScoredDoc] = []
     query_ids = sorted({query_id for query_id, _ in pairs})
     halves = set(query_ids[::2]), set(query_ids[1::2])
     for measured, chosen_on in (halves, halves[::-1]):
-        mixed += mix(_of(runs, measured), choose(_of(runs, chosen_on), [pair for pair in pairs if pair[0] in chosen_on]))
+        mixed += mix(_of(runs, measured), choose(chosen_on))
     return mixed
 
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
+from functools import partial
 
 from ir_measures import ScoredDoc
 
-from tandem.evaluation.dev_score import ndcg_at_10
 from tandem.evaluation.fusion import Runs, cross_fit_halves
+from tandem.evaluation.weight_grid import grid_scores
 from tandem.runs import fuse_runs
 
 __all__ = ["below", "choose_weight", "cross_fit", "interpolate"]
@@ -34,8 +35,18 @@ def choose_weight(first: Sequence[ScoredDoc], second: Sequence[ScoredDoc], pairs
         second: another.
         pairs: (query_id, doc_id) of what is relevant; where there is none, the weight is a half.
     """
-    values = {weight: ndcg_at_10(pairs, interpolate(first, second, weight)) for weight in WEIGHTS} if pairs else {0.5: []}
-    return max(values, key=lambda weight: (round(sum(values[weight]), 9), -abs(weight - 0.5)))
+    return _best(_dev_scores(first, second, pairs), {query_id for query_id, _ in pairs})
+
+
+def _dev_scores(first: Sequence[ScoredDoc], second: Sequence[ScoredDoc], pairs: Sequence[tuple[str, str]]) -> list[dict[str, float]]:
+    """Of each of ``WEIGHTS``, the dev score of each query."""
+    vectors = [{"first": weight, "second": 1 - weight} for weight in WEIGHTS]
+    return grid_scores({"first": first, "second": second}, pairs, vectors, method="min_max")
+
+
+def _best(scores: Sequence[Mapping[str, float]], query_ids: Collection[str]) -> float:
+    totals = [round(sum(score for query_id, score in by_query.items() if query_id in query_ids), 9) for by_query in scores]
+    return max(zip(totals, WEIGHTS, strict=True), key=lambda place: (place[0], -abs(place[1] - 0.5)))[1]
 
 
 def below(mixed: Sequence[ScoredDoc], rest: Sequence[ScoredDoc]) -> list[ScoredDoc]:
@@ -55,10 +66,8 @@ def cross_fit(first: Sequence[ScoredDoc], second: Sequence[ScoredDoc], pairs: Se
         pairs: (query_id, doc_id) of what is relevant.
     """
 
-    def choose(runs: Runs, half: Sequence[tuple[str, str]]) -> float:
-        return choose_weight(runs["first"], runs["second"], half)
-
     def mix(runs: Runs, weight: float) -> list[ScoredDoc]:
         return interpolate(runs["first"], runs["second"], weight)
 
-    return cross_fit_halves({"first": first, "second": second}, pairs, choose, mix)
+    scores = _dev_scores(first, second, pairs)
+    return cross_fit_halves({"first": first, "second": second}, pairs, partial(_best, scores), mix)

@@ -8,10 +8,10 @@ from pathlib import Path
 
 from ir_measures import ScoredDoc
 
-from tandem.formats.texts import texts_of
+from tandem.formats.corpus import Corpus
 from tandem.generators.prompts import PromptedSettings
 from tandem.generators.queries import GenerationSettings, generate_queries
-from tandem.records import Document, LabelledPair, PseudoQuery, group_numbers
+from tandem.records import Document, LabelledPair, PseudoQuery
 from tandem.runs import rank_results
 from tandem.runtime.hardware import Compute
 from tandem.settings import CountOrZero, Depth, Settings
@@ -75,9 +75,10 @@ def hold_out_queries(
         return HeldOut([], [], {"generated": 0, "held_out_documents": 0})
     one_each = generation.model_copy(update={"sampled_documents": number, "queries_per_document": 1})
     rows, _ = generate_queries(documents, weights, one_each, prompted, prefix=PREFIX, cache=cache, compute=compute)
-    groups = group_numbers(documents)
+    corpus = Corpus.of(documents)
+    groups = corpus.groups
     chosen = {groups[row.doc_id] for row in rows}
-    held_out = [doc_id for doc_id in texts_of(documents) if groups[doc_id] in chosen]
+    held_out = [doc_id for doc_id in corpus.ids if groups[doc_id] in chosen]
     pairs = _keep(rows, search, within=settings.keep_within)
     return HeldOut(pairs, held_out, {"generated": len(rows), "held_out_documents": len(held_out)})
 

@@ -89,7 +89,7 @@ def train_reranker(
     dev_score: Callable[[Reranker], Sequence[float]],
     compute: Compute,
 ) -> Trained:
-    """Train in place for a fixed number of steps and leave the reranker at the step that :func:`tandem.runtime.training.choose_step` names.
+    """Train in place for a fixed number of steps; the reranker ends at the step that :func:`tandem.runtime.checkpoints.choose_step` names.
 
     With no row there is nothing to learn from, and the reranker stays as it is.
 

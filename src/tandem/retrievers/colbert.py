@@ -15,14 +15,13 @@ from sentence_transformers import MultiVectorEncoder
 from sentence_transformers.base.modules import Normalize, Transformer
 from sentence_transformers.base.modules.dense import Dense
 from sentence_transformers.multi_vector_encoder.modules import MultiVectorMask
-from sentence_transformers.util import maxsim
 from tokenizers import AddedToken
 from torch import nn
 from tqdm import tqdm
 
+from tandem.retrievers.maxsim import rank_by_maxsim
 from tandem.retrievers.prompts import choose_prompts, read_prompts
 from tandem.retrievers.settings import RetrieverSettings
-from tandem.runs import search_depth, without_own
 from tandem.runtime.encoders import check_length, keep_layers, pad_right, resolve_encoder
 from tandem.runtime.weights import refuse_new_weights
 from tandem.settings import errors_about
@@ -154,47 +153,16 @@ def search(
     """
     if not queries:
         return []
-    doc_ids, query_ids, wanted_depth = list(documents), list(queries), search_depth(queries, documents, depth)
-    texts = iter(documents.values())
+    texts, starts = iter(documents.values()), range(0, len(documents), chunk_documents)
     wanted = model.encode_query(list(queries.values()), batch_size=batch_size, show_progress_bar=False)
-    best_scores = torch.empty(len(query_ids), 0)
-    best_rows = torch.empty(len(query_ids), 0, dtype=torch.long)
-    starts = range(0, len(doc_ids), chunk_documents)
-    for start in tqdm(starts, desc="MaxSim", disable=not show_progress or len(starts) < 2, leave=False):
-        chunk = list(islice(texts, chunk_documents))
-        vectors = model.encode_document(chunk, batch_size=batch_size, show_progress_bar=False)
-        scores = _score_by_length(wanted, vectors)
-        rows = torch.arange(start, start + len(chunk)).expand(len(query_ids), -1)
-        scores, rows = torch.cat([best_scores, scores], 1), torch.cat([best_rows, rows], 1)
-        # A stable sort, so that equal scores keep the order of the corpus on every machine.
-        order = scores.argsort(dim=1, descending=True, stable=True)[:, :wanted_depth]
-        best_scores, best_rows = scores.gather(1, order), rows.gather(1, order)
-    run = (
-        ScoredDoc(query_id, doc_ids[row], score)
-        for query_id, row_ids, row_scores in zip(query_ids, best_rows.tolist(), best_scores.tolist(), strict=True)
-        for row, score in zip(row_ids, row_scores, strict=True)
+    chunks = (
+        model.encode_document(list(islice(texts, chunk_documents)), batch_size=batch_size, show_progress_bar=False)
+        for _ in tqdm(starts, desc="MaxSim", disable=not show_progress or len(starts) < 2, leave=False)
     )
-    return without_own(run, depth=depth)
+    return rank_by_maxsim(dict(zip(queries, wanted, strict=True)), chunks, list(documents), depth=depth)
 
 
 def count_tokens(model: MultiVectorEncoder, queries: Mapping[str, str]) -> dict[str, int]:
     """How many token vectors each query has: what its MaxSim is a sum over."""
     vectors = model.encode_query(list(queries.values()), show_progress_bar=False) if queries else []
     return {query_id: len(tokens) for query_id, tokens in zip(queries, vectors, strict=True)}
-
-
-def _score_by_length(
-    queries: list[torch.Tensor], documents: list[torch.Tensor], *, query_group: int = 64, document_group: int = 256
-) -> torch.Tensor:
-    """MaxSim of all queries with all documents (queries, documents); texts of like length are padded together."""
-    scores = torch.empty(len(queries), len(documents))
-    for rows in _by_length(queries, query_group):
-        for columns in _by_length(documents, document_group):
-            part = maxsim([queries[i] for i in rows], [documents[i] for i in columns], chunk_elements=20_000_000)
-            scores[torch.tensor(rows)[:, None], torch.tensor(columns)] = part.float().cpu()
-    return scores
-
-
-def _by_length(vectors: list[torch.Tensor], size: int) -> list[list[int]]:
-    order = sorted(range(len(vectors)), key=lambda i: len(vectors[i]))
-    return [order[start : start + size] for start in range(0, len(order), size)]

@@ -79,7 +79,6 @@ MOVED: tuple[tuple[tuple[str, ...], tuple[str, ...]], ...] = (
 )
 """settings that stand in another section today, or in none"""
 ADDED: tuple[tuple[str, tuple[str, ...], Any], ...] = (
-    ("bm25", ("index_bm25",), {}),
     ("evaluate_retriever", ("build_index", "kind"), "exact"),
     ("evaluate_retriever", ("evaluate_retriever", "check_queries"), 100),
     ("train_retriever", ("prepare_dev", "documents"), 200),

@@ -30,6 +30,8 @@ S = TypeVar("S", bound=Settings)
 def load_params(path: Path, section: str, schema: type[S], *, entry: tuple[PlanName, str] | None = None) -> S:
     """Read one section; fields of ``schema`` that the section lacks are looked up among the file's top-level keys.
 
+    Where these are all that it needs, the file needs no section.
+
     Args:
         path: a params.yaml.
         section: the stage's name.
@@ -41,6 +43,8 @@ def load_params(path: Path, section: str, schema: type[S], *, entry: tuple[PlanN
     """
     content = read_params(path)
     values = content.get(section)
+    if section not in content and all(key in content for key, field in schema.model_fields.items() if field.is_required()):
+        values = {}  # a stage without settings of its own
     if not isinstance(values, dict):
         raise ParamsError(f"{path}: no section '{section}'; there are: {', '.join(sorted(map(str, content)))}")
     shared = {key: content[key] for key in schema.model_fields if key not in values and key in content}
@@ -99,7 +103,7 @@ def locate_error(
         return ParamsError(f"{path}: {error}")
     keys = (*place, *error.key.split("."))
     content = read_params(path)
-    shared = keys[0] in content and keys[0] not in content[section]  # a shared value stands at the top level
+    shared = keys[0] in content and keys[0] not in content.get(section, {})  # a shared value stands at the top level
     overridden = read_overrides(content, *entry, path).place_of(section, keys) if entry else ""
     return ParamsError(f"{path}: {overridden or '.'.join(keys if shared else (section, *keys))}: {error.problem}")
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,11 +14,11 @@ from sentence_transformers.base.evaluation import BaseEvaluator
 from torch import nn
 from transformers import Trainer, TrainerCallback, TrainingArguments
 
-from tandem.runtime.checkpoints import latest_checkpoint
+from tandem.runtime.checkpoints import choose_step, latest_checkpoint, summarise
 from tandem.runtime.hardware import Compute
 from tandem.settings import BatchSize, LearningRate, Settings, Steps
 
-__all__ = ["DevEvaluator", "StepSettings", "Trained", "choose_step", "fit", "summarise", "trainer_arguments"]
+__all__ = ["DevEvaluator", "StepSettings", "Trained", "fit", "trainer_arguments"]
 
 METRIC, ERROR = "dev_ndcg_at_10", "dev_standard_error"
 M = TypeVar("M", bound=nn.Module)
@@ -107,27 +106,6 @@ def trainer_arguments(
         "bf16": compute.bf16,
         "seed": compute.seed,
     }
-
-
-def summarise(values: Sequence[float]) -> tuple[float, float]:
-    """Mean and standard error of the values of dev queries, 0 where there are too few."""
-    mean = sum(values) / max(len(values), 1)
-    if len(values) < 2:
-        return mean, 0.0
-    return mean, math.sqrt(sum((value - mean) ** 2 for value in values) / (len(values) - 1) / len(values))
-
-
-def choose_step(points: Sequence[tuple[int, float, float]]) -> int:
-    """The one-standard-error rule (Breiman et al. 1984, section 3.4.3): the last step, unless it is that much worse than the best.
-
-    On 25 dev queries the standard error of nDCG is about .07, and the best of three checkpoints by name alone is mostly the luckiest.
-
-    Args:
-        points: (step, mean, standard error of the mean), in order.
-    """
-    best = max(points, key=lambda point: (point[1], -point[0]))
-    last = points[-1]
-    return last[0] if last[1] > best[1] - best[2] else best[0]
 
 
 def fit(

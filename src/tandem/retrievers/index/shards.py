@@ -6,7 +6,7 @@ Memory holds one shard, whatever the corpus.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -15,17 +15,15 @@ import numpy as np
 import orjson
 import torch
 from ir_measures import ScoredDoc
-from sentence_transformers.util import maxsim
 from tqdm import tqdm
 
 from tandem.interfaces import Retriever
+from tandem.retrievers.maxsim import rank_by_maxsim
 from tandem.retrievers.retriever import vectors_of
-from tandem.runs import rank_results, search_depth, without_own
+from tandem.runs import rank_results
 from tandem.runtime.distributed import process_rank, world_size
 
 __all__ = ["Shard", "Shards", "encode_shards", "finish_shards", "overlap", "search_shards"]
-
-SCORED_AT_ONCE = 20_000_000  # similarities of tokens
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +33,10 @@ class Shard:
     doc_ids: list[str]
     vectors: np.ndarray
     lengths: np.ndarray
+
+    def documents(self) -> Sequence[torch.Tensor]:
+        """The vectors of each document, (vectors, dimensions), not read before they are used."""
+        return torch.from_numpy(self.vectors).split(self.lengths.tolist())
 
 
 class Shards:
@@ -63,7 +65,7 @@ class Shards:
         if not 0 <= number < len(self):
             raise IndexError(number)
         path = self.folder / f"{number:05d}"
-        vectors = np.load(path.with_suffix(".npy"), mmap_mode="r")
+        vectors = np.load(path.with_suffix(".npy"), mmap_mode="c")  # never written; torch warns of what could not be
         return Shard(orjson.loads(path.with_suffix(".json").read_bytes()), vectors, np.load(path.with_suffix(".lengths.npy")))
 
     def __iter__(self) -> Iterator[Shard]:
@@ -126,46 +128,15 @@ def _finish(folder: Path, number: int) -> None:
 
 
 def search_shards(shards: Shards, queries: Mapping[str, torch.Tensor], *, depth: int) -> list[ScoredDoc]:
-    """Rank all documents for each query by MaxSim, exactly; of one vector each, that is the inner product.
-
-    A document with the query's id is no result.
+    """Rank all documents for each query, exactly; see :func:`tandem.retrievers.maxsim.rank_by_maxsim`.
 
     Args:
         shards: of the corpus.
         queries: normalised vectors (vectors, dimensions) by query_id.
         depth: results a query at most.
     """
-    names, wanted, doc_ids = list(queries), list(queries.values()), shards.doc_ids()
-    reach = search_depth(names, frozenset(doc_ids), depth)
-    scores, rows = torch.empty(len(names), 0), torch.empty(len(names), 0, dtype=torch.long)
-    first = 0
-    for shard in tqdm(shards, desc="MaxSim", total=len(shards), disable=len(shards) < 2, leave=False):
-        shard_scores = _score(wanted, shard)
-        last = first + shard_scores.shape[1]
-        scores = torch.cat([scores, shard_scores], 1)
-        rows = torch.cat([rows, torch.arange(first, last).expand(len(names), -1)], 1)
-        order = scores.argsort(dim=1, descending=True, stable=True)[:, :reach]  # equal scores keep the order of the corpus
-        scores, rows = scores.gather(1, order), rows.gather(1, order)
-        first = last
-    run = (
-        ScoredDoc(name, doc_ids[row], score)
-        for name, own_rows, own_scores in zip(names, rows.tolist(), scores.tolist(), strict=True)
-        for row, score in zip(own_rows, own_scores, strict=True)
-    )
-    return without_own(run, depth=depth)
-
-
-def _score(queries: list[torch.Tensor], shard: Shard) -> torch.Tensor:
-    """Scores (queries, documents) of a shard."""
-    if int(shard.lengths.max()) == 1 and all(len(query) == 1 for query in queries):
-        return torch.cat(queries) @ torch.from_numpy(shard.vectors.astype(np.float32)).T
-    scores = torch.empty(len(queries), len(shard.lengths))
-    ends = np.cumsum(shard.lengths)
-    order = np.argsort(shard.lengths, kind="stable")  # documents of like length are padded together
-    for columns in np.array_split(order, -(-len(order) // 256)):
-        documents = [torch.from_numpy(shard.vectors[ends[i] - shard.lengths[i] : ends[i]].astype(np.float32)) for i in columns]
-        scores[:, torch.from_numpy(columns)] = maxsim(queries, documents, chunk_elements=SCORED_AT_ONCE).float()
-    return scores
+    chunks = (shard.documents() for shard in tqdm(shards, desc="MaxSim", total=len(shards), disable=len(shards) < 2, leave=False))
+    return rank_by_maxsim(queries, chunks, shards.doc_ids(), depth=depth)
 
 
 def overlap(found: Iterable[ScoredDoc], exact: Iterable[ScoredDoc], *, depth: int) -> float:

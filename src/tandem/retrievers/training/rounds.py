@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from tandem.formats.texts import texts_of
+from tandem.formats.corpus import Corpus
 from tandem.records import Document, LabelledPair, PseudoQuery, RankingRow
 from tandem.retrievers.retriever import build_retriever, save_retriever, search
 from tandem.retrievers.settings import RetrieverSettings
@@ -68,7 +68,7 @@ def train_round(
     Returns:
         What training did, and the numbers of training pairs and dev queries.
     """
-    texts = texts_of(data.corpus)
+    texts = Corpus.of(data.corpus).texts
     pairs = choose_pairs(data.labelled_pairs, data.generated, settings, seed=compute.seed)
     dev = choose_dev(data.dev_pairs, texts, dev_documents=settings.dev_documents, seed=compute.seed)
     model = build_retriever(start, seed=compute.seed, device=compute.device)

@@ -17,10 +17,11 @@ from sentence_transformers import (
 from tandem.retrievers.prompts import column_roles
 from tandem.retrievers.training.losses import NO_TEACHER, DistillationSettings, MaskedContrastiveLoss, colbert_scores, dense_scores
 from tandem.retrievers.training.rows import TrainingData, build_training_set
+from tandem.runtime.checkpoints import summarise
 from tandem.runtime.distributed import world_size
 from tandem.runtime.encoders import check_length
 from tandem.runtime.hardware import Compute
-from tandem.runtime.training import StepSettings, Trained, fit, summarise, trainer_arguments
+from tandem.runtime.training import StepSettings, Trained, fit, trainer_arguments
 from tandem.settings import CountOrZero, PositiveTemperature, Share
 
 __all__ = ["ContrastiveSettings", "NeuralRetriever", "train_retriever"]
@@ -50,7 +51,7 @@ def train_retriever(
     document_tokens: int | None = None,
     teacher: DistillationSettings = NO_TEACHER,
 ) -> Trained:
-    """Train in place for a fixed number of steps and leave the model at the step that :func:`tandem.runtime.training.choose_step` names.
+    """Train in place for a fixed number of steps and leave the model at the step that :func:`tandem.runtime.checkpoints.choose_step` names.
 
     The trainer's token ids are those of ``encode_query`` and ``encode_document``: prompts, markers and expansion included.
 
