@@ -7,8 +7,8 @@ from functools import partial
 from pathlib import Path
 
 from stages.runtime import open_stage, run
-from tandem.formats.jsonl import read_records, write_json, write_records
 from tandem.formats.corpus import Corpus
+from tandem.formats.jsonl import read_records, write_json, write_records
 from tandem.generators.dev_queries import DevQuerySettings, HeldOut, hold_out_queries
 from tandem.generators.prompts import PromptedSettings
 from tandem.generators.queries import GenerationSettings
