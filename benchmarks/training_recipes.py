@@ -1,6 +1,6 @@
 """Recipes of training a retriever on generated queries: what they gain over the untrained one, alone, merged with it, and fused.
 
-python benchmarks/training_recipes.py --data FOLDER --queries FILE --seeds 1,2,3            # contrastive, with masks; a word changes a value:
+python benchmarks/training_recipes.py --data FOLDER --queries FILE --seeds 1,2,3          # contrastive, with masks; a word changes a value:
   mine_negatives.teach=fusion "train_retriever.distillation={distillation: kl, contrastive_weight: 0.1, teacher_temperature: 0.15}"
 
 FOLDER is a collection in BEIR layout, FILE a JSONL of {query_id, text, doc_id}. Values are those of params.yaml with RECIPE over them, then
