@@ -103,29 +103,37 @@ def mine_rows(
     fused_scores = _by_query(fused)
     masked = {key: false_negatives(fused_scores.get(key, {}), relevant[key], settings.mask_above) for key in queries}
     logits = judge() if queries and (settings.screen or settings.teach == "judge") else None
-    known: dict[tuple[str, str], float] = {}
-
-    def score(wanted: Sequence[tuple[str, str]]) -> list[float]:
-        new = [pair for pair in dict.fromkeys(wanted) if pair not in known]
-        if logits is not None and new:
-            known.update(zip(new, logits([(queries[key], texts[doc_id]) for key, doc_id in new]), strict=True))
-        return [known[pair] for pair in wanted]
-
-    scorer = score if logits and settings.screen else None
+    judged = _Judged(logits, queries, texts).score if logits else None
     left_out = masked if settings.teach != "fusion" else {}  # what fused scores teach, they teach of masked documents too
-    negatives, counts = mine_negatives(relevant, run, group_numbers(documents), settings, scorer=scorer, left_out=left_out, seed=seed)
-    counts["masked"] = sum(map(len, masked.values()))
+    negatives, counts = mine_negatives(
+        relevant, run, group_numbers(documents), settings, scorer=judged if settings.screen else None, left_out=left_out, seed=seed
+    )
+    teacher = {"off": None, "judge": judged, "fusion": partial(_look_up, fused_scores)}[settings.teach]
     rows = []
     for key, text in queries.items():
         pos, neg = sorted(relevant[key]), negatives[key]
-        scores = None
-        if settings.teach == "fusion":
-            scores = [fused_scores.get(key, {}).get(doc_id, 0.0) for doc_id in (*pos, *neg)]
-        elif logits and settings.teach == "judge":
-            scores = score([(key, doc_id) for doc_id in (*pos, *neg)])
+        scores = teacher([(key, doc_id) for doc_id in (*pos, *neg)]) if teacher else None
         taught = {} if scores is None else {"pos_scores": scores[: len(pos)], "neg_scores": scores[len(pos) :]}
         rows.append(MinedRow(query=text, pos=pos, neg=neg, masked=masked[key], **taught))
-    return rows, counts
+    return rows, {**counts, "masked": sum(map(len, masked.values()))}
+
+
+class _Judged:
+    """A judge's logits for queries by key and documents by id, each pair asked for once."""
+
+    def __init__(self, logits: Scorer, queries: Mapping[str, str], texts: Mapping[str, str]) -> None:
+        self.logits, self.queries, self.texts = logits, queries, texts
+        self.known: dict[tuple[str, str], float] = {}
+
+    def score(self, wanted: Sequence[tuple[str, str]]) -> list[float]:
+        new = [pair for pair in dict.fromkeys(wanted) if pair not in self.known]
+        if new:
+            self.known.update(zip(new, self.logits([(self.queries[key], self.texts[doc_id]) for key, doc_id in new]), strict=True))
+        return [self.known[pair] for pair in wanted]
+
+
+def _look_up(scores: Scores, wanted: Sequence[tuple[str, str]]) -> list[float]:
+    return [scores.get(key, {}).get(doc_id, 0.0) for key, doc_id in wanted]
 
 
 def false_negatives(scores: Mapping[str, float], relevant: set[str], share: float | None) -> list[str]:
