@@ -40,6 +40,8 @@ def merge_with_start(model: nn.Module, start: Weights, merge: float | Literal["d
         merge: share of the trained weights: 1 leaves the model as it is, 0 is the start; dev chooses by :func:`choose_share`.
         dev_score: a value for each dev query by the model as it is then, higher is better.
     """
+    if merge == 1:
+        return Merged(1.0)
     trained = copy_weights(model)
     values: dict[float, Sequence[float]] = {}
     for share in SHARES if merge == "dev" else ():
