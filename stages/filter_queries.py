@@ -1,4 +1,4 @@
-"""Keep the queries that find their source document in BM25, candidate-set and dense runs, and that it answers."""
+"""Keep the queries that find their source document in BM25, candidate-set, dense and fused runs, and that it answers."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from tandem.records import LabelledPair, PseudoQuery
 from tandem.rerankers.judge import JudgeSettings, load_judge
 from tandem.retrievers.bm25 import LexicalSettings
 from tandem.retrievers.filter_runs import FilterRuns
+from tandem.retrievers.hybrid import FusedRun, FusedRunSettings
 from tandem.retrievers.index.building import open_index
 from tandem.runtime.hardware import Precision, device_name, use_bf16
 from tandem.settings import Seed
@@ -24,6 +25,7 @@ class Params(FilterSettings, LexicalSettings):
 
     keep_relevant: RelevanceSettings
     """judged after the rules, on what they keep"""
+    fusion: FusedRunSettings
     relevance: JudgeSettings
     precision: Precision
     seed: Seed
@@ -32,12 +34,16 @@ class Params(FilterSettings, LexicalSettings):
 def main(argv: Sequence[str] | None = None) -> None:
     """Read queries, corpus, dev pairs and the dense filter; write all rows with status, the funnel and the keep rates."""
     reads, writes = "corpus dev queries encoder indexes reranker", "filtered funnel metrics"
-    with open_stage("filter_queries", Params, argv, reads=reads, writes=writes, words="round") as (paths, params, tracked, _):
+    with open_stage("filter_queries", Params, argv, reads=reads, writes=writes, words="round kind previous") as (paths, params, tracked, _):
         corpus, device = Corpus(paths.corpus), device_name()
-        dense = open_index(paths.indexes / "filter", paths.encoder, device=device)
+        searchers = {
+            "bm25": open_index(paths.indexes / "bm25"),
+            "dense": open_index(paths.indexes / "filter", paths.encoder, device=device),
+            "fusion": FusedRun(params.fusion, kind=paths.kind, previous=paths.previous, device=device),
+        }
         runs = FilterRuns(
             corpus,
-            {"bm25": open_index(paths.indexes / "bm25"), "dense": dense},
+            searchers,
             depth=params.depth,
             candidates=params.candidates,
             bm25=params.bm25,

@@ -12,14 +12,16 @@ from tandem.records import LabelledPair, PseudoQuery
 from tandem.rerankers.judge import JudgeSettings, load_judge
 from tandem.retrievers.filter_runs import FilterRuns
 from tandem.retrievers.hard_negatives import MiningSettings, mine_rows
+from tandem.retrievers.hybrid import FusedRun, FusedRunSettings
 from tandem.retrievers.index.building import open_index
 from tandem.runtime.hardware import Precision, device_name, use_bf16
 from tandem.settings import Seed
 
 
 class Params(MiningSettings):
-    """Mining, and the judge that it may need."""
+    """Mining, and the fused run and the judge that it may need."""
 
+    fusion: FusedRunSettings
     relevance: JudgeSettings
     precision: Precision
     seed: Seed
@@ -28,7 +30,12 @@ class Params(MiningSettings):
 def main(argv: Sequence[str] | None = None) -> None:
     """Read corpus, pairs, queries and indexes; write a row for each query text."""
     reads = "corpus train previous_queries queries encoder indexes initial reranker"
-    with open_stage("mine_negatives", Params, argv, reads=reads, writes="negatives", words="round kind") as (paths, params, tracked, _):
+    with open_stage("mine_negatives", Params, argv, reads=reads, writes="negatives", words="round kind previous") as (
+        paths,
+        params,
+        tracked,
+        _,
+    ):
         corpus = Corpus(paths.corpus)
         pairs: list[LabelledPair | PseudoQuery] = [*read_records(paths.train, LabelledPair)]
         for path in dict.fromkeys((paths.previous_queries, paths.queries)):
@@ -38,12 +45,13 @@ def main(argv: Sequence[str] | None = None) -> None:
             "bm25": open_index(paths.indexes / "bm25"),
             "dense": open_index(paths.indexes / "filter", paths.encoder, device=device),
             "retriever": open_index(paths.indexes / paths.kind, paths.initial / paths.kind / "weights", device=device),
+            "fusion": FusedRun(params.fusion, kind=paths.kind, previous=paths.previous, device=device),
         }
-        runs = FilterRuns(corpus, searchers, depth=params.rank_end + 50, seed=params.seed)
+        runs = FilterRuns(corpus, searchers, depth=params.rank_end, seed=params.seed)
         rows, counts = mine_rows(
             pairs if params.run != "off" else [],
             corpus,
-            partial(runs.search, params.run),
+            runs.search,
             params,
             judge=partial(load_judge, params.relevance, paths.reranker, device=device, bf16=bf16),
             seed=params.seed,

@@ -9,7 +9,7 @@ from tandem.evaluation.dev_score import ndcg_at_10
 from tandem.formats.corpus import Corpus
 from tandem.formats.jsonl import read_records
 from tandem.formats.tables import write_curve
-from tandem.records import LabelledPair, PseudoQuery, RankingRow
+from tandem.records import LabelledPair, MinedRow, PseudoQuery
 from tandem.retrievers.settings import RetrieverSettings
 from tandem.retrievers.training.rounds import RoundData, RoundSettings, train_round
 from tandem.runtime.hardware import Compute, Precision, device_name, use_bf16
@@ -37,7 +37,7 @@ def main(argv: Sequence[str] | None = None) -> None:
             read_records(paths.train, LabelledPair),
             read_records(paths.dev, LabelledPair),
             [read_records(path, PseudoQuery) for path in dict.fromkeys((paths.previous_queries, paths.queries))],
-            read_records(paths.negatives, RankingRow),
+            read_records(paths.negatives, MinedRow),
         )
         compute = Compute(device_name(), use_bf16(params.precision), params.seed, scratch)
         trained, sizes = train_round(data, weights, params, params.retriever, measure=ndcg_at_10, compute=compute)

@@ -166,7 +166,7 @@ def preferences(params: dict[str, Any]) -> None:
 
 def single(params: dict[str, Any]) -> None:
     params["retriever"]["kind"] = "dense"
-    params["train_retriever"]["temperature"] = 0.2
+    params["train_retriever"].update(temperature=0.2, merge=0.75)
 
 
 @pytest.mark.distributed

@@ -14,6 +14,7 @@ __all__ = [
     "Difficulty",
     "Document",
     "LabelledPair",
+    "MinedRow",
     "PreferencePair",
     "PseudoQuery",
     "Query",
@@ -61,7 +62,7 @@ class PseudoQuery(Record):
 
     ``status`` is ``generated`` until a filter has seen the row, then ``kept`` or ``rejected`` with a ``reason``. Rows
     are never deleted: rejected ones are the reward model's negatives. ``scores`` and ``ranks`` are keyed by the run that
-    produced them (``bm25``, ``bm25_sampled``, ``dense``); a rank counts from 1.
+    produced them (``bm25``, ``bm25_sampled``, ``dense``, ``fusion``); a rank counts from 1.
     """
 
     query_id: Identifier
@@ -116,7 +117,7 @@ class RankingRow(Record):
     """A query with documents, for rerankers: the standard form of RAG-Retrieval's data.
 
     Without scores, ``pos`` are relevant and ``neg`` are not. ``pos_scores`` and ``neg_scores`` are labels of several levels or a teacher's
-    scores, one a document. Rerankers' files hold the documents' texts; the mined negatives of a round hold their doc_ids.
+    scores, one a document. Rerankers' files hold the documents' texts.
     """
 
     query: Identifier
@@ -131,6 +132,15 @@ class RankingRow(Record):
             if scores is not None and len(scores) != len(documents):
                 raise ValueError(f"{name}_scores: {len(scores)} found for {len(documents)} documents in {name}")
         return self
+
+
+class MinedRow(RankingRow):
+    """What a round learns from beside a query's own documents: a query text and doc_ids, of relevant documents and of hard negatives.
+
+    ``masked`` may be relevant too: the contrastive loss counts them neither for nor against this query. Scores are a teacher's.
+    """
+
+    masked: list[Identifier] = Field(default_factory=list)
 
 
 def document_text(document: Document) -> str:

@@ -43,7 +43,7 @@ SMALL: dict[str, Any] = {
     "train_retriever": {"steps": 4, "batch_size": 3, "evaluations": 2, "dev_documents": 6, "training_document_tokens": 32},
     "build_baselines": {"dense_max_length": 32},
     "filter_queries": {"rules": [{"run": "dense", "k": 40}], "min_words": 1},
-    "mine_negatives": {"run": "dense", "rank_end": 5, "negatives_per_query": 2, "relative_margin": None, "screen": True, "teach": True},
+    "mine_negatives": {"run": "dense", "rank_end": 5, "negatives_per_query": 2, "relative_margin": None, "screen": True, "teach": "judge"},
     "prepare_ranking": {"negatives_per_query": 3},
 }
 
@@ -155,7 +155,7 @@ def test_the_filter_the_judge_and_the_teacher(stage: Callable[..., dict[str, Any
     wanted = [(QUERIES[name], TEXTS[name]) for name in QUERIES]
     whole, half = (Reranker("judge/weights", bf16=bf16).compute_score(wanted) for bf16 in (False, True))
     np.testing.assert_allclose(half, whole, atol=0.25)
-    shared = {"encoder": "encoder", "indexes": "indexes", "reranker": "judge/weights"}
+    shared = {"encoder": "encoder", "indexes": "indexes", "reranker": "judge/weights", "kind": "colbert", "previous": "r0"}
     flags = {"filtered": "filtered.jsonl", "funnel": "funnel.csv", "metrics": "filter.json", "round": "r1"}
     stage(filter_queries, corpus="corpus.jsonl", dev="dev.jsonl", queries="queries.jsonl", **shared, **flags)
     asked = half if precision == "bf16" else whole
@@ -163,8 +163,7 @@ def test_the_filter_the_judge_and_the_teacher(stage: Callable[..., dict[str, Any
     np.testing.assert_allclose(judged, 1 / (1 + np.exp(-np.array(asked))), atol=1e-2)
     flags = {"previous_queries": "none.jsonl", "queries": "filtered.jsonl", "negatives": "negatives.jsonl", "round": "r1"}
     shutil.copytree("indexes/filter", "indexes/colbert")  # not asked
-    flags |= {"initial": "none", "kind": "colbert"}
-    stage(mine_negatives, corpus="corpus.jsonl", train="train.jsonl", **shared, **flags)
+    stage(mine_negatives, corpus="corpus.jsonl", train="train.jsonl", initial="none", **shared, **flags)
     mined = read_records(Path("negatives.jsonl"), RankingRow)
     assert all(np.isfinite([*(row.pos_scores or []), *(row.neg_scores or [])]).all() for row in mined)
     rows = {"rows": "rows.jsonl", "dev_rows": "dev_rows.jsonl", "teacher": "judge/weights"}

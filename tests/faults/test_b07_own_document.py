@@ -128,10 +128,11 @@ def test_measures(finders: dict[str, Find]) -> None:
 def test_hard_negatives(corpus: list[Document], finders: dict[str, Find]) -> None:
     pairs = [LabelledPair(query_id="sort", text=TEXTS["sort"], doc_id="join"), LabelledPair(query_id="q", text="mean", doc_id="plot")]
     window: dict[str, Any] = {"rank_start": 1, "rank_end": 9, "negatives_per_query": 9, "relative_margin": None}
-    mining = MiningSettings(**window, run="bm25", screen=False, teach=False)
+    mining = MiningSettings(**window, run="bm25", screen=False, mask_above=None, teach="off")
     seen: list[str] = []
 
-    def run(queries: Mapping[str, tuple[str, str]]) -> list[ScoredDoc]:
+    def run(_: str, queries: Mapping[str, tuple[str, str]], depth: int) -> list[ScoredDoc]:
+        assert depth > 9
         seen.extend(queries)
         return [ScoredDoc(name, doc_id, float(-i)) for name in queries for i, doc_id in enumerate(TEXTS)]
 

@@ -22,7 +22,7 @@ train_retriever:
   steps: 24
   scale: 20.0                  # of the score
   warmup_share: 0.1
-mine_negatives: {first: 1, last: 50, number: 20}   # a window
+mine_negatives: {first: 1, last: 50, number: 20, teach: True}   # a window
 evaluate_reranked:
   first: 20
 evaluate_generators:
@@ -40,7 +40,7 @@ train_retriever:
   steps: 24
   temperature: 0.05            # of the score
   warmup_ratio: 0.1
-mine_negatives: {rank_start: 1, rank_end: 50, negatives_per_query: 20}  # a window
+mine_negatives: {rank_start: 1, rank_end: 50, negatives_per_query: 20, teach: judge}  # a window
 evaluate_reranked:
   rerank_depth: 20
 evaluate_generators:
@@ -65,7 +65,7 @@ def test_keys_of_their_sections_and_nothing_else() -> None:
         (6, "train_retriever.scale: 20.0", "train_retriever.temperature: 0.05"),
         (7, "train_retriever.warmup_share", "train_retriever.warmup_ratio"),
     ]
-    assert len(changes) == 11
+    assert len(changes) == 12
     assert migrate(text, "params.yaml") == (text, [])
 
 

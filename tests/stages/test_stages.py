@@ -132,20 +132,25 @@ def test_the_loop_in_bfloat16_with_a_control(loop: Callable[..., dict[str, dict[
 @pytest.mark.parametrize(
     ("kind", "mode", "run", "loss"),
     [
-        pytest.param("colbert", "predicted", "bm25", "kl", marks=pytest.mark.slow),
-        ("dense", "exact", "retriever", "margin_mse"),
+        pytest.param("colbert", "predicted", "retriever", "margin_mse", marks=pytest.mark.slow),
+        ("dense", "exact", "fusion", "kl"),
     ],
 )
 def test_every_switch_of_a_round(loop: Callable[..., dict[str, dict[str, Any]]], kind: str, mode: str, run: str, loss: str) -> None:
-    """Relevance, selection, hard negatives and a teacher change what a round learns from, for both kinds of retriever."""
+    """Relevance, selection, hard negatives, masks, a teacher and a merge change what a round learns from, for both kinds of retriever."""
+    fused = run == "fusion"
     distillation = {"distillation": loss, "distillation_weight": 0.5, "contrastive_weight": 1.0, "teacher_temperature": 1.0}
     loop(
         precision="fp32",
         retriever={"kind": kind},
-        filter_queries={"keep_relevant": {"threshold": None, "top_share": 0.7}},
+        filter_queries={
+            "rules": [{"run": "fusion" if fused else "dense", "k": 40}],
+            "keep_relevant": {"threshold": None, "top_share": 0.7},
+        },
         select_queries={"mode": mode, "top_share": 0.5},
-        mine_negatives={"run": run, "rank_end": 8, "negatives_per_query": 4, "relative_margin": None, "screen": True, "teach": True},
-        train_retriever={"distillation": distillation},
+        mine_negatives={"run": run, "rank_end": 8, "negatives_per_query": 4, "relative_margin": None, "screen": True, "mask_above": 0.6}
+        | {"teach": "fusion" if fused else "judge"},
+        train_retriever={"distillation": distillation, "negatives": 2, "top_negatives": 1, "merge": "dev" if fused else 0.5},
         build_index={"kind": "exact" if kind == "colbert" else "hnsw", "shard_documents": 4},
     )
     searched = json.loads(Path("out/records/r1/evaluate_retriever.json").read_text())["metrics"]
@@ -162,6 +167,15 @@ def test_every_switch_of_a_round(loop: Callable[..., dict[str, dict[str, Any]]],
     mined = [json.loads(line) for line in Path("out/rounds/r1/negatives.jsonl").read_text().splitlines()]
     assert any(row["neg"] for row in mined)
     assert all(len(row["neg_scores"]) == len(row["neg"]) <= 4 for row in mined)
+    assert any(row["masked"] for row in mined)
+    trained = json.loads(Path("out/records/r1/train_retriever.json").read_text())["metrics"]
+    if fused:
+        assert all(row["ranks"]["fusion"] <= 40 for row in filtered if row["status"] == "kept")
+        assert all(0 <= score <= 1 for row in mined for score in (*row["pos_scores"], *row["neg_scores"]))
+        shares = {f"merge_{share:g}_dev_ndcg_at_10" for share in (0, 0.25, 0.5, 0.75, 1)}
+        assert shares <= set(trained) if trained["best_step"] else trained["merge"] == 0
+    else:
+        assert trained["merge"] == (0.5 if trained["best_step"] else 0)
     assert ("spearman" in json.loads(Path("metrics/select_queries-r1.json").read_text())) is (mode == "predicted")
     import mlflow
     import pandas

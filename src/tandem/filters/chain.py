@@ -25,8 +25,8 @@ SHAPE_REASONS = ("empty", "no_query", "copy", "duplicate", "length")
 class Rule(Settings):
     """A query stays if its document is among the first ``k`` of the named run."""
 
-    run: Literal["bm25", "bm25_sampled", "dense"]
-    """bm25: the whole corpus; bm25_sampled: the candidate set of the paper; dense: the filter encoder"""
+    run: Literal["bm25", "bm25_sampled", "dense", "fusion"]
+    """bm25: the whole corpus; bm25_sampled: the candidate set of the paper; dense: the filter encoder; fusion: of section fusion"""
     k: Depth
     """ranks in which the document has to be"""
 

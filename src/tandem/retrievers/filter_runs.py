@@ -42,12 +42,17 @@ class FilterRuns:
         seed: int,
     ) -> None:
         self.documents, self.searchers = Corpus.of(corpus).texts, dict(searchers)
-        self.depth, self.candidates, self.seed = min(depth, len(corpus)), candidates, seed
+        self.depth, self.candidates, self.seed = depth, candidates, seed
         self.bm25, self.language = bm25, language
         self.candidate_index: CandidateIndex | None = None
 
-    def search(self, name: str, queries: Mapping[str, tuple[str, str]]) -> list[ScoredDoc]:
+    def search(self, name: str, queries: Mapping[str, tuple[str, str]], depth: int | None = None) -> list[ScoredDoc]:
         """The run of a name for queries given as (text, doc_id of the source document) by query_id.
+
+        Args:
+            name: of the run.
+            queries: that it is for.
+            depth: results a query in place of the usual ones; ``bm25_sampled`` has as many as it has candidates.
 
         Raises:
             ValueError: nothing has the name.
@@ -58,4 +63,5 @@ class FilterRuns:
             return [item for item in run if item.score > 0]  # those that share a word with their query
         if name not in self.searchers:
             raise ValueError(f"run: {name!r} found, allowed: {', '.join(sorted([SAMPLED, *self.searchers]))}")
-        return list(self.searchers[name].search({query_id: text for query_id, (text, _) in queries.items()}, depth=self.depth))
+        texts = {query_id: text for query_id, (text, _) in queries.items()}
+        return list(self.searchers[name].search(texts, depth=min(depth or self.depth, len(self.documents))))

@@ -1,25 +1,32 @@
-"""Hard negatives from any run: a window of ranks, a margin under the positive, and screens against documents that may be relevant."""
+"""Hard negatives from any run: a window of ranks, a margin under the positive, and screens against documents that may be relevant.
+
+The run ``fusion`` also says which documents may be relevant too (:func:`false_negatives`), and teaches by its scores.
+"""
 
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
+from functools import partial
 from typing import Literal, Self
 
 from ir_measures import ScoredDoc
 from pydantic import model_validator
 
 from tandem.formats.corpus import Corpus
-from tandem.records import Document, LabelledPair, PseudoQuery, RankingRow
+from tandem.records import Document, LabelledPair, MinedRow, PseudoQuery
 from tandem.retrievers.training.pairs import identical_documents
 from tandem.runs import name_texts, rank_results
 from tandem.settings import CountOrZero, Depth, PositiveShare, Settings
 from tandem.text import normalize_query
 
-__all__ = ["MiningSettings", "WindowSettings", "mine_negatives", "mine_rows"]
+__all__ = ["MiningSettings", "WindowSettings", "false_negatives", "mine_negatives", "mine_rows"]
 
 Scorer = Callable[[Sequence[tuple[str, str]]], list[float]]  # (query_id, doc_id) pairs to scores
-Search = Callable[[Mapping[str, tuple[str, str]]], Sequence[ScoredDoc]]  # (text, doc_id) by query_id to a run
+Search = Callable[[str, Mapping[str, tuple[str, str]], int], Sequence[ScoredDoc]]  # a run's name, (text, doc_id) by query_id, the depth
+Scores = Mapping[str, Mapping[str, float]]  # by query and doc_id
+BEYOND_WINDOW = 50  # results that a run is asked for behind its window, so that near duplicates and relevant documents cost it none
+WHOLE_RUN = 1000  # more than arms of 100 results each can give: every document of the fused run
 
 
 class WindowSettings(Settings):
@@ -45,12 +52,20 @@ class WindowSettings(Settings):
 class MiningSettings(WindowSettings):
     """Where hard negatives come from, and what is left out; training draws from them anew in every pass."""
 
-    run: Literal["off", "bm25", "dense", "retriever"]
-    """dense: the filter's encoder; retriever: what every round starts from; off writes no negatives"""
+    run: Literal["off", "bm25", "dense", "retriever", "fusion"]
+    """dense: the filter's encoder; retriever: what every round starts from; fusion: of section fusion; off writes no negatives"""
     screen: bool
     """leave out what the judge of relevance puts above the query's document"""
-    teach: bool
-    """write the judge's logits, which train_retriever.distillation learns from"""
+    mask_above: PositiveShare | None
+    """documents whose fused score exceeds this share of the query's document's are left out of the contrastive loss of this query,
+    wherever they stand in a batch, and are hard negatives for ``teach: fusion`` alone; null masks none"""
+    teach: Literal["off", "judge", "fusion"]
+    """write scores that train_retriever.distillation learns from: logits of the judge of relevance, or fused scores, 0 to 1"""
+
+    @property
+    def fused(self) -> bool:
+        """Whether fused scores are needed."""
+        return self.mask_above is not None or "fusion" in (self.run, self.teach)
 
 
 def mine_rows(
@@ -61,19 +76,19 @@ def mine_rows(
     *,
     judge: Callable[[], Scorer | None],
     seed: int,
-) -> tuple[list[RankingRow], dict[str, int]]:
-    """The negatives of each query text that is trained on, by their doc_ids, with a teacher's scores where they are asked for.
+) -> tuple[list[MinedRow], dict[str, int]]:
+    """The negatives of each query text that is trained on, by their doc_ids, with masks and a teacher's scores where they are asked for.
 
     Args:
         pairs: queries, each with a document; a document with the query's id is never its negative.
         documents: the corpus.
-        search: queries to a run.
+        search: the name of a run, queries and a depth to that run.
         settings: of the mining.
         judge: loads what gives (query text, document text) pairs their logits, where ``screen`` or ``teach`` needs it.
         seed: of the draws.
 
     Returns:
-        One row a query text, and the counts of :func:`mine_negatives`.
+        One row a query text, and the counts of :func:`mine_negatives`; ``masked`` is the number of masked documents over all queries.
     """
     texts = Corpus.of(documents).texts
     queries: dict[str, str] = {}
@@ -81,33 +96,78 @@ def mine_rows(
     for pair in pairs:
         queries.setdefault(normalize_query(pair.text), pair.text)
         relevant.setdefault(normalize_query(pair.text), set()).add(pair.doc_id)
-    run = _search(search, {key: (text, min(relevant[key])) for key, text in queries.items()}, identical_documents(pairs, texts))
-    logits = judge() if queries and (settings.screen or settings.teach) else None
-    known: dict[tuple[str, str], float] = {}
-
-    def score(wanted: Sequence[tuple[str, str]]) -> list[float]:
-        new = [pair for pair in dict.fromkeys(wanted) if pair not in known]
-        if logits is not None and new:
-            known.update(zip(new, logits([(queries[key], texts[doc_id]) for key, doc_id in new]), strict=True))
-        return [known[pair] for pair in wanted]
-
-    scorer = score if logits and settings.screen else None
-    negatives, counts = mine_negatives(relevant, run, Corpus.of(documents).groups, settings, scorer=scorer, seed=seed)
+    asked = {key: (text, min(relevant[key])) for key, text in queries.items()}
+    find = partial(_search, search, asked, identical_documents(pairs, texts))
+    fused = find("fusion", WHOLE_RUN) if settings.fused else []
+    run = fused if settings.run == "fusion" else find(settings.run, settings.rank_end + BEYOND_WINDOW)
+    fused_scores = _by_query(fused)
+    masked = {key: false_negatives(fused_scores.get(key, {}), relevant[key], settings.mask_above) for key in queries}
+    logits = judge() if queries and (settings.screen or settings.teach == "judge") else None
+    judged = _Judged(logits, queries, texts).score if logits else None
+    left_out = masked if settings.teach != "fusion" else {}  # what fused scores teach, they teach of masked documents too
+    negatives, counts = mine_negatives(
+        relevant, run, Corpus.of(documents).groups, settings, scorer=judged if settings.screen else None, left_out=left_out, seed=seed
+    )
+    teacher = {"off": None, "judge": judged, "fusion": partial(_look_up, fused_scores)}[settings.teach]
     rows = []
     for key, text in queries.items():
         pos, neg = sorted(relevant[key]), negatives[key]
-        scores = score([(key, doc_id) for doc_id in (*pos, *neg)]) if logits and settings.teach else None
+        scores = teacher([(key, doc_id) for doc_id in (*pos, *neg)]) if teacher else None
         taught = {} if scores is None else {"pos_scores": scores[: len(pos)], "neg_scores": scores[len(pos) :]}
-        rows.append(RankingRow(query=text, pos=pos, neg=neg, **taught))
-    return rows, counts
+        rows.append(MinedRow(query=text, pos=pos, neg=neg, masked=masked[key], **taught))
+    return rows, {**counts, "masked": sum(map(len, masked.values()))}
 
 
-def _search(search: Search, queries: Mapping[str, tuple[str, str]], identical: Mapping[str, set[str]]) -> list[ScoredDoc]:
+class _Judged:
+    """A judge's logits for queries by key and documents by id, each pair asked for once."""
+
+    def __init__(self, logits: Scorer, queries: Mapping[str, str], texts: Mapping[str, str]) -> None:
+        self.logits, self.queries, self.texts = logits, queries, texts
+        self.known: dict[tuple[str, str], float] = {}
+
+    def score(self, wanted: Sequence[tuple[str, str]]) -> list[float]:
+        new = [pair for pair in dict.fromkeys(wanted) if pair not in self.known]
+        if new:
+            self.known.update(zip(new, self.logits([(self.queries[key], self.texts[doc_id]) for key, doc_id in new]), strict=True))
+        return [self.known[pair] for pair in wanted]
+
+
+def _look_up(scores: Scores, wanted: Sequence[tuple[str, str]]) -> list[float]:
+    return [scores.get(key, {}).get(doc_id, 0.0) for key, doc_id in wanted]
+
+
+def false_negatives(scores: Mapping[str, float], relevant: set[str], share: float | None) -> list[str]:
+    """The documents of one query that may be relevant too, best first: those above a share of its own document's score.
+
+    Of several own documents the lowest counts. None of them in the run, or none above 0, says nothing of the others: no document is masked.
+
+    Args:
+        scores: fused, from 0, by doc_id.
+        relevant: the query's own documents.
+        share: of the own score; None masks none.
+    """
+    known = [scores[doc_id] for doc_id in relevant if doc_id in scores]
+    if share is None or not known or min(known) <= 0:
+        return []
+    limit = share * min(known)
+    return [doc_id for doc_id in sorted(scores, key=lambda i: (-scores[i], i)) if scores[doc_id] > limit and doc_id not in relevant]
+
+
+def _by_query(run: Sequence[ScoredDoc]) -> Scores:
+    scores: dict[str, dict[str, float]] = {}
+    for item in run:
+        scores.setdefault(item.query_id, {})[item.doc_id] = item.score
+    return scores
+
+
+def _search(
+    search: Search, queries: Mapping[str, tuple[str, str]], identical: Mapping[str, set[str]], name: str, depth: int
+) -> list[ScoredDoc]:
     """The run of queries that are known by the keys of their texts, without the documents that they themselves are."""
     if not queries:
         return []
     named = name_texts(list(queries))  # a key may look like a document's id
-    results = search({name: queries[key] for name, key in named.items()})
+    results = search(name, {given: queries[key] for given, key in named.items()}, depth)
     run = (ScoredDoc(named[item.query_id], item.doc_id, item.score) for item in results)
     return [item for item in run if item.doc_id not in identical.get(item.query_id, ())]
 
@@ -119,6 +179,7 @@ def mine_negatives(
     window: WindowSettings,
     *,
     scorer: Scorer | None = None,
+    left_out: Mapping[str, Container[str]] | None = None,
     seed: int,
 ) -> tuple[dict[str, list[str]], dict[str, int]]:
     """Draw negatives for each query from its results.
@@ -129,17 +190,21 @@ def mine_negatives(
         groups: from :class:`tandem.formats.corpus.Corpus`; near duplicates of a relevant document are never negatives.
         window: of the run; its margin is relative to the lowest relevant document that the run holds, where that one scores above 0.
         scorer: of a cross-encoder: documents that it scores above the query's lowest relevant document are screened out; None asks nobody.
+        left_out: doc_ids by query_id that are known to be no negatives.
         seed: of the draw, which depends on it and on the query's id alone.
 
     Returns:
         doc_ids by query_id in the order of the run, and counts: ``negatives``, ``queries_without``, and what each screen
-        took for a false negative (``duplicates``, ``margin``, ``scorer``).
+        took for a false negative (``duplicates``, ``margin``, ``mask``, ``scorer``).
     """
     results = rank_results(run)
-    counts = {"negatives": 0, "queries_without": 0, "duplicates": 0, "margin": 0, "scorer": 0}
+    counts = {"negatives": 0, "queries_without": 0, "duplicates": 0, "margin": 0, "mask": 0, "scorer": 0}
     windows: dict[str, list[str]] = {}
     for query_id in relevant:
-        windows[query_id] = _screen(results.get(query_id, []), relevant[query_id], groups, window, counts)
+        inside = _screen(results.get(query_id, []), relevant[query_id], groups, window, counts)
+        masked = left_out.get(query_id, ()) if left_out else ()
+        windows[query_id] = [doc_id for doc_id in inside if doc_id not in masked]
+        counts["mask"] += len(inside) - len(windows[query_id])
     if scorer is not None:
         windows = _screen_by_scorer(windows, relevant, scorer, counts)
     chosen = {}

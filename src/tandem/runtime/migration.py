@@ -66,8 +66,10 @@ VALUES = (
     ("rows", re.compile(r"^ranking/"), "out/ranking/"),
     ("kind", re.compile(r"^shards$"), "exact"),
     ("launcher", re.compile(r"configs/accelerate-(?=[\w-]+\.yaml)"), "configs/accelerate/"),
+    ("teach", re.compile(r"^true$"), "judge"),
+    ("teach", re.compile(r"^false$"), "off"),
 )
-"""keys whose values are others today: the key, what is looked for, and what takes its place"""
+"""keys whose values are others today: the key, what is looked for, and what takes its place; true and false are looked for by name"""
 MOVED: tuple[tuple[tuple[str, ...], tuple[str, ...]], ...] = (
     (("evaluate_retriever", "index", "check_queries"), ("evaluate_retriever", "check_queries")),
     (("evaluate_retriever", "index"), ("build_index",)),
@@ -83,6 +85,10 @@ ADDED: tuple[tuple[str, tuple[str, ...], Any], ...] = (
     ("evaluate_retriever", ("evaluate_retriever", "check_queries"), 100),
     ("train_retriever", ("prepare_dev", "documents"), 200),
     ("train_retriever", ("prepare_dev", "keep_within"), 20),
+    ("mine_negatives", ("fusion",), {"arms": ["bm25", "dense", "colbert"], "teacher_round": "previous"}),
+    ("mine_negatives", ("mine_negatives", "mask_above"), None),
+    ("train_retriever", ("train_retriever", "top_negatives"), 0),
+    ("train_retriever", ("train_retriever", "merge"), 1.0),
 )
 """what a complete file has today: where it has such a section, this place has at least this value"""
 TOUCHED = {place[0] for pair in MOVED for place in pair if place} | {place[0] for _, place, _ in ADDED}
@@ -185,10 +191,12 @@ def _moved(node: CommentedMap, place: tuple[str, ...]) -> Iterator[_Edit]:
     key = place[-1]
     value = node.get(key)
     for name, pattern, replacement in VALUES:
-        if name == key and isinstance(value, str) and pattern.search(value):
+        text = str(value).lower() if isinstance(value, bool) else value
+        if name == key and isinstance(text, str) and pattern.search(text):
             line, column = node.lc.value(key)
-            after = pattern.sub(replacement, value)
-            yield _Edit(line, column, value, after, Change(line + 1, f"{'.'.join(place)}: {value}", f"{'.'.join(place)}: {after}"))
+            after = pattern.sub(replacement, text)
+            told = Change(line + 1, f"{'.'.join(place)}: {text}", f"{'.'.join(place)}: {after}")
+            yield _Edit(line, column, "" if isinstance(value, bool) else text, after, told)
 
 
 def _edit_line(line: str, edit: _Edit) -> str:

@@ -49,13 +49,15 @@ def load_params(path: Path, section: str, schema: type[S], *, entry: tuple[PlanN
         raise ParamsError(f"{path}: no section '{section}'; there are: {', '.join(sorted(map(str, content)))}")
     shared = {key: content[key] for key in schema.model_fields if key not in values and key in content}
     overrides = read_overrides(content, *entry, path) if entry else Overrides()
+    values_read = merge_settings({**shared, **values}, overrides.by_stage.get(section, {}))
     try:
-        return schema.model_validate(merge_settings({**shared, **values}, overrides.by_stage.get(section, {})))
+        return schema.model_validate(values_read)
     except ValidationError as error:
         first = _most_telling(error)
-        place = overrides.place_of(section, first["loc"])
+        location = _without_members(first["loc"], values_read)
+        place = overrides.place_of(section, location)
         if not place:  # a shared value stands at the top level
-            place = ".".join([*([] if first["loc"] and first["loc"][0] in shared else [section]), *map(str, first["loc"])])
+            place = ".".join([*([] if location and location[0] in shared else [section]), *map(str, location)])
         if first["type"] == "value_error" and overrides.by_stage.get(section):
             place += f", with {overrides.entry}'s values"
         raise ParamsError(_explain_value(path, place, schema, first)) from None
@@ -117,6 +119,15 @@ def _settings_in(value: Any, keys: tuple[str, ...]) -> Iterator[tuple[tuple[str,
         children = value if isinstance(value, dict) else dict(enumerate(value)) if isinstance(value, list) else {}
     for key, child in children.items():
         yield from _settings_in(child, (*keys, str(key)))
+
+
+def _without_members(location: tuple[str | int, ...], values: Any) -> tuple[str | int, ...]:
+    """The place of a value without the name of the union's member that it was read as, which is no key."""
+    for depth, step in enumerate(location):
+        if not isinstance(values, dict | list):
+            return location[:depth]
+        values = values.get(step) if isinstance(values, dict) else values[step] if isinstance(step, int) else None
+    return location
 
 
 def _most_telling(error: ValidationError) -> ErrorDetails:

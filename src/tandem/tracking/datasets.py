@@ -9,7 +9,7 @@ from pathlib import Path
 
 import orjson
 
-from tandem.records import Difficulty, Document, LabelledPair, PreferencePair, PseudoQuery, Query, RankingRow, Record
+from tandem.records import Difficulty, Document, LabelledPair, MinedRow, PreferencePair, PseudoQuery, Query, RankingRow, Record
 from tandem.runtime.scratch import file_identity
 
 __all__ = ["DatasetUse", "describe_dataset"]
@@ -22,6 +22,7 @@ UNITS: tuple[tuple[type[Record], str], ...] = (
     (Difficulty, "queries"),
     (PreferencePair, "pairs"),
     (RankingRow, "rows"),
+    (MinedRow, "rows"),
     (Document, "documents"),
 )
 BLOCK = 1 << 20

@@ -14,6 +14,7 @@ from makers import retriever_settings
 from tandem.records import Document, LabelledPair
 from tandem.retrievers.colbert import build_colbert
 from tandem.retrievers.training.losses import (
+    DistillationSettings,
     MaskedContrastiveLoss,
     colbert_scores,
     dense_scores,
@@ -70,6 +71,31 @@ def test_distillation_by_hand() -> None:
     scores = torch.tensor([[2.0, 1.0, 9.0], [1.0, 2.0, 3.0]])
     assert distillation_loss(scores, taught, "margin_mse").item() == pytest.approx((1 - math.log(3)) ** 2)
     assert distillation_loss(scores[1:], taught[1:], "kl").item() == 0
+
+
+def test_listwise_contrastive_and_both_by_hand() -> None:
+    """One row: cosines 1, 1 and 0, of which the second document is masked, and fused scores .3, .15 and 0 at a temperature of .15.
+
+    Contrastive, over the first and the third: log(1 + e^-1). Listwise, over all: the teacher's logits are 2, 1 and 0, the student's 1, 1
+    and 0, so KL is sum_i p_i (t_i - s_i) - log Z_t + log Z_s with p = (e^2, e, 1) / Z_t.
+    """
+    eye = torch.eye(2)
+    columns = [{"vectors": vectors} for vectors in (eye[:1], eye[:1], eye[:1], eye[1:])]
+    labels = torch.tensor([[0, 5, 6, 7, 0.3, 0.15, 0.0]])
+    contrastive = math.log1p(math.exp(-1))
+    z_teacher, z_student = math.exp(2) + math.exp(1) + 1, 2 * math.exp(1) + 1
+    listwise = math.exp(2) / z_teacher - math.log(z_teacher) + math.log(z_student)
+
+    def loss(distillation: float, weight: float) -> float:
+        teacher = DistillationSettings(
+            distillation="kl", distillation_weight=distillation, contrastive_weight=weight, teacher_temperature=0.15
+        )
+        module = MaskedContrastiveLoss(_Rows(), score=dense_scores, temperature=1.0, relevant={0: {5, 6}}, teacher=teacher)
+        return float(module(columns, labels))
+
+    assert loss(0.0, 1.0) == pytest.approx(contrastive, abs=1e-6)
+    assert loss(1.0, 0.0) == pytest.approx(listwise, abs=1e-6)
+    assert loss(1.0, 0.1) == pytest.approx(listwise + 0.1 * contrastive, abs=1e-6)
 
 
 @pytest.mark.parity

@@ -10,7 +10,7 @@ import pytest
 import torch
 from makers import compute_in, contrastive_settings, retriever_settings
 
-from tandem.records import Document, LabelledPair, RankingRow
+from tandem.records import Document, LabelledPair, MinedRow
 from tandem.retrievers import colbert
 from tandem.retrievers.dense import load_dense
 from tandem.retrievers.retriever import build_retriever
@@ -107,7 +107,7 @@ def test_resumed_equals_uninterrupted(tiny_encoder: Path, corpus: list[Document]
 def test_a_teacher_is_followed(corpus: list[Document], tiny_encoder: Path, tmp_path: Path) -> None:
     """A teacher that puts another document above the labelled one turns the order, where the contrastive loss has no weight."""
     texts = {document.doc_id: document.text for document in corpus}
-    mined = [RankingRow(query="draw a line chart", pos=["plot"], neg=["mean"], pos_scores=[0.0], neg_scores=[4.0])]
+    mined = [MinedRow(query="draw a line chart", pos=["plot"], neg=["mean"], pos_scores=[0.0], neg_scores=[4.0])]
 
     def gap(weight: float) -> float:
         later = count()

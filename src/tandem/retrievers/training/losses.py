@@ -1,8 +1,8 @@
-"""The loss of both retrievers: contrastive, with known false negatives left out, and a reranker's scores to learn from.
+"""The loss of both retrievers: contrastive, with false negatives left out, and a teacher's scores to learn from, a list a query.
 
 ``L = -mean_i log( exp(s(q_i, d_i)/t) / sum_{j not in F_i} exp(s(q_i, d_j)/t) )`` (InfoNCE), where ``F_i`` are the documents, other
-than ``d_i`` itself, that are known to be relevant to the text of ``q_i`` or are duplicates of one that is. Distillation is over the
-documents of a row that the teacher scored.
+than ``d_i`` itself, that are relevant to the text of ``q_i``, may be so by their fused score, or are duplicates of one that is.
+Distillation is over the documents of a row that the teacher scored, those in ``F_i`` included.
 """
 
 from __future__ import annotations
@@ -23,16 +23,16 @@ Scorer = Callable[[nn.Module, list[dict[str, Any]]], Tensor]
 
 
 class DistillationSettings(Settings):
-    """Learning from the logits that a judge gave to a row's documents, beside the contrastive loss."""
+    """Learning from the scores that a teacher gave to a row's documents, beside the contrastive loss or in its place."""
 
     distillation: Distillation
     """off, kl or margin_mse; see :func:`distillation_loss`"""
     distillation_weight: Coefficient
     """of the distillation loss"""
     contrastive_weight: Coefficient
-    """of InfoNCE"""
+    """of InfoNCE; 0 learns from the teacher alone"""
     teacher_temperature: PositiveTemperature
-    """that the judge's logits are divided by"""
+    """that the teacher's scores are divided by: 1 for a judge's logits, about 0.15 for fused scores"""
 
     @property
     def taught(self) -> bool:
@@ -51,11 +51,11 @@ class MaskedContrastiveLoss(nn.Module):
         score: gives ``(batch, batch * columns)`` scores for a batch's features, row-major: the documents of row i stand at
             ``i * columns``.
         temperature: that scores are divided by.
-        relevant: for each query number the groups of documents known to be relevant.
-        teacher: whether and how the loss learns from a teacher's logits.
+        relevant: for each query number the groups of documents that are or may be relevant.
+        teacher: whether and how the loss learns from a teacher's scores.
 
     The labels of a batch, ``(batch, 1 + columns)``, give each row's query number and its documents' groups; with distillation the
-    teacher's logits follow, ``(batch, 1 + 2 * columns)``.
+    teacher's scores follow, ``(batch, 1 + 2 * columns)``.
     """
 
     def __init__(

@@ -7,11 +7,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from tandem.formats.corpus import Corpus
-from tandem.records import Document, RankingRow
+from tandem.records import Document, MinedRow
 from tandem.settings import SettingError
 from tandem.text import normalize_query
 
 __all__ = ["TrainingData", "TrainingSet", "build_training_set"]
+
+TOP = 10  # mined documents of a query, best first, that count as its top
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,22 +23,26 @@ class TrainingData:
     Args:
         pairs: (query text, doc_id).
         corpus: the documents; negatives are sampled from it.
-        mined: hard negatives by doc_ids, and a teacher's logits, from :func:`tandem.retrievers.hard_negatives.mine_rows`.
+        mined: hard negatives by doc_ids, masked documents and a teacher's scores, from
+            :func:`tandem.retrievers.hard_negatives.mine_rows`.
         identical: doc_ids of the documents that a query text itself is, by :func:`tandem.text.normalize_query`; never its negatives.
+        top_negatives: of a row's negatives, those that are drawn from the first ten mined ones of its query, and the others from the rest;
+            0 draws all of them from all.
     """
 
     pairs: Sequence[tuple[str, str]]
     corpus: Sequence[Document]
-    mined: Sequence[RankingRow] = ()
+    mined: Sequence[MinedRow] = ()
     identical: Mapping[str, set[str]] = field(default_factory=dict)
+    top_negatives: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class TrainingSet:
-    """Columns of rows (``query, positive, negative_1, ..., label``) and what is known to be relevant, for the loss.
+    """Columns of rows (``query, positive, negative_1, ..., label``) and what is or may be relevant, for the loss.
 
-    A label is the query's number and the group of each document; where a teacher is asked for, its logit of each document too, NaN where
-    it gave none.
+    A label is the query's number and the group of each document; where a teacher is asked for, its score of each document too, NaN where
+    it gave none. ``relevant`` are the groups that the contrastive loss leaves out, by query number.
     """
 
     columns: dict[str, list[str] | list[list[float]]]
@@ -49,13 +55,13 @@ def build_training_set(data: TrainingData, *, rows: int, negatives: int, with_te
 
     Every pass over the pairs is shuffled anew and samples its negatives anew, from the mined ones of its query first, and from the whole
     corpus where these do not suffice; a negative is never a document, or a near duplicate of one, that is known to be relevant to the
-    query's text.
+    query's text. A masked document is none that is drawn from the corpus; among the mined ones it stands for its teacher's score.
 
     Args:
         data: pairs, corpus and mined negatives.
         rows: how many rows to write: steps times batch size.
         negatives: sampled documents a row.
-        with_teacher: write a teacher's logits, those of the mined rows, into the labels.
+        with_teacher: write a teacher's scores, those of the mined rows, into the labels.
         seed: of shuffles and negatives.
 
     Raises:
@@ -69,6 +75,8 @@ def build_training_set(data: TrainingData, *, rows: int, negatives: int, with_te
     doc_ids = list(documents)
     numbers, relevant = _number_queries(data, groups)
     mined = {normalize_query(row.query): row for row in data.mined}
+    masked = {numbers[key]: {groups[i] for i in row.masked} for key, row in mined.items() if key in numbers}
+    left_out = {number: known | masked.get(number, set()) for number, known in relevant.items()}
     rng = random.Random(f"training:{seed}")
     columns: dict[str, list[str]] = {name: [] for name in ("query", "positive", *(f"negative_{i + 1}" for i in range(negatives)))}
     labels: list[list[float]] = []
@@ -80,8 +88,8 @@ def build_training_set(data: TrainingData, *, rows: int, negatives: int, with_te
         text, doc_id = order.pop()
         number, mined_row = numbers[normalize_query(text)], mined.get(normalize_query(text))
         usable = [negative for negative in mined_row.neg if groups[negative] not in relevant[number]] if mined_row else []
-        drawn = rng.sample(usable, min(negatives, len(usable)))
-        drawn += _draw(doc_ids, groups, relevant[number] | {groups[negative] for negative in drawn}, negatives - len(drawn), rng)
+        drawn = _draw_mined(usable, negatives, data.top_negatives, rng)
+        drawn += _draw(doc_ids, groups, left_out[number] | {groups[negative] for negative in drawn}, negatives - len(drawn), rng)
         if len(drawn) < negatives:
             raise SettingError("negatives", f"{negatives} found, the corpus has not so many other documents; set fewer, or 0")
         row_ids = [doc_id, *drawn]
@@ -89,7 +97,7 @@ def build_training_set(data: TrainingData, *, rows: int, negatives: int, with_te
             column.append(content)
         logits = _teacher_scores(mined_row) if with_teacher else {}
         labels.append([number, *(groups[i] for i in row_ids), *(logits.get(i, float("nan")) for i in row_ids if with_teacher)])
-    return TrainingSet({**columns, "label": labels}, relevant, rows / len(data.pairs))
+    return TrainingSet({**columns, "label": labels}, left_out, rows / len(data.pairs))
 
 
 def _number_queries(data: TrainingData, groups: Mapping[str, int]) -> tuple[dict[str, int], dict[int, set[int]]]:
@@ -103,11 +111,21 @@ def _number_queries(data: TrainingData, groups: Mapping[str, int]) -> tuple[dict
     return numbers, relevant
 
 
-def _teacher_scores(row: RankingRow | None) -> dict[str, float]:
-    """A teacher's logits by doc_id; a document that stands on both sides counts as positive."""
+def _teacher_scores(row: MinedRow | None) -> dict[str, float]:
+    """A teacher's scores by doc_id; a document that stands on both sides counts as positive."""
     if row is None or row.pos_scores is None or row.neg_scores is None:
         return {}
     return dict(zip((*row.neg, *row.pos), (*row.neg_scores, *row.pos_scores), strict=True))
+
+
+def _draw_mined(usable: Sequence[str], number: int, top: int, rng: random.Random) -> list[str]:
+    """So many of the mined documents, ``top`` of them from the first ten; where one side has too few, the other fills it."""
+    if not top:
+        return rng.sample(usable, min(number, len(usable)))
+    first = rng.sample(usable[:TOP], min(top, number, len(usable[:TOP])))
+    rest = rng.sample(usable[TOP:], min(number - len(first), len(usable[TOP:])))
+    others = [doc_id for doc_id in usable[:TOP] if doc_id not in first]
+    return [*first, *rest, *rng.sample(others, min(number - len(first) - len(rest), len(others)))]
 
 
 def _draw(doc_ids: Sequence[str], groups: Mapping[str, int], relevant: set[int], number: int, rng: random.Random) -> list[str]:
