@@ -13,9 +13,8 @@ from tandem.formats.tables import write_table
 from tandem.records import LabelledPair, PseudoQuery
 from tandem.rerankers.judge import JudgeSettings, load_judge
 from tandem.retrievers.bm25 import LexicalSettings
-from tandem.retrievers.filter_runs import FilterRuns
+from tandem.retrievers.filter_runs import FilterRuns, open_searchers
 from tandem.retrievers.hybrid import FusedRun, FusedRunSettings
-from tandem.retrievers.index.building import open_index
 from tandem.runtime.hardware import Precision, device_name, use_bf16
 from tandem.settings import Seed
 
@@ -36,14 +35,10 @@ def main(argv: Sequence[str] | None = None) -> None:
     reads, writes = "corpus dev queries encoder indexes reranker", "filtered funnel metrics"
     with open_stage("filter_queries", Params, argv, reads=reads, writes=writes, words="round kind previous") as (paths, params, tracked, _):
         corpus, device = Corpus(paths.corpus), device_name()
-        searchers = {
-            "bm25": open_index(paths.indexes / "bm25"),
-            "dense": open_index(paths.indexes / "filter", paths.encoder, device=device),
-            "fusion": FusedRun(params.fusion, kind=paths.kind, previous=paths.previous, device=device),
-        }
+        fused = FusedRun(params.fusion, kind=paths.kind, previous=paths.previous, device=device)
         runs = FilterRuns(
             corpus,
-            searchers,
+            open_searchers(paths.indexes, paths.encoder, fused, device=device),
             depth=params.depth,
             candidates=params.candidates,
             bm25=params.bm25,

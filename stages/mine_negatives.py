@@ -10,7 +10,7 @@ from tandem.formats.corpus import Corpus
 from tandem.formats.jsonl import read_records, write_records
 from tandem.records import LabelledPair, PseudoQuery
 from tandem.rerankers.judge import JudgeSettings, load_judge
-from tandem.retrievers.filter_runs import FilterRuns
+from tandem.retrievers.filter_runs import FilterRuns, open_searchers
 from tandem.retrievers.hard_negatives import MiningSettings, mine_rows
 from tandem.retrievers.hybrid import FusedRun, FusedRunSettings
 from tandem.retrievers.index.building import open_index
@@ -30,23 +30,16 @@ class Params(MiningSettings):
 def main(argv: Sequence[str] | None = None) -> None:
     """Read corpus, pairs, queries and indexes; write a row for each query text."""
     reads = "corpus train previous_queries queries encoder indexes initial reranker"
-    with open_stage("mine_negatives", Params, argv, reads=reads, writes="negatives", words="round kind previous") as (
-        paths,
-        params,
-        tracked,
-        _,
-    ):
+    words = "round kind previous"
+    with open_stage("mine_negatives", Params, argv, reads=reads, writes="negatives", words=words) as (paths, params, tracked, _):
         corpus = Corpus(paths.corpus)
         pairs: list[LabelledPair | PseudoQuery] = [*read_records(paths.train, LabelledPair)]
         for path in dict.fromkeys((paths.previous_queries, paths.queries)):
             pairs += [row for row in read_records(path, PseudoQuery) if row.status == "kept"]
         device, bf16 = device_name(), use_bf16(params.precision)
-        searchers = {
-            "bm25": open_index(paths.indexes / "bm25"),
-            "dense": open_index(paths.indexes / "filter", paths.encoder, device=device),
-            "retriever": open_index(paths.indexes / paths.kind, paths.initial / paths.kind / "weights", device=device),
-            "fusion": FusedRun(params.fusion, kind=paths.kind, previous=paths.previous, device=device),
-        }
+        fused = FusedRun(params.fusion, kind=paths.kind, previous=paths.previous, device=device)
+        initial = open_index(paths.indexes / paths.kind, paths.initial / paths.kind / "weights", device=device)
+        searchers = {**open_searchers(paths.indexes, paths.encoder, fused, device=device), "retriever": initial}
         runs = FilterRuns(corpus, searchers, depth=params.rank_end, seed=params.seed)
         rows, counts = mine_rows(
             pairs if params.run != "off" else [],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 from ir_measures import ScoredDoc
 
@@ -10,9 +11,10 @@ from tandem.formats.corpus import Corpus
 from tandem.interfaces import Searcher
 from tandem.records import Document
 from tandem.retrievers.bm25 import BM25Settings, CandidateIndex
+from tandem.retrievers.index.building import open_index
 from tandem.text import Language
 
-__all__ = ["FilterRuns"]
+__all__ = ["FilterRuns", "open_searchers"]
 
 SAMPLED = "bm25_sampled"
 
@@ -65,3 +67,16 @@ class FilterRuns:
             raise ValueError(f"run: {name!r} found, allowed: {', '.join(sorted([SAMPLED, *self.searchers]))}")
         texts = {query_id: text for query_id, (text, _) in queries.items()}
         return list(self.searchers[name].search(texts, depth=min(depth or self.depth, len(self.documents))))
+
+
+def open_searchers(indexes: Path, encoder: Path, fusion: Searcher, *, device: str) -> dict[str, Searcher]:
+    """The searchers that filters and mining know by name: BM25, the filter's dense encoder, and the fused run.
+
+    Args:
+        indexes: folder of the pipeline's indexes.
+        encoder: weights of the filter's encoder.
+        fusion: of the untrained systems, or with the round before's retriever.
+        device: of the models.
+    """
+    dense = open_index(indexes / "filter", encoder, device=device)
+    return {"bm25": open_index(indexes / "bm25"), "dense": dense, "fusion": fusion}
