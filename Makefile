@@ -23,7 +23,7 @@ run: $(STAMP)
 PRECISION ?= bf16
 toy: $(STAMP)
 	@folder=$$(mktemp -d) && trap "rm -rf '$$folder'" EXIT && unset MLFLOW_TRACKING_URI DVC_ROOT && \
-		git ls-files | grep -vE '^((metrics|plots|docs|tests)/|dvc.lock$$)' | tar -cf - -T - | tar -xf - -C "$$folder" && \
+		git ls-files | grep -vE '^((metrics|plots|docs|tests)/|(stages/)?dvc.lock$$)' | tar -cf - -T - | tar -xf - -C "$$folder" && \
 		cd "$$folder" && git init --quiet && tandem init --profile toy --set precision=$(PRECISION) && \
 		tandem doctor --plan && PYTHONPATH=src python -m tandem.runtime.preload dvc repro --quiet && cat out/report/comparison.md
 

@@ -18,7 +18,7 @@ __all__ = ["closure_of", "main", "render"]
 ROOT = Path(__file__).parents[1]
 # They carry a stage's flags, settings, record and unfinished work, and have no part in what it computes.
 NO_DEPENDENCY = {"tandem.tracking.sync", "tandem.tracking.record", "tandem.runtime.params", "tandem.runtime.scratch", "stages.runtime"}
-WITHOUT_CODE = {"stages.sync_tracking", "stages.inputs"}  # they run every time
+WITHOUT_CODE = {"stages.sync_tracking", "stages.inputs"}  # no code of theirs changes a result
 SERVING = "tandem.tracking.serving."  # serving_code("x") puts this file into the model folder
 DEPENDENCIES = re.compile(r"^( +)deps:$")
 

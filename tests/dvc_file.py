@@ -19,7 +19,7 @@ def stages(params_file: Path = ROOT / "params.yaml", pipeline: Path = ROOT / "dv
     values |= {key: str(value) for key, value in params.items() if not isinstance(value, dict)}
     values |= {f"rerankers.{name}.{key}": str(value) for name, own in params["rerankers"].items() for key, value in own.items()}
     unrolled = {}
-    for name, stage in yaml.load(pipeline.read_text())["stages"].items():
+    for name, stage in read_stages(pipeline).items():
         if "foreach" not in stage:
             unrolled[name] = _fill(stage, values)
             continue
@@ -29,6 +29,13 @@ def stages(params_file: Path = ROOT / "params.yaml", pipeline: Path = ROOT / "dv
         for key, item in params[re.sub(r"\W", "", stage["foreach"])].items():
             unrolled[f"{name}@{key}"] = _fill(stage["do"], {**values, "key": key, **{f"item.{k}": str(v) for k, v in item.items()}})
     return unrolled
+
+
+def read_stages(pipeline: Path = ROOT / "dvc.yaml") -> dict[str, dict[str, Any]]:
+    """The stages of a dvc.yaml as they are written, with those of the file beside it that come before all others."""
+    first = pipeline.parent / "stages/dvc.yaml"
+    files = [*([first] if first.is_file() else []), pipeline]
+    return {name: stage for file in files for name, stage in YAML(typ="safe").load(file.read_text())["stages"].items()}
 
 
 def in_order(unrolled: dict[str, dict[str, Any]]) -> list[str]:

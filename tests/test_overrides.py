@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from dvc_file import read_stages
 from ruamel.yaml import YAML
 
 from tandem.runtime.plan import STAGES
@@ -29,17 +30,17 @@ def short(stage: dict[str, Any], out: str) -> dict[str, Any]:
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
     for name in ("src", "stages", "configs"):
-        shutil.copytree(ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__", "*.safetensors"))
+        shutil.copytree(ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__", "*.safetensors", "dvc.lock"))
     shutil.copyfile(ROOT / "params.yaml", tmp_path / "params.yaml")
     yaml = YAML()
-    stages = yaml.load((ROOT / "dvc.yaml").read_text())["stages"]
+    stages = read_stages()
     unrolled = {
         name: {"foreach": stages[name]["foreach"], "do": short(stages[name]["do"], f"out/{plan}/${{key}}/{name}")}
         for plan, names in STAGES.items()
         for name in names
     }
     with (tmp_path / "dvc.yaml").open("w") as file:
-        yaml.dump({"stages": {"inputs": stages["inputs"], **unrolled}}, file)
+        yaml.dump({"stages": unrolled}, file)
     for command in (("git", "init", "--quiet"), ("dvc", "init", "--quiet")):
         subprocess.run(command, cwd=tmp_path, env=environment(), check=True)
     return tmp_path
@@ -66,13 +67,13 @@ def override(project: Path, plan: str, name: str, values: dict[str, Any]) -> Non
 
 def test_only_the_stage_whose_setting_a_round_changes_runs_again(project: Path) -> None:
     assert len(repro(project)) == 1 + 2 * len(STAGES["rounds"]) + len(STAGES["updates"])
-    assert repro(project) == ["inputs"]
+    assert repro(project) == ["stages/dvc.yaml:inputs"]
     override(project, "rounds", "r2", {"generate_queries": {"temperature": 0.9}})
-    assert repro(project) == ["inputs", "generate_queries@r2"]
+    assert repro(project) == ["stages/dvc.yaml:inputs", "generate_queries@r2"]
     override(project, "rounds", "r2", {"steps": 96})
-    assert repro(project) == ["inputs", "train_retriever@r2"]
+    assert repro(project) == ["stages/dvc.yaml:inputs", "train_retriever@r2"]
     override(project, "updates", "g2", {"improve_generator": {"ppo": {"steps": 20}}})
-    assert repro(project) == ["inputs", "improve_generator@g2"]
+    assert repro(project) == ["stages/dvc.yaml:inputs", "improve_generator@g2"]
     override(project, "rounds", "r1", {"temperature": 0.9})
     done = subprocess.run(["dvc", "repro"], cwd=project, env=environment(), capture_output=True, text=True, check=False)
     assert done.returncode != 0

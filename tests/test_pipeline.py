@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from dvc_file import outputs
+from dvc_file import outputs, read_stages
 from ruamel.yaml import YAML
 
 from stages import dependencies
@@ -17,14 +17,14 @@ from tandem.runtime.params import load_params
 from tandem.settings import Settings
 
 ROOT = Path(__file__).parents[1]
-PIPELINE: dict[str, Any] = YAML(typ="safe").load((ROOT / "dvc.yaml").read_text())["stages"]
+PIPELINE = read_stages()
 STAGES = {name: stage.get("do", stage) for name, stage in PIPELINE.items()}
 PROFILES = [None, *list_profiles(ROOT / "configs/profiles")]
 # Those that measure, the one that looks for leaks, and the page that shows what was measured.
 MEASURING = {"evaluate_baselines", "evaluate_retriever", "evaluate_retriever_r0", "evaluate_fusion", "evaluate_reranked"}
 READERS_OF_THE_TEST_SET = {*MEASURING, "check_leaks", "write_report"}
 WRITES_NO_RECORD = {"sync_tracking", "write_report"}
-ALWAYS = {"sync_tracking", "inputs"}  # stages without a section, which always run
+WITHOUT_PARAMS = {"sync_tracking", "inputs"}
 
 
 def module_of(stage: dict[str, Any]) -> str:
@@ -43,7 +43,7 @@ def test_a_dependency_too_many_or_too_few_is_mended() -> None:
     assert dependencies.render(stale, Path()) == text
 
 
-@pytest.mark.parametrize("name", [name for name in STAGES if name not in ALWAYS])
+@pytest.mark.parametrize("name", [name for name in STAGES if name not in WITHOUT_PARAMS])
 def test_parameters_are_the_schema(name: str) -> None:
     """A stage depends on its section, where it has one, and on the shared top-level keys that its schema asks for, and on nothing else."""
     module = module_of(STAGES[name])
@@ -114,7 +114,7 @@ def rendered(profile: str | None, folder: Path) -> Path:
 def test_every_profile_loads_through_every_schema(profile: str | None, tmp_path: Path) -> None:
     path = rendered(profile, tmp_path)
     for name, stage in STAGES.items():
-        if name in ALWAYS:
+        if name in WITHOUT_PARAMS:
             continue
         module = module_of(stage)
         schema: type[Settings] = importlib.import_module(module).Params

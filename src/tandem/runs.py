@@ -23,10 +23,14 @@ def rank_results(run: Iterable[ScoredDoc]) -> dict[str, list[ScoredDoc]]:
     Equal scores are ordered by a digest of both ids, which is the same everywhere and favours nobody: by doc_id, a row's relevant
     document, which often stands first, would win or lose every tie. A score that is no number comes last.
     """
+    return {query_id: sorted(items, key=_place) for query_id, items in _by_query(run).items()}
+
+
+def _by_query(run: Iterable[ScoredDoc]) -> dict[str, list[ScoredDoc]]:
     by_query: dict[str, list[ScoredDoc]] = {}
     for item in run:
         by_query.setdefault(item.query_id, []).append(item)
-    return {query_id: sorted(items, key=_place) for query_id, items in by_query.items()}
+    return by_query
 
 
 def _place(item: ScoredDoc) -> tuple[float, int, str]:
@@ -93,10 +97,11 @@ def fuse_runs(runs: Mapping[str, Iterable[ScoredDoc]], weights: Mapping[str, flo
 def scale_scores(run: Iterable[ScoredDoc], method: FusionMethod) -> dict[tuple[str, str], float]:
     """A run's scores by (query_id, doc_id), on one scale within each query; a score that is no number becomes 0."""
     scaled: dict[tuple[str, str], float] = {}
-    for query_id, items in rank_results(run).items():
-        if method == "reciprocal_rank":
+    if method == "reciprocal_rank":
+        for query_id, items in rank_results(run).items():
             scaled |= {(query_id, item.doc_id): 1 / (RANK_CONSTANT + rank) for rank, item in enumerate(items, start=1)}
-            continue
+        return scaled
+    for query_id, items in _by_query(run).items():
         scores = [item.score for item in items if not math.isnan(item.score)]
         low, high = (min(scores), max(scores)) if scores else (0.0, 0.0)
         for item in items:

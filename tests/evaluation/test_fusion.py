@@ -6,6 +6,7 @@ import pytest
 from ir_measures import Qrel, ScoredDoc
 
 from tandem.evaluation.fusion import DevGrid, FusionSettings, check_arms, contributions, fuse_system
+from tandem.evaluation.weight_grid import ScaledRuns
 from tandem.settings import SettingError
 
 SETTINGS = FusionSettings(arms=["bm25", "dense"], method="min_max", weights="dev", depth=10)
@@ -53,7 +54,7 @@ def test_equal_weights_where_they_are_asked_for_or_dev_is_empty() -> None:
 
 def test_an_arm_that_changes_nothing_is_an_error() -> None:
     assert contributions({"bm25": GOOD, "dense": POOR}, GOOD) == {"bm25": 1.0, "dense": 1.0}
-    check_arms({"bm25": GOOD, "dense": POOR}, method="min_max")
-    check_arms({"bm25": GOOD}, method="min_max")
+    for arms in ({"bm25": GOOD, "dense": POOR}, {"bm25": GOOD}, {"bm25": [], "dense": []}):
+        check_arms(ScaledRuns(arms, method="min_max"))
     with pytest.raises(SettingError, match=r"^arms: '\w+' found, which changes no query's first 10 results; leave it out"):
-        check_arms({"bm25": GOOD, "dense": GOOD}, method="min_max")
+        check_arms(ScaledRuns({"bm25": GOOD, "dense": GOOD}, method="min_max"))

@@ -8,8 +8,8 @@ import pytest
 from ir_measures import ScoredDoc
 
 from tandem.evaluation.dev_score import ndcg_at_10
-from tandem.evaluation.weight_grid import grid_scores
-from tandem.runs import FusionMethod, fuse_runs
+from tandem.evaluation.weight_grid import ScaledRuns, grid_scores
+from tandem.runs import FusionMethod, fuse_runs, rank_results
 
 WEIGHTS = [{"x": i / 10, "y": j / 10, "z": (10 - i - j) / 10} for i in range(11) for j in range(11 - i)]
 
@@ -39,6 +39,18 @@ def test_every_score_is_that_of_the_fused_run(method: FusionMethod, seed: int) -
     for weights, by_query in zip(WEIGHTS, scores, strict=True):
         assert list(by_query) == sorted({query_id for query_id, _ in pairs})
         assert list(by_query.values()) == ndcg_at_10(pairs, fuse_runs(runs, weights, method=method))
+
+
+@pytest.mark.parametrize("method", ["min_max", "reciprocal_rank"])
+def test_a_fused_run_is_that_of_fuse_runs_ranked_and_cut(method: FusionMethod) -> None:
+    runs, _ = random_runs(3)
+    table = ScaledRuns(runs, method=method)
+    for weights in WEIGHTS[::7]:
+        expected = rank_results(fuse_runs(runs, weights, method=method))
+        fused = table.fuse(weights, depth=20)
+        assert {item.query_id for item in fused} == set(expected)
+        for query_id, items in expected.items():
+            assert [item for item in fused if item.query_id == query_id] == items[:20]
 
 
 def test_runs_without_results_and_pairs_that_are_none() -> None:

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Literal, TypeVar
 
+import numpy as np
 from ir_measures import Qrel, ScoredDoc
 
 from tandem.evaluation.measures import per_query
-from tandem.evaluation.weight_grid import grid_scores
+from tandem.evaluation.weight_grid import ScaledRuns, grid_scores
 from tandem.runs import FusionMethod, fuse_runs, rank_results
 from tandem.runtime.checkpoints import summarise
 from tandem.settings import Depth, SettingError, Settings
@@ -69,23 +70,21 @@ def fuse_system(arms: Mapping[str, Runs], qrels: Mapping[str, Sequence[Qrel]], s
         SettingError: an arm changes none of the first ten results of any query.
     """
     pairs = [(qrel.query_id, qrel.doc_id) for qrel in qrels["dev"] if qrel.relevance > 0]
-    dev_runs = {name: runs["dev"] for name, runs in arms.items()}
+    dev_runs = _in(arms, "dev")
     chosen = settings.weights == "dev" and bool(pairs)
     grid = DevGrid(dev_runs, pairs, method=settings.method) if chosen else None
     weights = grid.choose() if grid else _equal(arms)
-    runs = {}
-    for collection in qrels:
-        fused = rank_results(
-            fuse_runs({name: by_collection[collection] for name, by_collection in arms.items()}, weights, method=settings.method)
-        )
-        runs[collection] = [item for items in fused.values() for item in items[: settings.depth]]
+    scaled = {collection: ScaledRuns(_in(arms, collection), method=settings.method) for collection in qrels}
+    runs = {collection: table.fuse(weights, depth=settings.depth) for collection, table in scaled.items()}
     values = {collection: per_query(judgements, runs[collection]) for collection, judgements in qrels.items()}
     if grid:
         values["dev"] = per_query(qrels["dev"], cross_fit_halves(dev_runs, pairs, grid.choose, partial(fuse_runs, method=settings.method)))
-    test_runs = {name: by_collection["test"] for name, by_collection in arms.items()}
-    check_arms(test_runs, method=settings.method)
-    shares = contributions(test_runs, runs["test"])
-    return Fused(weights, runs, values, shares)
+    check_arms(scaled["test"])
+    return Fused(weights, runs, values, contributions(_in(arms, "test"), runs["test"]))
+
+
+def _in(arms: Mapping[str, Runs], collection: str) -> dict[str, Sequence[ScoredDoc]]:
+    return {name: runs[collection] for name, runs in arms.items()}
 
 
 def _equal(arms: Mapping[str, object]) -> dict[str, float]:
@@ -173,16 +172,17 @@ def contributions(runs: Runs, fused: Sequence[ScoredDoc]) -> dict[str, float]:
     return shares
 
 
-def check_arms(runs: Runs, *, method: FusionMethod) -> None:
+def check_arms(runs: ScaledRuns) -> None:
     """Make sure that every arm has a say where all have the same weight.
 
     Raises:
         SettingError: one changes nothing: without it, the first ten of every query are the same.
     """
-    whole = _first(fuse_runs(runs, _equal(runs), method=method))
-    for name in runs if len(runs) > 1 else ():
-        others = {other: 1.0 for other in runs if other != name}
-        if whole and _first(fuse_runs(runs, others, method=method)) == whole:
+    weights = _equal(dict.fromkeys(runs.names))
+    whole, _ = runs.order(weights, depth=FIRST)
+    for name in runs.names if len(runs.names) > 1 and runs.rows else ():
+        others, _ = runs.order({other: 1.0 for other in runs.names if other != name}, depth=FIRST)
+        if np.array_equal(whole, others):
             raise SettingError("arms", f"{name!r} found, which changes no query's first {FIRST} results; leave it out")
 
 

@@ -85,7 +85,8 @@ class LossNet(nn.Module):
         profile = products.masked_fill(~features.document_mask[:, None], float("-inf")).amax(-1, keepdim=True)
         outputs = self.layers(torch.cat([attended, features.queries, profile], dim=-1)).squeeze(-1)
         mask = features.query_mask
-        return (outputs * mask).sum(1) / mask.sum(1).clamp(min=1)
+        means: Tensor = (outputs * mask).sum(1) / mask.sum(1).clamp(min=1)
+        return means
 
 
 def pair_margin_loss(predicted: Tensor, losses: Tensor, *, margin: float = 1.0) -> Tensor:
@@ -187,7 +188,8 @@ def _predict(net: LossNet, queries: Sequence[Tensor], documents: Sequence[Tensor
 
 def _ranks(values: Tensor) -> Tensor:
     _, inverse, counts = torch.unique(values, return_inverse=True, return_counts=True)
-    return (counts.cumsum(0) - (counts - 1) / 2)[inverse].double()
+    ranks: Tensor = (counts.cumsum(0) - (counts - 1) / 2)[inverse].double()
+    return ranks
 
 
 def _pad(vectors: Sequence[Tensor]) -> tuple[Tensor, Tensor]:

@@ -197,7 +197,7 @@ class PPO:
         sums: dict[str, float] = {}
         gradient_steps = 0
         for _ in range(self.settings.epochs):
-            for rows in torch.randperm(len(rollout.ids)).split(self.settings.minibatch_size):
+            for rows in torch.split(torch.randperm(len(rollout.ids)), self.settings.minibatch_size):
                 losses = self._step(rollout, advantages, rows)
                 gradient_steps += 1
                 for name, value in losses.items():
@@ -218,7 +218,7 @@ class PPO:
         if not torch.isfinite(loss):
             raise RuntimeError(f"PPO loss is {loss.item()}: lower its learning_rate, {settings.learning_rate}, or check the rewards")
         self.optimizer.zero_grad(set_to_none=True)
-        (loss * _share_of_tokens(mask)).backward()
+        torch.autograd.backward(loss * _share_of_tokens(mask))
         average_gradients(self.trained)
         norm = nn.utils.clip_grad_norm_(self.trained, settings.max_grad_norm)
         self.optimizer.step()

@@ -131,4 +131,5 @@ class RunningMoments:
 
     def standardise(self, values: Tensor) -> Tensor:
         """Scores at mean 0 and variance 1."""
-        return (values - self.mean) / max(self.variance, 1e-6) ** 0.5
+        scaled: Tensor = (values - self.mean) / max(self.variance, 1e-6) ** 0.5
+        return scaled

@@ -98,4 +98,5 @@ def _score_batch(
     targets = torch.tensor([[0] * (width - len(ids)) + ids for ids in completions], device=model.device)
     counted = torch.tensor([[0.0] * (width - len(ids)) + [1.0] * len(ids) for ids in completions], device=model.device)
     log_probs = output.logits[:, -width:].float().log_softmax(-1).gather(2, targets.unsqueeze(2)).squeeze(2)
-    return (log_probs * counted).sum(1)
+    totals: Tensor = (log_probs * counted).sum(1)
+    return totals

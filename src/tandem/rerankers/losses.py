@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import cycle, islice
 from typing import Any, Literal
 
@@ -46,12 +46,12 @@ def make_loss(model: nn.Module, loss: Loss) -> nn.Module:
     """The loss of a name, as a module over the model."""
     from sentence_transformers.cross_encoder import losses
 
-    if loss == "point_ce":
-        return losses.BinaryCrossEntropyLoss(model)
-    if loss == "point_mse":
-        return losses.MSELoss(model, activation_fn=nn.Sigmoid())
-    if loss == "margin_mse":
-        return losses.MarginMSELoss(model, activation_fn=nn.Sigmoid())  # labels lie between 0 and 1, and so must margins
-    if loss == "rank_net":
-        return losses.RankNetLoss(model)
-    return losses.LambdaLoss(model) if loss == "lambda" else losses.ListNetLoss(model)
+    makers: dict[Loss, Callable[[], nn.Module]] = {
+        "point_ce": lambda: losses.BinaryCrossEntropyLoss(model),
+        "point_mse": lambda: losses.MSELoss(model, activation_fn=nn.Sigmoid()),
+        "margin_mse": lambda: losses.MarginMSELoss(model, activation_fn=nn.Sigmoid()),  # labels lie between 0 and 1, and so must margins
+        "rank_net": lambda: losses.RankNetLoss(model),
+        "lambda": lambda: losses.LambdaLoss(model),
+        "list_ce": lambda: losses.ListNetLoss(model),
+    }
+    return makers[loss]()

@@ -84,7 +84,7 @@ def _projection(width: int, dimensions: int, seed: int) -> nn.Module:
         nn.init.eye_(weight)
     else:
         nn.init.orthogonal_(weight, generator=torch.Generator().manual_seed(seed))
-    return Dense(
+    projection: nn.Module = Dense(
         width,
         dimensions,
         bias=False,
@@ -92,6 +92,7 @@ def _projection(width: int, dimensions: int, seed: int) -> nn.Module:
         init_weight=weight,
         module_input_name="token_embeddings",
     )
+    return projection
 
 
 def _punctuation(tokenizer: PreTrainedTokenizerBase) -> list[str]:

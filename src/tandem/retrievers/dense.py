@@ -83,13 +83,14 @@ def save_dense(model: SentenceTransformer, folder: Path) -> None:
 
 def encode_corpus(model: SentenceTransformer, documents: Mapping[str, str], *, batch_size: int = 32) -> np.ndarray:
     """The normalised vectors of all documents, (documents, dimensions), in their order."""
-    return model.encode_document(
+    vectors: np.ndarray = model.encode_document(
         list(documents.values()),
         batch_size=batch_size,
         normalize_embeddings=True,
         convert_to_numpy=True,
         show_progress_bar=len(documents) > 5000,
     )
+    return vectors
 
 
 def search(

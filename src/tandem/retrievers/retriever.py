@@ -83,9 +83,9 @@ def load_retriever(folder: Path, *, device: str = "cpu") -> Retriever:
     settings = folder / "config_sentence_transformers.json"
     if not settings.exists():
         raise FileNotFoundError(f"{folder}: no retriever in it; `dvc repro` (stage train_retriever) or `dvc pull` makes one")
-    if orjson.loads(settings.read_bytes()).get("model_type") == "MultiVectorEncoder":
-        return colbert.load_colbert(folder, device=device)
-    return dense.load_dense(str(folder), device=device)
+    many = orjson.loads(settings.read_bytes()).get("model_type") == "MultiVectorEncoder"
+    model: Encoder = colbert.load_colbert(folder, device=device) if many else dense.load_dense(str(folder), device=device)
+    return model
 
 
 def save_retriever(model: Retriever, folder: Path) -> None:

@@ -36,7 +36,7 @@ class Shard:
 
     def documents(self) -> Sequence[torch.Tensor]:
         """The vectors of each document, (vectors, dimensions), not read before they are used."""
-        return torch.from_numpy(self.vectors).split(self.lengths.tolist())
+        return torch.split(torch.from_numpy(self.vectors), self.lengths.tolist())
 
 
 class Shards:

@@ -154,4 +154,7 @@ def colbert_scores(model: nn.Module, features: list[dict[str, Any]]) -> Tensor:
         [output["attention_mask"].bool() for output in outputs[1:]],
     )
     queries = outputs[0]
-    return maxsim_scores(queries["token_embeddings"], documents, queries_mask=queries["attention_mask"].bool(), documents_mask=mask)
+    scores: Tensor = maxsim_scores(
+        queries["token_embeddings"], documents, queries_mask=queries["attention_mask"].bool(), documents_mask=mask
+    )
+    return scores
