@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 import torch
 
+from tandem.generators import policy as policies
 from tandem.generators.policy import Policy
 from tandem.llm.causal_lm import load_causal_lm
 from tandem.runtime.lora import Lora
@@ -17,6 +20,15 @@ PROMPTS = ["Document: sort\nQuery:", "Document: sort the rows of a table\nQuery:
 
 def policy(folder: Path, temperature: float = 1.0) -> Policy:
     return Policy(*load_causal_lm(str(folder)), lora=Lora(rank=8, alpha=16), temperature=temperature)
+
+
+@contextmanager
+def count_tokens(sampler: Policy) -> Iterator[list[int]]:
+    """How many tokens each forward pass reads."""
+    tokens: list[int] = []
+    hook = sampler.model.register_forward_pre_hook(lambda _, __, named: tokens.append(named["input_ids"].numel()), with_kwargs=True)
+    yield tokens
+    hook.remove()
 
 
 def test_log_probs_are_of_the_sampling_distribution(tiny_generator: Path) -> None:
@@ -34,6 +46,35 @@ def test_log_probs_are_of_the_sampling_distribution(tiny_generator: Path) -> Non
             logits = sampler.model(torch.tensor([[*ids, *response.tolist()]])).logits[0, len(ids) - 1 : -1] / 0.5
         alone = logits.log_softmax(-1).gather(1, response.unsqueeze(1)).squeeze(1)
         torch.testing.assert_close(log_probs[i, :length], alone, atol=1e-4, rtol=1e-4)
+
+
+def test_what_all_prompts_begin_with_is_read_once(tiny_generator: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Behind worked examples: the same responses, log-probabilities, values and gradients as where each row is read whole."""
+    sampler = policy(tiny_generator)
+    beginning = "Document: sort the rows of a table\nQuery: order a table by a column\n\n" * 2
+    prompts = [f"{beginning}{prompt}" for prompt in (*PROMPTS, "Document: mean of all numbers in the array\nQuery:")]
+    for name, parameter in enumerate(sampler.trained_parameters()):
+        parameter.data += 0.02 * torch.randn(parameter.shape, generator=torch.Generator().manual_seed(name))
+    results = []
+    for least in (policies.SHARED_TOKENS, 10_000):
+        monkeypatch.setattr(policies, "SHARED_TOKENS", least)
+        torch.manual_seed(1)
+        with count_tokens(sampler) as tokens:
+            written = sampler.respond(prompts, max_new_tokens=6)
+            now = sampler.evaluate(written.ids, written.attention, written.prompt_tokens)
+        sampler.model.zero_grad()
+        ((now.log_probs * written.mask).sum() + (now.values * written.mask).sum()).backward()
+        gradients = [parameter.grad.clone() for parameter in sampler.trained_parameters()]
+        results.append((sum(tokens), written, now, gradients))
+    (few, first, shared, gradients), (many, second, whole, expected) = results
+    assert few < 0.7 * many
+    assert first.texts == second.texts
+    torch.testing.assert_close(shared.log_probs, whole.log_probs, atol=1e-5, rtol=1e-4)
+    torch.testing.assert_close(shared.values, whole.values, atol=1e-5, rtol=1e-4)
+    torch.testing.assert_close(shared.entropy(), whole.entropy(), atol=1e-5, rtol=1e-4)
+    assert all(float(gradient.abs().sum()) > 0 for gradient in gradients)
+    for left, right in zip(gradients, expected, strict=True):
+        torch.testing.assert_close(left, right, atol=1e-4, rtol=1e-3)
 
 
 def test_the_reference_is_what_it_was_before_training(tiny_generator: Path) -> None:

@@ -1,4 +1,8 @@
-"""The policy of PPO: a generator with an adapter and a value head, which with the adapter off is its reference."""
+"""The policy of PPO: a generator with an adapter and a value head, which with the adapter off is its reference.
+
+Prompts that begin alike, as behind worked examples or a chat template, have that beginning in front and their padding behind it: it is
+computed once for all rows, with its gradient.
+"""
 
 from __future__ import annotations
 
@@ -8,11 +12,12 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import log_softmax
+from transformers import DynamicCache
+from transformers.cache_utils import DynamicLayer
 
 from tandem.generators.trainers import lora_config
 from tandem.interfaces import SamplingSettings
-from tandem.llm.decoding import decode, end_tokens
+from tandem.llm.decoding import compute_prefix, decode, end_tokens
 from tandem.runtime.lora import Lora
 
 if TYPE_CHECKING:
@@ -20,13 +25,15 @@ if TYPE_CHECKING:
 
 __all__ = ["Evaluation", "Policy", "Responses"]
 
+SHARED_TOKENS = 16  # from so many on, a beginning that all rows have is computed once
+
 
 @dataclass(frozen=True, slots=True)
 class Responses:
     """What a policy wrote; tensors are (batch, response tokens) unless said otherwise."""
 
     texts: list[str]
-    ids: Tensor  # (batch, prompt + response tokens)
+    ids: Tensor  # (batch, prompt + response tokens); padding stands behind what all prompts begin with
     attention: Tensor  # like ids
     prompt_tokens: int
     mask: Tensor  # 1 up to and including the end token
@@ -39,7 +46,12 @@ class Evaluation:
 
     log_probs: Tensor  # of the tokens
     values: Tensor  # before each of them
-    entropy: Tensor  # of the distribution that each was drawn from, without a gradient
+    logits: Tensor  # tempered, of the distribution that each was drawn from, (batch, response tokens, vocabulary), without a gradient
+
+    def entropy(self) -> Tensor:
+        """Of the distribution that each token was drawn from."""
+        distribution = self.logits.log_softmax(-1)
+        return -(distribution.exp() * distribution).sum(2)
 
 
 class Policy:
@@ -74,45 +86,52 @@ class Policy:
 
     def respond(self, prompts: Sequence[str], *, max_new_tokens: int) -> Responses:
         """Sample a response to each prompt, from exactly the distribution that :meth:`evaluate` takes log-probabilities of."""
-        batch = self.tokenizer(list(prompts), return_tensors="pt", padding=True).to(self.model.device)
+        rows = self.tokenizer(list(prompts))["input_ids"]
+        shared = _common_tokens(rows)
         responses = decode(
             self.model,
-            self.tokenizer(list(prompts))["input_ids"],
+            rows,
             SamplingSettings(temperature=self.temperature, top_p=1.0, top_k=0, max_new_tokens=max_new_tokens),
             pad_token_id=self.tokenizer.pad_token_id,
+            prefix=compute_prefix(self.model, rows[0][:shared]) if shared >= SHARED_TOKENS else None,
         ).clone()  # made in inference mode; a clone may take part in autograd
+        prompt_ids, prompt_mask = self._pad(rows, shared)
         ended = torch.isin(responses, end_tokens(self.model))
         mask = (ended.cumsum(1) - ended.long() == 0).float()
         return Responses(
             self.tokenizer.batch_decode(responses, skip_special_tokens=True),
-            torch.cat([batch["input_ids"], responses], dim=1),
-            torch.cat([batch["attention_mask"], mask.long()], dim=1),
-            batch["input_ids"].shape[1],
+            torch.cat([prompt_ids, responses], dim=1),
+            torch.cat([prompt_mask, mask.long()], dim=1),
+            prompt_ids.shape[1],
             mask,
             ended.any(1),
         )
 
     def evaluate(self, ids: Tensor, attention: Tensor, prompt_tokens: int) -> Evaluation:
-        """Log-probabilities of the response tokens, values before each of them, and the policy's entropy there.
+        """Log-probabilities of the response tokens, and values before each of them.
 
         Args:
-            ids: (batch, prompt + response tokens), prompts padded on the left.
+            ids: (batch, prompt + response tokens), prompts padded anywhere before their last token.
             attention: like ids.
             prompt_tokens: of the padded prompts.
         """
+        responses = ids.shape[1] - prompt_tokens
+        shared = _shared_columns(ids, attention, prompt_tokens)
+        cache = self._read_once(ids[:1, :shared], len(ids)) if shared >= SHARED_TOKENS else None
+        first = shared if cache else 0
         output = self.model(
-            input_ids=ids,
+            input_ids=ids[:, first:],
             attention_mask=attention,
-            position_ids=(attention.cumsum(1) - 1).clamp(min=0),
+            position_ids=(attention.cumsum(1) - 1).clamp(min=0)[:, first:],
+            past_key_values=cache,
             output_hidden_states=True,
-            use_cache=False,
-            logits_to_keep=ids.shape[1] - prompt_tokens + 1,  # those of the prompt are not asked for
+            use_cache=cache is not None,
+            logits_to_keep=responses + 1,  # those of the prompt are not asked for
         )
-        distribution = log_softmax(output.logits[:, :-1].float() / self.temperature, dim=-1)
-        log_probs = distribution.gather(2, ids[:, prompt_tokens:].unsqueeze(2)).squeeze(2)
-        values = self.value_head(output.hidden_states[-1][:, prompt_tokens - 1 : -1].float()).squeeze(2)
-        entropy = -(distribution.detach().exp() * distribution.detach()).sum(2)
-        return Evaluation(log_probs, values, entropy)
+        logits = output.logits[:, :-1].float() / self.temperature
+        chosen = logits.gather(2, ids[:, prompt_tokens:].unsqueeze(2)).squeeze(2)
+        values = self.value_head(output.hidden_states[-1][:, -responses - 1 : -1].float()).squeeze(2)
+        return Evaluation(chosen - logits.logsumexp(-1), values, logits.detach())
 
     def reference_log_probs(self, ids: Tensor, attention: Tensor, prompt_tokens: int) -> Tensor:
         """Log-probabilities of the response tokens under the reference; arguments as of :meth:`evaluate`."""
@@ -128,5 +147,35 @@ class Policy:
         self.model.load_state_dict(state["adapter"], strict=False)
         self.value_head.load_state_dict(state["value_head"])
 
+    def _read_once(self, ids: Tensor, rows: int) -> DynamicCache | None:
+        """The keys and values of a beginning, computed once and there for each row; None where a model keeps more than these, or less."""
+        cache = DynamicCache(config=self.model.config)
+        if any(type(layer) is not DynamicLayer for layer in cache.layers):
+            return None
+        self.model(input_ids=ids, past_key_values=cache, use_cache=True, logits_to_keep=1)
+        for layer in cache.layers:
+            layer.keys, layer.values = (states.expand(rows, -1, -1, -1) for states in (layer.keys, layer.values))
+        return cache
+
+    def _pad(self, rows: Sequence[Sequence[int]], shared: int) -> tuple[Tensor, Tensor]:
+        """Token ids and mask of prompts, padded between what all begin with and the rest."""
+        width, pad = max(map(len, rows)), self.tokenizer.pad_token_id
+        ids = [[*row[:shared], *[pad] * (width - len(row)), *row[shared:]] for row in rows]
+        mask = [[*[1] * shared, *[0] * (width - len(row)), *[1] * (len(row) - shared)] for row in rows]
+        return torch.tensor(ids, device=self.model.device), torch.tensor(mask, device=self.model.device)
+
     def _adapter(self) -> dict[str, nn.Parameter]:
         return {name: parameter for name, parameter in self.model.named_parameters() if parameter.requires_grad}
+
+
+def _common_tokens(rows: Sequence[Sequence[int]]) -> int:
+    """How many tokens all rows begin with; none of a row's last is among them."""
+    first, last = min(rows), max(rows)
+    limit = min(map(len, rows)) - 1
+    return next((i for i in range(limit) if first[i] != last[i]), limit)
+
+
+def _shared_columns(ids: Tensor, attention: Tensor, prompt_tokens: int) -> int:
+    """How many columns all rows begin with, padding and the prompts' last tokens not among them."""
+    same = (ids[:, : prompt_tokens - 1] == ids[:1, : prompt_tokens - 1]) & attention[:, : prompt_tokens - 1].bool()
+    return int(same.all(0).long().cumprod(0).sum())

@@ -177,7 +177,7 @@ class PPO:
             "score": float(scores.mean()),
             "kl": float(((log_probs - reference) * mask).sum(1).mean()),
             "kl_coefficient": self.controller.coefficient,
-            "entropy": float(ppo_math.masked_mean(evaluation.entropy, mask)),
+            "entropy": float(ppo_math.masked_mean(evaluation.entropy(), mask)),
             "explained_variance": ppo_math.explained_variance(values, returns, mask),
             "length": float(mask.sum(1).mean()),
             "ended": float(written.ended.float().mean()),

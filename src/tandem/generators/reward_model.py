@@ -23,7 +23,7 @@ from tandem.generators.trainers import (
     train_adapter,
 )
 from tandem.interfaces import Reward
-from tandem.llm.causal_lm import load_causal_lm, resolve_causal_lm, save_causal_lm
+from tandem.llm.causal_lm import load_causal_lm, save_causal_lm
 from tandem.records import PreferencePair
 from tandem.runtime.distributed import world_size
 from tandem.runtime.hardware import Compute
@@ -59,7 +59,7 @@ def load_reward_model(path: str, tokenizer: PreTrainedTokenizerBase, *, device: 
     from transformers import AutoModelForSequenceClassification
 
     with refuse_new_weights(path, instead="take a reward model that was trained (stage train_reward_model)", head=new_head):
-        model = AutoModelForSequenceClassification.from_pretrained(resolve_causal_lm(path), num_labels=1, dtype=torch.float32)
+        model = AutoModelForSequenceClassification.from_pretrained(path, num_labels=1, dtype=torch.float32)
     if len(tokenizer) > model.get_input_embeddings().weight.shape[0]:
         model.resize_token_embeddings(len(tokenizer), mean_resizing=False)
     model.config.pad_token_id = tokenizer.pad_token_id

@@ -66,8 +66,9 @@ VALUES = (
     ("rows", re.compile(r"^ranking/"), "out/ranking/"),
     ("kind", re.compile(r"^shards$"), "exact"),
     ("launcher", re.compile(r"configs/accelerate-(?=[\w-]+\.yaml)"), "configs/accelerate/"),
+    ("train_generator.base", re.compile(r"^builtin$"), "smollm2"),  # an encoder's builtin stays what it is
 )
-"""keys whose values are others today: the key, what is looked for, and what takes its place"""
+"""keys whose values are others today: the key, with the section where it has to be told apart, what is looked for, what takes its place"""
 MOVED: tuple[tuple[tuple[str, ...], tuple[str, ...]], ...] = (
     (("evaluate_retriever", "index", "check_queries"), ("evaluate_retriever", "check_queries")),
     (("evaluate_retriever", "index"), ("build_index",)),
@@ -183,7 +184,7 @@ def _moved(node: CommentedMap, place: tuple[str, ...]) -> Iterator[_Edit]:
     key = place[-1]
     value = node.get(key)
     for name, pattern, replacement in VALUES:
-        if name == key and isinstance(value, str) and pattern.search(value):
+        if ".".join(place).endswith(name) and name.split(".")[-1] == key and isinstance(value, str) and pattern.search(value):
             line, column = node.lc.value(key)
             after = pattern.sub(replacement, value)
             yield _Edit(line, column, value, after, Change(line + 1, f"{'.'.join(place)}: {value}", f"{'.'.join(place)}: {after}"))
