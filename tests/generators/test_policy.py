@@ -62,7 +62,8 @@ def test_what_all_prompts_begin_with_is_read_once(tiny_generator: Path, monkeypa
         with count_tokens(sampler) as tokens:
             written = sampler.respond(prompts, max_new_tokens=6)
             now = sampler.evaluate(written.ids, written.attention, written.prompt_tokens)
-        sampler.model.zero_grad()
+        for parameter in sampler.trained_parameters():
+            parameter.grad = None
         ((now.log_probs * written.mask).sum() + (now.values * written.mask).sum()).backward()
         gradients = [parameter.grad.clone() for parameter in sampler.trained_parameters()]
         results.append((sum(tokens), written, now, gradients))

@@ -65,10 +65,9 @@ class CausalLM:
         cache: CompletionCache | None = None,
         identity: str = "",
     ) -> Self:
-        """Load a model by name; see :func:`load_causal_lm`. In bfloat16 it is another model to the cache."""
+        """Load a model by name; see :func:`load_causal_lm`. In bfloat16 it writes completions of its own into the cache."""
         init_processes()
         model, tokenizer = load_causal_lm(name, device=device, bf16=bf16)
-        identity += ":bf16" if bf16 else ""
         return cls(model, tokenizer, batch_size=batch_size, cache=cache, identity=identity)
 
     def complete(
@@ -82,7 +81,8 @@ class CausalLM:
     ) -> list[Completion]:
         """A completion of each prompt; see :class:`tandem.interfaces.LanguageModel`. Several processes each come to all of them."""
         cache = self.cache or CompletionCache()
-        keys = request_keys(prompts, [self.identity], sampling, seed=seed, one_line=one_line)
+        weights = [self.identity, "bf16"] if self.model.dtype == torch.bfloat16 else [self.identity]
+        keys = request_keys(prompts, weights, sampling, seed=seed, one_line=one_line)
         missing = [i for i, key in enumerate(keys) if key not in cache.completions]
         barrier()  # nobody writes before all have read
         started = time.perf_counter()
