@@ -15,10 +15,9 @@ from torch import Tensor, nn
 from transformers import DynamicCache
 from transformers.cache_utils import DynamicLayer
 
-from tandem.generators.trainers import lora_config
 from tandem.interfaces import SamplingSettings
 from tandem.llm.decoding import compute_prefix, decode, end_tokens
-from tandem.runtime.lora import Lora
+from tandem.runtime.lora import Lora, adapter_config
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -73,7 +72,7 @@ class Policy:
         if tokenizer.pad_token_id == tokenizer.eos_token_id:
             raise ValueError("the tokenizer's pad token is its end token: the policy could not learn to stop")
         self.tokenizer, self.temperature = tokenizer, temperature
-        self.model = get_peft_model(model, lora_config(lora))
+        self.model = get_peft_model(model, adapter_config(lora, model))
         # Dropout would make the ratio differ from 1 before any update.
         self.model.eval()
         self.value_head = nn.Linear(self.model.config.hidden_size, 1).to(next(self.model.parameters()).device)
@@ -168,7 +167,7 @@ class Policy:
         return {name: parameter for name, parameter in self.model.named_parameters() if parameter.requires_grad}
 
 
-def _common_tokens(rows: Sequence[Sequence[int]]) -> int:
+def _common_tokens(rows: Sequence[list[int]]) -> int:
     """How many tokens all rows begin with; none of a row's last is among them."""
     first, last = min(rows), max(rows)
     limit = min(map(len, rows)) - 1

@@ -100,8 +100,14 @@ def _open_model(
     if settings.backend == "openai":
         return ServedModel(settings.served, weights.parts[-3], cache=completions), compute.seed
     identity = folder_identity(weights)
-    shared = {"device": compute.device, "bf16": compute.bf16, "batch_size": settings.batch_size}
-    model = CausalLM.load(str(weights), **shared, cache=completions, identity=identity)
+    model = CausalLM.load(
+        str(weights),
+        device=compute.device,
+        bf16=compute.bf16,
+        batch_size=settings.batch_size,
+        cache=completions,
+        identity=identity,
+    )
     return model, f"{compute.seed}:{prefix}"
 
 

@@ -17,7 +17,6 @@ from tandem.generators.trainers import (
     EpochSettings,
     FineTuned,
     epoch_arguments,
-    lora_config,
     merge_trained,
     preference_rows,
     train_adapter,
@@ -90,8 +89,7 @@ def train_reward_model(
         **epoch_arguments(settings, rows, [], compute=compute) | {"logging_steps": max(round(steps / 30), 1)},
         center_rewards_coefficient=settings.center_coefficient or None,
     )
-    adapter = lora_config(settings.lora, task="SEQ_CLS")
-    trainer = train_adapter(RewardTrainer, arguments, model, tokenizer, rows, adapter=adapter)
+    trainer = train_adapter(RewardTrainer, arguments, model, tokenizer, rows, adapter=settings.lora, task="SEQ_CLS")
     return merge_trained(trainer, tokenizer, rows[0]["prompt"] + rows[0]["chosen"])
 
 

@@ -13,7 +13,7 @@ from tandem.formats.texts import texts_of
 from tandem.generators.examples import draw_examples
 from tandem.generators.keywords import content_words, document_frequencies, offer_keywords
 from tandem.generators.prompts import PromptedSettings, QueryPrompts
-from tandem.generators.trainers import EpochSettings, FineTuned, epoch_arguments, lora_config, merge_trained, train_adapter
+from tandem.generators.trainers import EpochSettings, FineTuned, epoch_arguments, merge_trained, train_adapter
 from tandem.llm.causal_lm import end_at_line_breaks, load_causal_lm, save_causal_lm
 from tandem.records import Document, LabelledPair
 from tandem.runtime.hardware import Compute
@@ -95,7 +95,7 @@ def fine_tune(
     from trl import SFTConfig, SFTTrainer
 
     arguments = SFTConfig(**epoch_arguments(settings, rows, dev_rows, compute=compute), packing=False)
-    trainer = train_adapter(SFTTrainer, arguments, model, tokenizer, rows, dev_rows=dev_rows, adapter=lora_config(settings.lora))
+    trainer = train_adapter(SFTTrainer, arguments, model, tokenizer, rows, dev_rows=dev_rows, adapter=settings.lora)
     return merge_trained(trainer, tokenizer, rows[0]["prompt"])
 
 

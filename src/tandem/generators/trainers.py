@@ -18,7 +18,6 @@ from tandem.runtime.lora import Lora, adapter_config, merge_adapter
 from tandem.settings import BatchSize, Epochs, LearningRate, Settings
 
 if TYPE_CHECKING:
-    from peft import LoraConfig
     from transformers import PreTrainedModel, PreTrainedTokenizerBase, Trainer, TrainingArguments
 
 __all__ = [
@@ -26,7 +25,6 @@ __all__ = [
     "FineTuned",
     "common_arguments",
     "epoch_arguments",
-    "lora_config",
     "merge_on",
     "merge_trained",
     "preference_rows",
@@ -106,11 +104,6 @@ def epoch_arguments(settings: EpochSettings, rows: Sequence[Row], dev_rows: Sequ
     }
 
 
-def lora_config(lora: Lora, *, task: str = "CAUSAL_LM") -> LoraConfig:
-    """An adapter's configuration as peft takes it; see :func:`tandem.runtime.lora.adapter_config` for the task."""
-    return adapter_config(rank=lora.rank, alpha=lora.alpha, dropout=lora.dropout, task=task)
-
-
 def train_adapter(
     trainer_class: Callable[..., Trainer],
     arguments: TrainingArguments,
@@ -119,7 +112,8 @@ def train_adapter(
     rows: Sequence[Mapping[str, object]],
     *,
     dev_rows: Sequence[Row] = (),
-    adapter: LoraConfig,
+    adapter: Lora,
+    task: str = "CAUSAL_LM",
 ) -> Trainer:
     """Train an adapter with one of TRL's trainers, from a checkpoint if there is one; every process ends with all weights.
 
@@ -130,7 +124,8 @@ def train_adapter(
         tokenizer: its tokenizer.
         rows: to learn from.
         dev_rows: to be measured on; may be empty.
-        adapter: from :func:`lora_config`.
+        adapter: where it goes, its rank and its scale.
+        task: that peft knows the model's head by.
     """
     from datasets import Dataset
 
@@ -141,7 +136,7 @@ def train_adapter(
         train_dataset=Dataset.from_list(list(rows)),
         eval_dataset=Dataset.from_list(list(dev_rows)) if dev_rows else None,
         processing_class=tokenizer,
-        peft_config=adapter,
+        peft_config=adapter_config(adapter, model, task=task),
     )
     trainer.train(resume_from_checkpoint=latest_checkpoint(Path(arguments.output_dir)))
     gather_weights(trainer)
