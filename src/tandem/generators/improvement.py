@@ -44,7 +44,7 @@ class ImprovementSettings(Settings):
     lora_rank: Rank
     lora_alpha: Rank
     lora_last_layers: Layers | None = None
-    """layers that get the adapter, from the last one back; null: all"""
+    """layers that get the adapter, from the last one back, all where there are fewer; null: all"""
     ppo: PPOSettings
     group: GroupSettings
     """of rloo and grpo"""

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from tandem.settings import Layers, OpenShare, Rank, SettingError, Settings, errors_about
+from tandem.settings import Layers, OpenShare, Rank, Settings
 
 __all__ = ["Lora", "adapter_config", "merge_adapter"]
 
@@ -28,21 +28,14 @@ class Lora(Settings):
     dropout: OpenShare = 0.0
     """share of the inputs of the adapter that training leaves out"""
     last_layers: Layers | None = None
-    """layers that get it, from the last one back; what lies before needs no gradient. null: all"""
+    """layers that get it, from the last one back, all where there are fewer; what lies before needs no gradient. null: all"""
 
 
 def adapter_config(lora: Lora, model: Any, *, task: str = "CAUSAL_LM") -> Any:
-    """The configuration that peft takes for a model; ``SEQ_CLS`` trains and saves the score head as well.
-
-    Raises:
-        SettingError: the model has fewer layers than are to get an adapter.
-    """
+    """The configuration that peft takes for a model; ``SEQ_CLS`` trains and saves the score head as well."""
     from peft import LoraConfig
 
     layers = int(model.config.num_hidden_layers)
-    with errors_about(lora):
-        if lora.last_layers and lora.last_layers > layers:
-            raise SettingError("last_layers", f"{lora.last_layers} found, the model has {layers}; take at most as many, or null for all")
     left_out = range(layers - (lora.last_layers or layers))
     return LoraConfig(
         r=lora.rank,
