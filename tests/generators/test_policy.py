@@ -10,7 +10,6 @@ from pathlib import Path
 import pytest
 import torch
 
-from tandem.generators import policy as policies
 from tandem.generators.policy import Policy
 from tandem.llm.causal_lm import load_causal_lm
 from tandem.runtime.lora import Lora
@@ -48,28 +47,41 @@ def test_log_probs_are_of_the_sampling_distribution(tiny_generator: Path) -> Non
         torch.testing.assert_close(log_probs[i, :length], alone, atol=1e-4, rtol=1e-4)
 
 
-def test_what_all_prompts_begin_with_is_read_once(tiny_generator: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Behind worked examples: the same responses, log-probabilities, values and gradients as where each row is read whole."""
+BEGINNING = "Document: sort the rows of a table\nQuery: order a table by a column\n\n" * 2
+THREE = [*PROMPTS, "Document: mean of all numbers in the array\nQuery:"]
+
+
+@pytest.mark.parametrize(
+    ("prompts", "share"),
+    [
+        ([f"{BEGINNING}{prompt}" for prompt in THREE], 0.7),
+        ([prompt for prompt in THREE for _ in range(4)], 0.6),
+        ([f"{BEGINNING}{prompt}" for prompt in THREE for _ in range(2)], 0.5),
+        ([THREE[1]] * 5, 0.7),
+    ],
+    ids=["behind examples", "several responses to a prompt", "both", "one prompt"],
+)
+def test_what_rows_have_in_common_is_read_once(
+    tiny_generator: Path, monkeypatch: pytest.MonkeyPatch, prompts: list[str], share: float
+) -> None:
+    """The same log-probabilities, values, entropies and gradients as where each row is read whole."""
     sampler = policy(tiny_generator)
-    beginning = "Document: sort the rows of a table\nQuery: order a table by a column\n\n" * 2
-    prompts = [f"{beginning}{prompt}" for prompt in (*PROMPTS, "Document: mean of all numbers in the array\nQuery:")]
-    for name, parameter in enumerate(sampler.trained_parameters()):
-        parameter.data += 0.02 * torch.randn(parameter.shape, generator=torch.Generator().manual_seed(name))
+    for seed, parameter in enumerate(sampler.trained_parameters()):
+        parameter.data += 0.02 * torch.randn(parameter.shape, generator=torch.Generator().manual_seed(seed))
+    torch.manual_seed(1)
+    written = sampler.respond(prompts, max_new_tokens=6)
     results = []
-    for least in (policies.SHARED_TOKENS, 10_000):
-        monkeypatch.setattr(policies, "SHARED_TOKENS", least)
-        torch.manual_seed(1)
-        with count_tokens(sampler) as tokens:
-            written = sampler.respond(prompts, max_new_tokens=6)
+    for apart in (False, True):
+        with monkeypatch.context() as patch, count_tokens(sampler) as tokens:
+            if apart:
+                patch.setattr(Policy, "_read_once", lambda *_: (None, 0))
             now = sampler.evaluate(written.ids, written.attention, written.prompt_tokens)
         for parameter in sampler.trained_parameters():
             parameter.grad = None
         ((now.log_probs * written.mask).sum() + (now.values * written.mask).sum()).backward()
-        gradients = [parameter.grad.clone() for parameter in sampler.trained_parameters()]
-        results.append((sum(tokens), written, now, gradients))
-    (few, first, shared, gradients), (many, second, whole, expected) = results
-    assert few < 0.7 * many
-    assert first.texts == second.texts
+        results.append((sum(tokens), now, [parameter.grad for parameter in sampler.trained_parameters()]))
+    (few, shared, gradients), (many, whole, expected) = results
+    assert few < share * many
     torch.testing.assert_close(shared.log_probs, whole.log_probs, atol=1e-5, rtol=1e-4)
     torch.testing.assert_close(shared.values, whole.values, atol=1e-5, rtol=1e-4)
     torch.testing.assert_close(shared.entropy(), whole.entropy(), atol=1e-5, rtol=1e-4)

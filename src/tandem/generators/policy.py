@@ -1,7 +1,7 @@
 """The policy of PPO: a generator with an adapter and a value head, which with the adapter off is its reference.
 
-Prompts that begin alike, as behind worked examples or a chat template, have that beginning in front and their padding behind it: it is
-computed once for all rows, with its gradient.
+What rows have in common is computed once, with its gradient: the beginning of all prompts, as worked examples or a chat template's, and a
+prompt that several responses follow, row by row. Padding stands between that beginning and the rest of a prompt.
 """
 
 from __future__ import annotations
@@ -110,14 +110,12 @@ class Policy:
         """Log-probabilities of the response tokens, and values before each of them.
 
         Args:
-            ids: (batch, prompt + response tokens), prompts padded anywhere before their last token.
+            ids: (batch, prompt + response tokens), prompts padded anywhere before their last token; rows of one prompt stand together.
             attention: like ids.
             prompt_tokens: of the padded prompts.
         """
         responses = ids.shape[1] - prompt_tokens
-        shared = _shared_columns(ids, attention, prompt_tokens)
-        cache = self._read_once(ids[:1, :shared], len(ids)) if shared >= SHARED_TOKENS else None
-        first = shared if cache else 0
+        cache, first = self._read_once(ids, attention, prompt_tokens)
         output = self.model(
             input_ids=ids[:, first:],
             attention_mask=attention,
@@ -146,15 +144,32 @@ class Policy:
         self.model.load_state_dict(state["adapter"], strict=False)
         self.value_head.load_state_dict(state["value_head"])
 
-    def _read_once(self, ids: Tensor, rows: int) -> DynamicCache | None:
-        """The keys and values of a beginning, computed once and there for each row; None where a model keeps more than these, or less."""
-        cache = DynamicCache(config=self.model.config)
-        if any(type(layer) is not DynamicLayer for layer in cache.layers):
-            return None
-        self.model(input_ids=ids, past_key_values=cache, use_cache=True, logits_to_keep=1)
-        for layer in cache.layers:
-            layer.keys, layer.values = (states.expand(rows, -1, -1, -1) for states in (layer.keys, layer.values))
-        return cache
+    def _read_once(self, ids: Tensor, attention: Tensor, prompt_tokens: int) -> tuple[DynamicCache | None, int]:
+        """Keys and values, for each row, of what rows have in common, and how many columns that is; None and 0 where it is too little.
+
+        A prompt's last token is never among it, nor is anything where a model keeps more than keys and values of all tokens.
+        """
+        before, cache = prompt_tokens - 1, DynamicCache(config=self.model.config)
+        shared = _shared_columns(ids, attention, before)
+        index = _group_rows(ids, attention, before)
+        groups, grouped = int(index[-1]) + 1, int(index[-1]) + 1 < len(ids)
+        if not (grouped or shared >= SHARED_TOKENS) or any(type(layer) is not DynamicLayer for layer in cache.layers):
+            return None, 0
+        read = 0
+        if shared >= SHARED_TOKENS:
+            read = shared
+            self.model(input_ids=ids[:1, :read], past_key_values=cache, use_cache=True, logits_to_keep=1)
+            _take_rows(cache, torch.zeros(groups if grouped else len(ids), dtype=torch.long, device=ids.device))
+        if grouped and read < before:
+            firsts = torch.searchsorted(index, torch.arange(groups, device=ids.device))
+            mask = attention[firsts, :before]
+            positions = (mask.cumsum(1) - 1).clamp(min=0)[:, read:]
+            rest = {"input_ids": ids[firsts, read:before], "attention_mask": mask, "position_ids": positions}
+            self.model(**rest, past_key_values=cache, use_cache=True, logits_to_keep=1)
+            read = before
+        if grouped:
+            _take_rows(cache, index)
+        return cache, read
 
     def _pad(self, rows: Sequence[Sequence[int]], shared: int) -> tuple[Tensor, Tensor]:
         """Token ids and mask of prompts, padded between what all begin with and the rest."""
@@ -174,7 +189,19 @@ def _common_tokens(rows: Sequence[list[int]]) -> int:
     return next((i for i in range(limit) if first[i] != last[i]), limit)
 
 
-def _shared_columns(ids: Tensor, attention: Tensor, prompt_tokens: int) -> int:
-    """How many columns all rows begin with, padding and the prompts' last tokens not among them."""
-    same = (ids[:, : prompt_tokens - 1] == ids[:1, : prompt_tokens - 1]) & attention[:, : prompt_tokens - 1].bool()
+def _shared_columns(ids: Tensor, attention: Tensor, columns: int) -> int:
+    """How many of the first columns are the same in all rows, and no padding."""
+    same = (ids[:, :columns] == ids[:1, :columns]) & attention[:, :columns].bool()
     return int(same.all(0).long().cumprod(0).sum())
+
+
+def _group_rows(ids: Tensor, attention: Tensor, columns: int) -> Tensor:
+    """The number of each row's group, (rows,): neighbours whose first columns are the same are of one."""
+    pairs = ((ids[1:, :columns] == ids[:-1, :columns]) & (attention[1:, :columns] == attention[:-1, :columns])).all(1)
+    return torch.cat([torch.zeros(1, dtype=torch.long, device=ids.device), (~pairs).long().cumsum(0)])
+
+
+def _take_rows(cache: DynamicCache, rows: Tensor) -> None:
+    """Make these rows of a cache its rows; each may be taken several times, and gets all their gradients."""
+    for layer in cache.layers:
+        layer.keys, layer.values = layer.keys[rows], layer.values[rows]
