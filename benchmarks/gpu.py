@@ -29,7 +29,7 @@ from tandem.generators.rewards import WeightedRewards
 from tandem.generators.rollouts import Curriculum, Prompt
 from tandem.generators.sft import SFTSettings, fine_tune
 from tandem.generators.trainers import preference_rows
-from tandem.llm.causal_lm import load_causal_lm, resolve_causal_lm
+from tandem.llm.causal_lm import load_causal_lm
 from tandem.records import Document, PreferencePair
 from tandem.rerankers.pair_format import PairFormat
 from tandem.rerankers.reranker import Reranker
@@ -241,13 +241,13 @@ STAGES: dict[str, Callable[..., None]] = {
 
 
 def make_models(output: Path, scale: Scale) -> None:
-    """Random weights of both shapes, with the tokenizers of the built-in models."""
+    """Random weights of both shapes, with the tokenizers of SmolLM2 and of the built-in encoder."""
     from transformers import AutoTokenizer, BertConfig, BertModel, LlamaConfig, LlamaForCausalLM
 
     torch.manual_seed(1)
-    for name, source in (("llama", resolve_causal_lm("builtin")), ("bert", resolve_encoder("builtin"))):
-        tokenizer = AutoTokenizer.from_pretrained(source)
-        size: dict[str, Any] = {"vocab_size": 32_768 if name == "llama" and scale is REAL else len(tokenizer)}
+    _, words = load_causal_lm("smollm2")
+    for name, tokenizer in (("llama", words), ("bert", AutoTokenizer.from_pretrained(resolve_encoder("builtin")))):
+        size = {"vocab_size": len(tokenizer)}
         if name == "llama":
             ends = {"eos_token_id": tokenizer.eos_token_id, "pad_token_id": tokenizer.pad_token_id, "bos_token_id": tokenizer.bos_token_id}
             model: Any = LlamaForCausalLM(LlamaConfig(**scale.llama, **size, **ends))

@@ -67,6 +67,6 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    MODEL, TOKENIZER = load_causal_lm("builtin")
+    MODEL, TOKENIZER = load_causal_lm("smollm2")
     MODEL.eval()
     main()

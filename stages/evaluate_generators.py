@@ -48,7 +48,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         rounds = {name: read_records(paths.rounds / name / "queries.jsonl", PseudoQuery) for name in params.rounds}
         seen = {pair.doc_id for pair in train} | {row.doc_id for rows in rounds.values() for row in rows}
         generators = {"base": paths.base, **{name: str(paths.generators / name / "model/weights") for name in parents}}
-        trials = write_trials(generators, corpus, params, params, seen=seen, device=compute.device, seed=params.seed)
+        trials = write_trials(generators, corpus, params, params, seen=seen, compute=compute)
         unseen, bm25 = open_index(paths.indexes / "dense", paths.unseen, device=compute.device), open_index(paths.indexes / "bm25")
         searches = {"unseen": partial(unseen.search, depth=100), "rewarded": partial(bm25.search, depth=100)}
         ranks = {name: partial(ranks_of_pairs, corpus, search=search) for name, search in searches.items()}

@@ -12,13 +12,14 @@ from tandem.formats.corpus import Corpus
 from tandem.formats.jsonl import write_records
 from tandem.generators.prompts import PromptedSettings
 from tandem.generators.queries import GenerationSettings, generate_queries, summarise
-from tandem.runtime.hardware import Compute, device_name
+from tandem.runtime.hardware import Compute, Precision, device_name, use_bf16
 from tandem.settings import Seed
 
 
 class Params(GenerationSettings, PromptedSettings):
     """How many documents get queries, how these are sampled, and the prompt that asks for them."""
 
+    precision: Precision
     seed: Seed
 
 
@@ -33,7 +34,7 @@ def main(argv: Sequence[str] | None = None) -> None:
             params,
             prefix=paths.round,
             cache=Path(paths.cache),
-            compute=Compute(device=device_name(), bf16=False, seed=params.seed, scratch=scratch),
+            compute=Compute(device=device_name(), bf16=use_bf16(params.precision), seed=params.seed, scratch=scratch),
             held_out=orjson.loads(paths.held_out.read_bytes()),
         )
         write_records(paths.queries, rows)

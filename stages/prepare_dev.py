@@ -15,7 +15,7 @@ from tandem.generators.queries import GenerationSettings
 from tandem.records import LabelledPair
 from tandem.retrievers.hybrid import FusedRun, FusedRunSettings
 from tandem.retrievers.settings import RetrieverSettings
-from tandem.runtime.hardware import Compute, device_name
+from tandem.runtime.hardware import Compute, Precision, device_name, use_bf16
 from tandem.settings import Seed
 
 
@@ -25,6 +25,7 @@ class Params(DevQuerySettings, PromptedSettings):
     generate_queries: GenerationSettings
     fusion: FusedRunSettings
     retriever: RetrieverSettings
+    precision: Precision
     seed: Seed
 
 
@@ -45,7 +46,7 @@ def main(argv: Sequence[str] | None = None) -> None:
                 params,
                 partial(untrained.search, depth=params.keep_within),
                 cache=Path(paths.cache),
-                compute=Compute(device=device, bf16=False, seed=params.seed, scratch=scratch),
+                compute=Compute(device=device, bf16=use_bf16(params.precision), seed=params.seed, scratch=scratch),
             )
         write_records(paths.dev, held_out.pairs)
         write_json(paths.held_out, held_out.doc_ids)

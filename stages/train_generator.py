@@ -9,18 +9,16 @@ from tandem.formats.corpus import Corpus
 from tandem.formats.jsonl import read_records
 from tandem.formats.tables import write_curve
 from tandem.generators.prompts import PromptedSettings
-from tandem.generators.sft import SFTSettings, fine_tune_on_pairs
+from tandem.generators.sft import GeneratorSettings, fine_tune_on_pairs
 from tandem.records import LabelledPair
 from tandem.runtime.hardware import Compute, Precision, device_name, use_bf16
 from tandem.settings import Seed
 from tandem.tracking.model_folder import save_model_folder, serving_code
 
 
-class Params(SFTSettings, PromptedSettings):
+class Params(GeneratorSettings, PromptedSettings):
     """Supervised fine-tuning, and the prompt that it is done with."""
 
-    base: str
-    """builtin (the small model that ships), a Hugging Face id or a folder"""
     precision: Precision
     seed: Seed
 

@@ -107,7 +107,7 @@ def project(tiny_cross_encoder: Path, tiny_encoder: Path, tiny_generator: Path, 
     BM25Index(TEXTS).save(tmp_path / "bm25")
     improvement = {
         "rewards": {"reward_model": 0.0, "round_trip": 1.0},
-        "ppo": {"steps": 3, "batch_size": 2, "minibatch_size": 2, "max_new_tokens": 6},
+        "ppo": {"steps": 3, "batch_size": 2, "minibatch_size": 2, "responses": 1, "max_new_tokens": 6},
         "group": {"steps": 3, "prompts_per_step": 1, "responses": 2, "updates": 1, "max_new_tokens": 6},
         "dpo": {"epochs": 2},
     }

@@ -36,8 +36,8 @@ def run(project: Path, *command: str, check: bool = True) -> subprocess.Complete
 
 
 @pytest.fixture(scope="module")
-def project(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """A copy of the project's tracked files with small parameters, after one `dvc repro`."""
+def project(tmp_path_factory: pytest.TempPathFactory, tiny_generator: Path) -> Iterator[Path]:
+    """A copy of the project's tracked files with small parameters and a generator built in code, after one `dvc repro`."""
     folder = tmp_path_factory.mktemp("project")
     files = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
     for name in filter(None, files.split("\0")):
@@ -46,7 +46,9 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy2(ROOT / name, folder / name)
     base = (folder / "params.yaml").read_text()
-    (folder / "params.yaml").write_text(render_profile(base, ROOT / "configs/profiles", "toy", {"precision": "bf16"}))
+    # Batches so small that a stage can be killed between two of them.
+    values = {"precision": "bf16", "train_generator": {"base": str(tiny_generator)}, "generate_queries": {"batch_size": 2}}
+    (folder / "params.yaml").write_text(render_profile(base, ROOT / "configs/profiles", "toy", values))
     run(folder, "git", "init", "--quiet")
     run(folder, "dvc", "repro")
     yield folder

@@ -74,14 +74,14 @@ def test_no_reward_reads_the_untouched_encoder() -> None:
     assert readers == {"index_baselines", "evaluate_baselines", "evaluate_generators"}
 
 
-def test_every_generator_writes_for_the_documents_that_none_was_trained_on(tiny_generator: Path) -> None:
+def test_every_generator_writes_for_the_documents_that_none_was_trained_on(tiny_generator: Path, tmp_path: Path) -> None:
     documents = [Document(doc_id=name, text=text) for name, text in TEXTS.items()]
     sampling: dict[str, Any] = {"batch_size": 4, "temperature": 1.0, "top_p": 1.0, "top_k": 0, "max_new_tokens": 4}
     prompt = PromptSettings(template="{document}:", document_tokens=8, keywords=0, ignored_words=[])
     models = {name: str(tiny_generator) for name in ("base", "g1", "g2")}
     settings = QuerySettings(**sampling, sampled_documents=4, queries_per_document=2)
     prompted = PromptedSettings(prompt=prompt, language="english")
-    trials = write_trials(models, documents, settings, prompted, seen={"sort"}, device="cpu", seed=1)
+    trials = write_trials(models, documents, settings, prompted, seen={"sort"}, compute=compute_in(tmp_path))
     assert len({tuple(row.doc_id for row in rows) for rows in trials.values()}) == 1
     assert len(trials["g2"]) == 8
     assert "sort" not in {row.doc_id for row in trials["g2"]}

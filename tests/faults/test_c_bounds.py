@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import settings as pretraining  # the folder pretraining is on the path of tests
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 from ruamel.yaml import YAML
@@ -63,12 +62,6 @@ def test_every_number_is_bounded(stage: str) -> None:
 
 def test_what_the_doctor_reads_is_bounded_too() -> None:
     assert [path for path, bounded in numbers(LocalSource, "doctor") if not bounded] == []
-
-
-@pytest.mark.parametrize("section", pretraining.SECTIONS)
-def test_pretraining_is_bounded_too(section: str) -> None:
-    assert [path for path, bounded in numbers(pretraining.SECTIONS[section], section) if not bounded] == []
-    assert pretraining.read_section(ROOT / "pretraining/params.yaml", section)
 
 
 def test_the_walk_finds_numbers_wherever_they_are() -> None:

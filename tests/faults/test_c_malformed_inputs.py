@@ -348,10 +348,8 @@ def test_values_that_are_not_allowed(case: str) -> None:
     set_values(params["generate_queries"], changes)
     with Path("params.yaml").open("w") as file:
         YAML().dump(params, file)
-    check(
-        error_of(lambda: generate_queries.main(["--corpus=c", "--weights=w", "--queries=q", "--record=r", "--round=r1", "--cache=k"])),
-        expected,
-    )
+    flags = ["--corpus=c", "--held-out=h", "--weights=w", "--queries=q", "--record=r", "--round=r1", "--cache=k"]
+    check(error_of(lambda: generate_queries.main(flags)), expected)
 
 
 @pytest.mark.parametrize("case", IMPORTED)
@@ -364,10 +362,18 @@ def test_imported_queries(case: str) -> None:
     with Path("params.yaml").open("w") as file:
         YAML().dump(params, file)
     write_records(Path("corpus.jsonl"), [Document(doc_id="d1", text="one")])
-    write({"out/queries.jsonl": "what was there\n"})
+    write({"out/queries.jsonl": "what was there\n", "held_out.json": "[]"})
     if content is not None:
         write({"q.jsonl": content})
-    flags = ["--corpus=corpus.jsonl", "--weights=w", "--queries=out/queries.jsonl", "--record=out/record.json", "--round=r1", "--cache=k"]
+    flags = [
+        "--corpus=corpus.jsonl",
+        "--held-out=held_out.json",
+        "--weights=w",
+        "--queries=out/queries.jsonl",
+        "--record=out/record.json",
+        "--round=r1",
+        "--cache=k",
+    ]
     check(error_of(lambda: generate_queries.main(flags)), expected)
     assert {path.name: path.read_text() for path in Path("out").iterdir()} == {"queries.jsonl": "what was there\n"}
 

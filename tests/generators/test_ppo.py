@@ -59,6 +59,22 @@ def in_order(order: Any) -> Curriculum:
     return Curriculum(prompts(), order, 3)
 
 
+def test_several_responses_to_a_prompt(tiny_generator: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A step visits as many prompts fewer; gradient steps hold all responses to a prompt."""
+    ppo = build(tiny_generator, tmp_path, steps=2, batch_size=8, minibatch_size=4, epochs=1, responses=4)
+    visited, rows = [], []
+    roll_out, step = ppo.roll_out, ppo._step
+    monkeypatch.setattr(ppo, "roll_out", lambda batch: visited.append([p.difficulty for p in batch]) or roll_out(batch))
+    monkeypatch.setattr(ppo, "_step", lambda *a: rows.append(a[2].tolist()) or step(*a))
+    history = ppo.train(in_order("easy_first"))
+    assert visited == [[0.0] * 4 + [0.125] * 4, [0.25] * 4 + [0.375] * 4]
+    assert sorted(map(sorted, rows[:2])) == [[0, 1, 2, 3], [4, 5, 6, 7]]
+    assert all(math.isfinite(value) for row in history for value in row.values())
+    assert abs(history[0]["kl"]) < 1e-4
+    with pytest.raises(ValueError, match="minibatch_size: 6 found, a multiple of responses, 4, is expected"):
+        PPOSettings(**{**SETTINGS.model_dump(), "minibatch_size": 6, "responses": 4})
+
+
 def test_learns_a_toy_reward(tiny_generator: Path, tmp_path: Path) -> None:
     history = build(tiny_generator, tmp_path).train(in_order("easy_first"))
     first, last = history[0]["reward"], sum(row["reward"] for row in history[-5:]) / 5

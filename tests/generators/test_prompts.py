@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from conftest import QUERIES, TEXTS
 
-from tandem.generators.examples import NO_EXAMPLES, Examples, draw_examples
+from tandem.generators.examples import NO_EXAMPLES, Examples, draw_examples, draw_untuned_examples
 from tandem.generators.prompts import DEFAULT_TEMPLATE, PromptedSettings, PromptSettings, QueryPrompts, read_examples, render_prompts
 from tandem.llm.prompts import truncate_documents
 from tandem.records import LabelledPair
@@ -34,7 +34,7 @@ def test_a_chat_template_is_used_where_there_is_one(tiny_tokenizer: Any, monkeyp
     assert prompt == "[user]About sort:[assistant]"
 
 
-def prompted(per_prompt: int, query_types: list[str], keywords: int = 0) -> PromptedSettings:
+def prompted(per_prompt: int | str, query_types: list[str], keywords: int = 0) -> PromptedSettings:
     examples = {"per_prompt": per_prompt, "query_types": query_types}
     prompt = {
         "template": "Document: {document}\nWords: {keywords}\nQuery:",
@@ -86,6 +86,19 @@ def test_examples_stand_before_the_document(tiny_tokenizer: Any, monkeypatch: py
     again = QueryPrompts.read(tmp_path, tiny_tokenizer)
     assert again.render([TEXTS["sort"]], ["table"]) == [question]
     assert read_examples(tmp_path) == examples
+
+
+def test_examples_where_nothing_is_fine_tuned() -> None:
+    """``auto`` shows a model three worked examples where there is no pair that it could learn from, and none where there is one."""
+    settings = prompted("auto", ["question", "labelled"])
+    assert draw_examples(settings, PAIRS, TEXTS, seed=1) == NO_EXAMPLES
+    untuned = draw_examples(settings, seed=1)
+    assert untuned == draw_untuned_examples(settings, seed=1) == draw_examples(prompted(3, ["question"]), seed=1)
+    assert (untuned.per_prompt, untuned.types) == (3, ["question"])
+    assert draw_untuned_examples(prompted("auto", ["labelled"]), seed=1) == NO_EXAMPLES
+    assert draw_untuned_examples(prompted(0, ["question"]), seed=1) == NO_EXAMPLES
+    with pytest.raises(ValueError, match="per_prompt"):
+        prompted("always", ["question"])
 
 
 def test_labelled_examples_never_show_the_document_itself(tiny_tokenizer: Any) -> None:

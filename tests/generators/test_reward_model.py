@@ -57,6 +57,11 @@ def test_it_learns_gates_and_reloads(tiny_generator: Path, corpus: list[Document
     alone = [reward([query], ["sort"])[0] for query in ("order a table", "a line chart")]
     assert together == pytest.approx(alone, abs=1e-5)
     assert together[0] > together[1]
+    with torch.inference_mode():
+        for query, score in zip(("order a table", "a line chart"), together, strict=True):
+            (prompt,) = reward.prompts.render([texts["sort"]], [""])
+            whole = tokenizer([f"{prompt} {query}{tokenizer.eos_token}"], return_tensors="pt")
+            assert float(reward.model(**whole).logits) == pytest.approx(score, abs=1e-5), "as it was trained to read them"
 
 
 def test_the_gate_stays_shut(tiny_generator: Path, corpus: list[Document], tmp_path: Path) -> None:

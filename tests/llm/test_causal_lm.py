@@ -12,7 +12,7 @@ from conftest import TEXTS
 
 from tandem.interfaces import SamplingSettings
 from tandem.llm import causal_lm
-from tandem.llm.causal_lm import CausalLM, end_at_line_breaks, load_causal_lm, resolve_causal_lm, save_causal_lm
+from tandem.llm.causal_lm import CausalLM, end_at_line_breaks, load_causal_lm, save_causal_lm
 from tandem.llm.completion_cache import CompletionCache
 
 SAMPLING = SamplingSettings(temperature=1.0, top_p=0.9, top_k=0, max_new_tokens=5)
@@ -146,13 +146,6 @@ def test_pad_is_never_the_end_token(tiny_generator: Path, tiny_tokenizer: Any, t
     tokenizer.save_pretrained(folder)
     _, loaded = load_causal_lm(str(folder))
     assert loaded.pad_token_id != loaded.eos_token_id
-
-
-def test_unknown_builtin(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr("tandem.llm.causal_lm.BUILTIN", tmp_path)
-    with pytest.raises(FileNotFoundError, match="pretraining"):
-        resolve_causal_lm("builtin")
-    assert resolve_causal_lm("Qwen/Qwen2.5-0.5B-Instruct") == "Qwen/Qwen2.5-0.5B-Instruct"
 
 
 def test_smollm2_is_not_installed(monkeypatch: pytest.MonkeyPatch) -> None:

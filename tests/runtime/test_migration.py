@@ -173,6 +173,23 @@ def test_an_overlay_stays_an_overlay() -> None:
     )
 
 
+def test_a_generator_that_is_no_more(tmp_path: Path) -> None:
+    """``builtin`` still is an encoder, and was a generator; the stage's own error names what takes its place."""
+    text = "train_generator:\n  base: builtin                # small\nretriever:\n  encoder: builtin\nrerankers:\n  a: {base: builtin}\n"
+    migrated, changes = migrate(text, "params.yaml")
+    assert migrated == text.replace("base: builtin      ", "base: smollm2      ", 1)
+    assert [(change.before, change.after) for change in changes] == [("train_generator.base: builtin", "train_generator.base: smollm2")]
+    path = tmp_path / "params.yaml"
+    path.write_text((ROOT / "params.yaml").read_text().replace("  base: smollm2 ", "  base: builtin ", 1))
+    schema = inputs.schema_of("train_generator")
+    assert schema is not None
+    with pytest.raises(ParamsError) as error:
+        load_params(path, "train_generator", schema)
+    message = str(error.value)
+    assert message.startswith(f"{path}: train_generator.base: 'builtin' found, which is no more; take smollm2")
+    assert "\n" not in message
+
+
 def test_the_command_says_each_change(tmp_path: Path) -> None:
     path = tmp_path / "params.yaml"
     path.write_text(OLD)

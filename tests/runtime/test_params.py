@@ -114,7 +114,7 @@ def test_an_older_key_is_told_its_name_today_and_the_command(params: Path) -> No
 
 
 def test_an_unknown_key_lists_those_beside_it(params: Path) -> None:
-    params.write_text(params.read_text().replace("    minibatch_size: 16", "    minibatch: 16"))
+    params.write_text(params.read_text().replace("    minibatch_size: 12", "    minibatch: 12"))
     with pytest.raises(ParamsError, match=r"improve_generator\.ppo\.minibatch: .*keys allowed: steps, batch_size, minibatch_size"):
         load_params(params, "improve_generator", improve_generator.Params)
 

@@ -32,7 +32,7 @@ SMALL: dict[str, Any] = {
     "build_preferences": {"min_margin": 0.0},
     "train_reward_model": {"epochs": 1, "min_accuracy": 0.0, "min_pairs": 1},
     "improve_generator": {
-        "ppo": {"steps": 2, "batch_size": 4, "minibatch_size": 4, "epochs": 1, "max_new_tokens": 8},
+        "ppo": {"steps": 2, "batch_size": 4, "minibatch_size": 4, "responses": 2, "epochs": 1, "max_new_tokens": 8},
         "group": {"steps": 2, "prompts_per_step": 2, "responses": 2, "updates": 2, "max_new_tokens": 8},
         "dpo": {"batch_size": 4},
     },

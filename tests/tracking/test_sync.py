@@ -121,20 +121,20 @@ def test_an_experiment_does_not_supersede_the_workspace(
 
 
 def test_another_pipeline_stands_by_itself(project: Path, execute: Execute) -> None:
-    """Pretraining's executions are neither superseded by the loop's nor shown among its stages."""
+    """A recipe's executions are neither superseded by the loop's nor shown among its stages."""
     execute("evaluate_retriever", "r1", 0.5, project)
-    other = project / "pretraining"
-    execute("pretrain", "", 0.1, other)
+    other = project / "recipes/reranker"
+    execute("evaluate_reranker", "", 0.1, other)
     for _ in range(2):
         tracking.sync(project / "out/records")
-        tracking.sync(other / "out/records", experiment="tandem-pretraining")
+        tracking.sync(other / "out/records", experiment="tandem-reranker")
     from mlflow import MlflowClient
 
     client = MlflowClient(tracking.tracking_uri())
-    runs = client.search_runs([client.get_experiment_by_name("tandem-pretraining").experiment_id])
-    assert [run.data.tags["stage"] for run in runs] == ["pretrain"]
+    runs = client.search_runs([client.get_experiment_by_name("tandem-reranker").experiment_id])
+    assert [run.data.tags["stage"] for run in runs] == ["evaluate_reranker"]
     assert [run.data.tags["state"] for run in [*runs, *stage_runs()]] == ["current", "current"]
-    assert tracking.sync(other / "out/records", experiment="tandem-pretraining") == {"created": 0, "present": 1}
+    assert tracking.sync(other / "out/records", experiment="tandem-reranker") == {"created": 0, "present": 1}
 
 
 def test_a_no_op_sync_does_not_import_mlflow(project: Path, execute: Execute) -> None:

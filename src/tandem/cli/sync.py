@@ -14,7 +14,7 @@ def sync(
     records: Annotated[Path, typer.Argument(help="The folder of records")] = Path("out/records"),
     history: Annotated[bool, typer.Option(help="Superseded executions and those of experiments too, from DVC's cache and git")] = False,
 ) -> None:
-    """Make the MLflow runs of every record that has none yet; pretraining and each recipe have experiments apart.
+    """Make the MLflow runs of every record that has none yet; each recipe has an experiment apart.
 
     Example: tandem sync --history
     """
@@ -31,8 +31,7 @@ def sync(
         print(f"the rounds side by side: `make ui`, then {rounds_address()}")
     if records != Path("out/records"):
         return
-    others = {"pretraining": Path("pretraining/records")}
-    others |= {folder.parents[1].name: folder for folder in sorted(Path("recipes").glob("*/out/records"))}
+    others = {folder.parents[1].name: folder for folder in sorted(Path("recipes").glob("*/out/records"))}
     for name, folder in others.items():
         if folder.is_dir():
             counts = sync_records(folder, experiment=f"tandem-{name}")

@@ -1,7 +1,8 @@
 """Worked examples before a prompt's document: a model that was trained for no such thing reads from them what a query is.
 
 They are drawn by seed, once for a generator: from texts that come with the program, in several types of query, and from the labelled pairs.
-All prompts of a type then begin alike, and their beginning is computed once.
+All prompts of a type then begin alike, and their beginning is computed once. A model that is fine-tuned on labelled pairs has learnt from
+them what a query is, and needs no examples: ``per_prompt: auto`` gives it none.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from tandem.generators.prompt_settings import PromptedSettings
 from tandem.records import LabelledPair
 from tandem.settings import SettingError
 
-__all__ = ["NO_EXAMPLES", "Example", "Examples", "draw_examples"]
+__all__ = ["NO_EXAMPLES", "Example", "Examples", "draw_examples", "draw_untuned_examples"]
 
 
 class Example(BaseModel):
@@ -74,21 +75,27 @@ def draw_examples(
         SettingError: ``labelled`` is the only type, and there is no pair.
     """
     settings = prompted.prompt.examples
-    if not settings.per_prompt:
+    count = settings.count(tuned=bool(pairs))
+    if not count:
         return NO_EXAMPLES
     by_type: dict[str, list[Example]] = {}
     for query_type in dict.fromkeys(settings.query_types):
         if query_type == "labelled":
-            texts = _labelled_texts(pairs, documents or {}, settings.per_prompt + 1, seed)
+            texts = _labelled_texts(pairs, documents or {}, count + 1, seed)
         else:
-            texts = _written_texts(query_type, settings.per_prompt, seed)
+            texts = _written_texts(query_type, count, seed)
         if texts:
             by_type[query_type] = [_example(document, query, prompted, seed) for document, query in texts]
     if not by_type:
         error = SettingError("query_types", "labelled alone found, and there is no labelled pair; add question, claim, keywords or title")
         error.settings = settings
         raise error
-    return Examples(per_prompt=settings.per_prompt, by_type=by_type)
+    return Examples(per_prompt=count, by_type=by_type)
+
+
+def draw_untuned_examples(prompted: PromptedSettings, *, seed: int) -> Examples:
+    """The examples of a model that nothing was fine-tuned on, where there is no labelled pair: none where every type is ``labelled``."""
+    return NO_EXAMPLES if {*prompted.prompt.examples.query_types} == {"labelled"} else draw_examples(prompted, seed=seed)
 
 
 def _example(document: str, query: str, prompted: PromptedSettings, seed: int) -> Example:

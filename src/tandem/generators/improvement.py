@@ -23,7 +23,7 @@ from tandem.llm.causal_lm import load_causal_lm, save_causal_lm
 from tandem.records import PreferencePair
 from tandem.runtime.hardware import Compute
 from tandem.runtime.lora import Lora
-from tandem.settings import Rank, Settings
+from tandem.settings import Layers, Rank, Settings
 
 if TYPE_CHECKING:
     from peft import PeftModel
@@ -43,6 +43,8 @@ class ImprovementSettings(Settings):
     """in which documents are visited; nothing to dpo"""
     lora_rank: Rank
     lora_alpha: Rank
+    lora_last_layers: Layers | None = None
+    """layers that get the adapter, from the last one back, all where there are fewer; null: all"""
     ppo: PPOSettings
     group: GroupSettings
     """of rloo and grpo"""
@@ -51,7 +53,7 @@ class ImprovementSettings(Settings):
     @property
     def lora(self) -> Lora:
         """The adapter that is trained, without dropout."""
-        return Lora(rank=self.lora_rank, alpha=self.lora_alpha)
+        return Lora(rank=self.lora_rank, alpha=self.lora_alpha, last_layers=self.lora_last_layers)
 
 
 @dataclass(frozen=True, slots=True)

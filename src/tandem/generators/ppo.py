@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import torch
+from pydantic import model_validator
 from torch import Tensor, nn
 from tqdm import tqdm
 
@@ -56,6 +57,8 @@ class PPOSettings(Settings):
     """responses a step and process"""
     minibatch_size: BatchSize
     """responses a gradient step and process"""
+    responses: BatchSize = 1
+    """to each prompt; they share its computation. batch_size and minibatch_size are multiples of it"""
     epochs: Steps
     """passes over a step's responses"""
     learning_rate: LearningRate
@@ -84,6 +87,13 @@ class PPOSettings(Settings):
     """lambda of the generalised advantages"""
     max_grad_norm: PositiveCoefficient
     """gradients are cut to it"""
+
+    @model_validator(mode="after")
+    def _whole_prompts(self) -> PPOSettings:
+        for key in ("batch_size", "minibatch_size"):
+            if (size := getattr(self, key)) % self.responses:
+                raise ValueError(f"{key}: {size} found, a multiple of responses, {self.responses}, is expected")
+        return self
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,16 +153,17 @@ class PPO:
         """
         history = self._restore()
         rank, processes = process_rank(), world_size()
-        batches = curriculum.batches(self.settings.batch_size * processes)
+        responses = self.settings.responses
+        batches = curriculum.batches(self.settings.batch_size // responses * processes)
         for step, batch in zip(tqdm(range(self.settings.steps), desc="PPO", unit="step"), batches, strict=False):
             if step < len(history):
                 continue
             torch.manual_seed(zlib.crc32(f"{self.compute.seed}:{step}{f':{rank}' if rank else ''}".encode()))
-            rollout = self.roll_out(batch[rank::processes])
+            rollout = self.roll_out([prompt for prompt in batch[rank::processes] for _ in range(responses)])
             if step == 0 and abs(rollout.metrics["kl"]) > 1e-4:
                 raise RuntimeError(f"KL to the reference is {rollout.metrics['kl']:.2g} before any update, 0 is expected")
             losses = self.update(rollout)
-            self.controller.update(rollout.metrics["kl"], len(batch))
+            self.controller.update(rollout.metrics["kl"], len(batch) * responses)
             difficulty = sum(prompt.difficulty for prompt in batch) / len(batch)
             history.append({"step": step + 1, "difficulty": difficulty, **rollout.metrics, **losses})
             if rank == 0:
@@ -177,7 +188,7 @@ class PPO:
             "score": float(scores.mean()),
             "kl": float(((log_probs - reference) * mask).sum(1).mean()),
             "kl_coefficient": self.controller.coefficient,
-            "entropy": float(ppo_math.masked_mean(evaluation.entropy, mask)),
+            "entropy": float(ppo_math.masked_mean(evaluation.entropy(), mask)),
             "explained_variance": ppo_math.explained_variance(values, returns, mask),
             "length": float(mask.sum(1).mean()),
             "ended": float(written.ended.float().mean()),
@@ -192,12 +203,13 @@ class PPO:
         return scores - self.settings.missing_end_penalty * (1 - ended.float().cpu())
 
     def update(self, rollout: Rollout) -> dict[str, float]:
-        """Several passes of clipped gradient steps over a rollout; the mean of each loss."""
-        advantages = ppo_math.whiten(rollout.advantages, rollout.mask, all_reduce_sum)
+        """Several passes of clipped gradient steps over a rollout, responses to one prompt together; the mean of each loss."""
+        advantages, responses = ppo_math.whiten(rollout.advantages, rollout.mask, all_reduce_sum), self.settings.responses
         sums: dict[str, float] = {}
         gradient_steps = 0
         for _ in range(self.settings.epochs):
-            for rows in torch.split(torch.randperm(len(rollout.ids)), self.settings.minibatch_size):
+            for prompts in torch.split(torch.randperm(len(rollout.ids) // responses), self.settings.minibatch_size // responses):
+                rows = (prompts.unsqueeze(1) * responses + torch.arange(responses)).flatten()
                 losses = self._step(rollout, advantages, rows)
                 gradient_steps += 1
                 for name, value in losses.items():

@@ -14,13 +14,26 @@ __all__ = ["ExampleSettings", "PromptSettings", "PromptShape", "PromptedSettings
 QueryType = Literal["labelled", "question", "claim", "keywords", "title"]
 
 
+UNTUNED = 3  # examples before the document for a model that nothing is fine-tuned on
+
+
 class ExampleSettings(Settings):
     """Worked examples before the document of every prompt that is written on from."""
 
-    per_prompt: Annotated[int, Field(ge=0, le=16)]
-    """0 for none. With examples a prompt is plain text, whatever chat template there is, and a query ends at a line break"""
+    per_prompt: Annotated[int, Field(ge=0, le=16)] | Literal["auto"]
+    """auto: 3 where no labelled pair is fine-tuned on, else none; with them a prompt is plain text, and a query ends at a line break"""
     query_types: Annotated[list[QueryType], Field(min_length=1)]
-    """the queries of a document take turns with them; labelled draws from the labelled pairs, where there are any"""
+    """of the examples; the queries of a document take turns with them; labelled draws from the labelled pairs, where there are any"""
+
+    def count(self, *, tuned: bool) -> int:
+        """How many examples a prompt has.
+
+        Args:
+            tuned: the model that reads it was fine-tuned on labelled pairs.
+        """
+        if self.per_prompt == "auto":
+            return 0 if tuned else UNTUNED
+        return self.per_prompt
 
 
 class PromptShape(Settings):
@@ -39,7 +52,7 @@ class PromptSettings(PromptShape):
     """words of the document that a prompt offers, at most; 0 for none"""
     ignored_words: list[str]
     """that a prompt never offers: what every document of this corpus has"""
-    examples: ExampleSettings = ExampleSettings(per_prompt=0, query_types=["question"])
+    examples: ExampleSettings = ExampleSettings(per_prompt="auto", query_types=["question"])
     """worked examples before the document"""
 
 

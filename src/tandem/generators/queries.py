@@ -72,7 +72,7 @@ def generate_queries(
         prompted: how a document becomes a prompt.
         prefix: of the query ids.
         cache: file of completions, shared by all rounds and runs.
-        compute: where, and the seed.
+        compute: where, in which precision, and the seed.
         held_out: doc_ids that no query is written for, or taken from the file.
 
     Returns:
@@ -104,7 +104,14 @@ def _open_model(
     if settings.backend == "openai":
         return ServedModel(settings.served, weights.parts[-3], cache=completions), compute.seed
     identity = folder_identity(weights)
-    model = CausalLM.load(str(weights), device=compute.device, batch_size=settings.batch_size, cache=completions, identity=identity)
+    model = CausalLM.load(
+        str(weights),
+        device=compute.device,
+        bf16=compute.bf16,
+        batch_size=settings.batch_size,
+        cache=completions,
+        identity=identity,
+    )
     return model, f"{compute.seed}:{prefix}"
 
 

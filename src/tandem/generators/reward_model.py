@@ -22,11 +22,11 @@ from tandem.generators.trainers import (
     train_adapter,
 )
 from tandem.interfaces import Reward
-from tandem.llm.causal_lm import load_causal_lm, resolve_causal_lm, save_causal_lm
+from tandem.llm.causal_lm import load_causal_lm, save_causal_lm
 from tandem.records import PreferencePair
 from tandem.runtime.distributed import world_size
 from tandem.runtime.hardware import Compute
-from tandem.runtime.lora import Lora, adapter_config
+from tandem.runtime.lora import Lora
 from tandem.runtime.weights import refuse_new_weights
 from tandem.settings import Coefficient, CountOrZero, Share
 from tandem.text import count_words
@@ -58,7 +58,7 @@ def load_reward_model(path: str, tokenizer: PreTrainedTokenizerBase, *, device: 
     from transformers import AutoModelForSequenceClassification
 
     with refuse_new_weights(path, instead="take a reward model that was trained (stage train_reward_model)", head=new_head):
-        model = AutoModelForSequenceClassification.from_pretrained(resolve_causal_lm(path), num_labels=1, dtype=torch.float32)
+        model = AutoModelForSequenceClassification.from_pretrained(path, num_labels=1, dtype=torch.float32)
     if len(tokenizer) > model.get_input_embeddings().weight.shape[0]:
         model.resize_token_embeddings(len(tokenizer), mean_resizing=False)
     model.config.pad_token_id = tokenizer.pad_token_id
@@ -89,8 +89,7 @@ def train_reward_model(
         **epoch_arguments(settings, rows, [], compute=compute) | {"logging_steps": max(round(steps / 30), 1)},
         center_rewards_coefficient=settings.center_coefficient or None,
     )
-    adapter = adapter_config(settings.lora, task="SEQ_CLS")
-    trainer = train_adapter(RewardTrainer, arguments, model, tokenizer, rows, adapter=adapter)
+    trainer = train_adapter(RewardTrainer, arguments, model, tokenizer, rows, adapter=settings.lora, task="SEQ_CLS")
     return merge_trained(trainer, tokenizer, rows[0]["prompt"] + rows[0]["chosen"])
 
 

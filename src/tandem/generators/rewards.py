@@ -12,6 +12,8 @@ import torch
 
 from tandem.generators.prompts import PromptSettings, QueryPrompts
 from tandem.interfaces import Reward
+from tandem.llm.decoding import pad_left, prefill
+from tandem.llm.likelihood import split_tokens
 from tandem.settings import Coefficient, PositiveCoefficient, Settings
 
 if TYPE_CHECKING:
@@ -107,24 +109,30 @@ class ModelReward:
         self.takes_positions = "position_ids" in inspect.signature(model.forward).parameters
 
     def __call__(self, queries: Sequence[str], doc_ids: Sequence[str]) -> list[float]:
-        """The model's score of each query and its document; texts are read in batches of like length."""
+        """The model's score of each query and its document; in batches of like length, a document once for all its queries there."""
         prompts = self.prompts.render([self.documents[doc_id] for doc_id in doc_ids], [""] * len(doc_ids))
-        completions = (self.prompts.completion(query) + self.tokenizer.eos_token for query in queries)
-        texts = [prompt + completion for prompt, completion in zip(prompts, completions, strict=True)]
-        order = sorted(range(len(texts)), key=lambda i: len(texts[i]))
-        scores = [0.0] * len(texts)
+        first, rest = split_tokens(
+            prompts, [self.prompts.completion(query) + self.tokenizer.eos_token for query in queries], self.tokenizer
+        )
+        order = sorted(range(len(prompts)), key=lambda i: (len(first[i]), prompts[i], len(rest[i])))
+        scores = [0.0] * len(prompts)
         for start in range(0, len(order), self.batch_size):
             batch = order[start : start + self.batch_size]
-            for i, score in zip(batch, self._read([texts[i] for i in batch]), strict=True):
+            for i, score in zip(batch, self._read([first[i] for i in batch], [rest[i] for i in batch]), strict=True):
                 scores[i] = score
         return scores
 
-    def _read(self, texts: Sequence[str]) -> list[float]:
-        batch = self.tokenizer(list(texts), return_tensors="pt", padding=True).to(self.model.device)
-        mask = batch["attention_mask"]
-        # Counted from a text's first token: a model with absolute positions would else read a padded text differently.
-        places = {"position_ids": (mask.cumsum(1) - 1).clamp(min=0)} if self.takes_positions else {}
-        with torch.inference_mode():
-            logits = self.model(input_ids=batch["input_ids"], attention_mask=mask, **places).logits
-        scores: list[float] = logits[:, 0].float().tolist()
+    @torch.inference_mode()
+    def _read(self, first: Sequence[list[int]], rest: Sequence[list[int]]) -> list[float]:
+        """The scores of texts, given as the tokens of prompts and of what follows them."""
+        pad = self.tokenizer.pad_token_id
+        if self.takes_positions:
+            cache, ids, mask = prefill(self.model.base_model, first, room=0, pad_token_id=pad, continuations=rest)
+            # Counted from a text's first token: a model with absolute positions would else read a padded text differently.
+            positions = (mask.cumsum(1) - 1).clamp(min=0)[:, -ids.shape[1] :]
+            output = self.model(input_ids=ids, attention_mask=mask, position_ids=positions, past_key_values=cache, use_cache=True)
+        else:
+            ids, mask = pad_left([[*before, *after] for before, after in zip(first, rest, strict=True)], pad, self.model.device)
+            output = self.model(input_ids=ids, attention_mask=mask)
+        scores: list[float] = output.logits[:, 0].float().tolist()
         return scores

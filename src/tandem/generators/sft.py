@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pydantic import model_validator
+
 from tandem.formats.corpus import Corpus
 from tandem.generators.examples import draw_examples
 from tandem.generators.keywords import content_words, document_frequencies, offer_keywords
@@ -15,18 +17,31 @@ from tandem.generators.trainers import EpochSettings, FineTuned, epoch_arguments
 from tandem.llm.causal_lm import end_at_line_breaks, load_causal_lm, save_causal_lm
 from tandem.records import Document, LabelledPair
 from tandem.runtime.hardware import Compute
-from tandem.runtime.lora import Lora, adapter_config
+from tandem.runtime.lora import Lora
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-__all__ = ["SFTSettings", "fine_tune", "fine_tune_on_pairs", "supervised_rows"]
+__all__ = ["GeneratorSettings", "SFTSettings", "fine_tune", "fine_tune_on_pairs", "supervised_rows"]
 
 
 class SFTSettings(EpochSettings):
     """Supervised fine-tuning."""
 
     lora: Lora
+
+
+class GeneratorSettings(SFTSettings):
+    """The generator that the loop starts with: which model, and how it is fine-tuned."""
+
+    base: str
+    """smollm2 (SmolLM2-135M-Instruct), a Hugging Face id or a folder"""
+
+    @model_validator(mode="after")
+    def _has_a_base_of_today(self) -> GeneratorSettings:
+        if self.base == "builtin":
+            raise ValueError("base: 'builtin' found, which is no more; take smollm2 (`tandem migrate-params params.yaml` writes it)")
+        return self
 
 
 def supervised_rows(
@@ -80,7 +95,7 @@ def fine_tune(
     from trl import SFTConfig, SFTTrainer
 
     arguments = SFTConfig(**epoch_arguments(settings, rows, dev_rows, compute=compute), packing=False)
-    trainer = train_adapter(SFTTrainer, arguments, model, tokenizer, rows, dev_rows=dev_rows, adapter=adapter_config(settings.lora))
+    trainer = train_adapter(SFTTrainer, arguments, model, tokenizer, rows, dev_rows=dev_rows, adapter=settings.lora)
     return merge_trained(trainer, tokenizer, rows[0]["prompt"])
 
 
@@ -103,7 +118,7 @@ def fine_tune_on_pairs(
         dev: pairs whose loss is reported.
         folder: to write the model and its tokenizer into.
         settings: of the training.
-        base: a name for :func:`tandem.llm.causal_lm.resolve_causal_lm`.
+        base: a name for :func:`tandem.llm.causal_lm.load_causal_lm`.
         prompted: how a prompt is made.
         compute: where and how.
     """

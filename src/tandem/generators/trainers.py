@@ -14,11 +14,10 @@ from tandem.records import PreferencePair
 from tandem.runtime.checkpoints import latest_checkpoint
 from tandem.runtime.distributed import gather_weights, world_size
 from tandem.runtime.hardware import Compute
-from tandem.runtime.lora import merge_adapter
+from tandem.runtime.lora import Lora, adapter_config, merge_adapter
 from tandem.settings import BatchSize, Epochs, LearningRate, Settings
 
 if TYPE_CHECKING:
-    from peft import LoraConfig
     from transformers import PreTrainedModel, PreTrainedTokenizerBase, Trainer, TrainingArguments
 
 __all__ = [
@@ -113,7 +112,8 @@ def train_adapter(
     rows: Sequence[Mapping[str, object]],
     *,
     dev_rows: Sequence[Row] = (),
-    adapter: LoraConfig,
+    adapter: Lora,
+    task: str = "CAUSAL_LM",
 ) -> Trainer:
     """Train an adapter with one of TRL's trainers, from a checkpoint if there is one; every process ends with all weights.
 
@@ -124,7 +124,8 @@ def train_adapter(
         tokenizer: its tokenizer.
         rows: to learn from.
         dev_rows: to be measured on; may be empty.
-        adapter: from :func:`tandem.runtime.lora.adapter_config`.
+        adapter: where it goes, its rank and its scale.
+        task: that peft knows the model's head by.
     """
     from datasets import Dataset
 
@@ -135,7 +136,7 @@ def train_adapter(
         train_dataset=Dataset.from_list(list(rows)),
         eval_dataset=Dataset.from_list(list(dev_rows)) if dev_rows else None,
         processing_class=tokenizer,
-        peft_config=adapter,
+        peft_config=adapter_config(adapter, model, task=task),
     )
     trainer.train(resume_from_checkpoint=latest_checkpoint(Path(arguments.output_dir)))
     gather_weights(trainer)

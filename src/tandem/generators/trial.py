@@ -1,4 +1,4 @@
-"""Generators side by side: each writes queries for the same documents with the same keywords."""
+"""Generators side by side: each writes queries for the same documents with the same keywords, after the prompts that are its."""
 
 from __future__ import annotations
 
@@ -6,13 +6,14 @@ from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 from tandem.formats.corpus import Corpus
-from tandem.generators.examples import NO_EXAMPLES
-from tandem.generators.prompts import PromptedSettings, QueryPrompts, read_examples
+from tandem.generators.examples import Examples, draw_untuned_examples
+from tandem.generators.prompts import PROMPT_FILE, PromptedSettings, QueryPrompts, read_examples
 from tandem.generators.queries import QuerySettings, complete_requests
 from tandem.generators.requests import plan_requests
 from tandem.llm.causal_lm import CausalLM
 from tandem.llm.parsing import clean_query
 from tandem.records import Document, PseudoQuery
+from tandem.runtime.hardware import Compute
 
 __all__ = ["write_trials"]
 
@@ -24,35 +25,39 @@ def write_trials(
     prompted: PromptedSettings,
     *,
     seen: Collection[str],
-    device: str,
-    seed: int,
+    compute: Compute,
 ) -> dict[str, list[PseudoQuery]]:
     """Queries of each generator for documents that none of them was trained on.
 
     Args:
-        generators: folder, or a name for :func:`tandem.llm.causal_lm.load_causal_lm`, by name.
+        generators: folder, or a name for :func:`tandem.llm.causal_lm.load_causal_lm`, by name. One that was not made here has the examples
+            of a model that nothing was fine-tuned on, so that what fine-tuning gains is measured against the best that can be had without.
         documents: the corpus; prompts take their words' frequencies from all of it.
         settings: how many queries of how many documents, and how they are sampled.
-        prompted: how a document becomes a prompt; the examples before it are those that the generators' folders name.
+        prompted: how a document becomes a prompt; the examples before it are those that a generator's folder names.
         seen: doc_ids to leave out.
-        device: to run on.
-        seed: of the draw, the keywords and the sampling.
+        compute: where, in which precision, and the seed of the draw, the keywords and the sampling.
 
     Returns:
         Queries, by generator; the same query_id stands for the same document and keywords in each.
     """
     unseen = {document.doc_id for document in documents if document.doc_id not in seen}
-    texts = Corpus.of(documents).texts
-    examples = next((drawn for drawn in map(read_examples, map(Path, generators.values())) if drawn.by_type), NO_EXAMPLES)
+    texts, seed = Corpus.of(documents).texts, compute.seed
+    examples = {name: _examples_of(Path(folder), prompted, seed) for name, folder in generators.items()}
+    types = next((drawn.types for drawn in examples.values() if drawn.by_type), [])
     # The same for all of them, so the corpus's words are counted once; how a prompt is cut and put into turns is up to each tokenizer.
-    requests = plan_requests(texts, settings, prompted, prefix="trial", seed=seed, among=unseen, query_types=examples.types)
+    requests = plan_requests(texts, settings, prompted, prefix="trial", seed=seed, among=unseen, query_types=types)
     trials = {}
     for name, folder in generators.items():
-        model = CausalLM.load(folder, device=device, batch_size=settings.batch_size)
-        prompts = QueryPrompts(model.tokenizer, prompted.prompt, examples=examples)
+        model = CausalLM.load(folder, device=compute.device, bf16=compute.bf16, batch_size=settings.batch_size)
+        prompts = QueryPrompts(model.tokenizer, prompted.prompt, examples=examples[name])
         completions = complete_requests(model, requests, texts, prompts, settings, seed=seed)
         trials[name] = [
             PseudoQuery(query_id=request.query_id, text=clean_query(completion), doc_id=request.doc_id)
             for request, completion in zip(requests, completions, strict=True)
         ]
     return trials
+
+
+def _examples_of(folder: Path, prompted: PromptedSettings, seed: int) -> Examples:
+    return read_examples(folder) if (folder / PROMPT_FILE).is_file() else draw_untuned_examples(prompted, seed=seed)

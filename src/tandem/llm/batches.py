@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 __all__ = ["Batch", "plan_batches", "shared_prefixes"]
 
-PREFIX_CHARACTERS = 160  # so much must prompts have in common for their beginning to be computed before them
+PREFIX_CHARACTERS = 100  # so much must prompts have in common, as behind a chat template, for their beginning to be computed before them
 
 
 @dataclass(frozen=True, slots=True)

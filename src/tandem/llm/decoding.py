@@ -18,7 +18,7 @@ from transformers.cache_utils import DynamicLayer
 
 from tandem.interfaces import SamplingSettings
 
-__all__ = ["Prefix", "compute_prefix", "decode", "draw", "end_tokens", "prefill", "shared_beginnings", "uniform_numbers"]
+__all__ = ["Prefix", "compute_prefix", "decode", "draw", "end_tokens", "pad_left", "prefill", "shared_beginnings", "uniform_numbers"]
 
 SHARED_SHARE = 0.5  # of two prompts' tokens: from here on their common beginning is computed once
 DROP_SHARE = 0.25  # of the rows: when so many have ended, they are dropped; dropping copies the cache
@@ -209,8 +209,8 @@ def prefill(
     rests = [list(body[len(beginnings[group]) :]) for body, group in zip(bodies, index, strict=True)]
     if continuations:
         rests = [[*rest, *continuation] for rest, continuation in zip(rests, continuations, strict=True)]
-    ids, mask = _pad_left(beginnings, pad_token_id, model.device)
-    rest_ids, rest_mask = _pad_left(rests, pad_token_id, model.device)
+    ids, mask = pad_left(beginnings, pad_token_id, model.device)
+    rest_ids, rest_mask = pad_left(rests, pad_token_id, model.device)
     cache = DynamicCache(config=model.config)
     room += rest_ids.shape[1] + (ids.shape[1] if prefix else 0)
     cache.layers = [_InPlaceLayer(room) if type(layer) is DynamicLayer else layer for layer in cache.layers]
@@ -226,7 +226,8 @@ def prefill(
     return cache, rest_ids, torch.cat([mask[index], rest_mask], dim=1)
 
 
-def _pad_left(rows: Sequence[Sequence[int]], pad_token_id: int, device: Any) -> tuple[Tensor, Tensor]:
+def pad_left(rows: Sequence[Sequence[int]], pad_token_id: int, device: Any) -> tuple[Tensor, Tensor]:
+    """Rows of token ids of one length, and their mask."""
     width = max(len(row) for row in rows)
     ids = torch.tensor([[pad_token_id] * (width - len(row)) + list(row) for row in rows], dtype=torch.long, device=device)
     mask = torch.tensor([[0] * (width - len(row)) + [1] * len(row) for row in rows], dtype=torch.long, device=device)

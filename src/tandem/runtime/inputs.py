@@ -153,7 +153,7 @@ def _identity(key: str, value: str, known: Known, here: Path) -> dict[str, Any]:
             f"params.yaml: {key}: {value!r} found, which is not here: a queued experiment runs in a copy of what git and DVC track; "
             f"`dvc add {value}`, and git add what that writes"
         )
-    return {"value": value}  # a Hugging Face id, builtin, or what its stage will say is missing
+    return {"value": value}  # a Hugging Face id, builtin, smollm2, or what its stage will say is missing
 
 
 def _project_of_experiment(here: Path) -> Path | None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from tandem.settings import OpenShare, Rank, Settings
+from tandem.settings import Layers, OpenShare, Rank, Settings
 
 if TYPE_CHECKING:
     from peft import LoraConfig
@@ -22,7 +22,7 @@ TOLERANCE = 1e-4
 
 
 class Lora(Settings):
-    """An adapter on every linear layer; the score head, where there is one, is trained whole."""
+    """An adapter on every linear map of a model's layers; the score head, where there is one, is trained whole."""
 
     rank: Rank
     """of the adapter: the columns of its two matrices"""
@@ -30,13 +30,25 @@ class Lora(Settings):
     """the adapter is scaled by alpha over rank"""
     dropout: OpenShare = 0.0
     """share of the inputs of the adapter that training leaves out"""
+    last_layers: Layers | None = None
+    """layers that get it, from the last one back, all where there are fewer; what lies before needs no gradient. null: all"""
 
 
-def adapter_config(lora: Lora, *, task: str = "CAUSAL_LM") -> LoraConfig:
-    """The configuration that peft takes; ``SEQ_CLS`` trains and saves the score head as well."""
+def adapter_config(lora: Lora, model: Any, *, task: str = "CAUSAL_LM") -> LoraConfig:
+    """The configuration that peft takes for a model; ``SEQ_CLS`` trains and saves the score head as well."""
     from peft import LoraConfig
 
-    return LoraConfig(r=lora.rank, lora_alpha=lora.alpha, lora_dropout=lora.dropout, target_modules="all-linear", task_type=task)
+    layers = int(model.config.num_hidden_layers)
+    left_out = range(layers - (lora.last_layers or layers))
+    return LoraConfig(
+        r=lora.rank,
+        lora_alpha=lora.alpha,
+        lora_dropout=lora.dropout,
+        target_modules="all-linear",
+        # Layers are numbered in the names of their modules, whatever a model calls the list of them.
+        exclude_modules=rf"(.*\.)?[A-Za-z_]+\.({'|'.join(map(str, left_out))})\..*" if left_out else None,
+        task_type=task,
+    )
 
 
 def merge_adapter(model: Any, example: Mapping[str, Tensor], *, trained: bool = True) -> tuple[Any, float]:

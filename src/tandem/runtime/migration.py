@@ -68,8 +68,10 @@ VALUES = (
     ("launcher", re.compile(r"configs/accelerate-(?=[\w-]+\.yaml)"), "configs/accelerate/"),
     ("teach", re.compile(r"^true$"), "judge"),
     ("teach", re.compile(r"^false$"), "off"),
+    ("train_generator.base", re.compile(r"^builtin$"), "smollm2"),  # an encoder's builtin stays what it is
 )
-"""keys whose values are others today: the key, what is looked for, and what takes its place; true and false are looked for by name"""
+"""keys whose values are others today: the key, with the section where it has to be told apart, what is looked for, and what takes its
+place; true and false are looked for by name"""
 MOVED: tuple[tuple[tuple[str, ...], tuple[str, ...]], ...] = (
     (("evaluate_retriever", "index", "check_queries"), ("evaluate_retriever", "check_queries")),
     (("evaluate_retriever", "index"), ("build_index",)),
@@ -192,7 +194,7 @@ def _moved(node: CommentedMap, place: tuple[str, ...]) -> Iterator[_Edit]:
     value = node.get(key)
     for name, pattern, replacement in VALUES:
         text = str(value).lower() if isinstance(value, bool) else value
-        if name == key and isinstance(text, str) and pattern.search(text):
+        if ".".join(place).endswith(name) and name.split(".")[-1] == key and isinstance(text, str) and pattern.search(text):
             line, column = node.lc.value(key)
             after = pattern.sub(replacement, text)
             told = Change(line + 1, f"{'.'.join(place)}: {text}", f"{'.'.join(place)}: {after}")
