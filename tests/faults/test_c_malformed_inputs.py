@@ -387,8 +387,9 @@ def test_a_server_that_does_not_answer_is_named_with_its_key() -> None:
     with Path("params.yaml").open("w") as file:
         YAML().dump(params, file)
     write_records(Path("corpus.jsonl"), [Document(doc_id="d1", text="one")])
-    write({"out/g1/model/weights/config.json": "{}"})
-    flags = ["--corpus=corpus.jsonl", "--weights=out/g1/model/weights", "--queries=q", "--record=r", "--round=r1", "--cache=k"]
+    write({"out/g1/model/weights/config.json": "{}", "held_out.json": "[]"})
+    flags = ["--corpus=corpus.jsonl", "--held-out=held_out.json", "--weights=out/g1/model/weights", "--queries=q"]
+    flags += ["--record=r", "--round=r1", "--cache=k"]
     expected = ("params.yaml: generate_queries.served.url: http://127.0.0.1:9/v1 does not answer within 1 s", "start a server there")
     check(error_of(lambda: generate_queries.main(flags)), expected)
 
