@@ -22,7 +22,8 @@ PIPELINE: dict[str, Any] = YAML(typ="safe").load((ROOT / "dvc.yaml").read_text()
 STAGES = {name: stage.get("do", stage) for name, stage in PIPELINE.items()}
 PROFILES = [None, *list_profiles(ROOT / "configs/profiles")]
 # Those that measure, the one that looks for leaks, and the page that shows what was measured.
-MEASURING = {"evaluate_baselines", "evaluate_retriever", "evaluate_retriever_r0", "evaluate_fusion", "evaluate_reranked"}
+SEARCHING = {"evaluate_baselines", "evaluate_retriever", "evaluate_retriever_r0", "evaluate_expanded"}
+MEASURING = {*SEARCHING, "evaluate_fusion", "evaluate_reranked"}
 READERS_OF_THE_TEST_SET = {*MEASURING, "check_leaks", "write_report"}
 WRITES_NO_RECORD = {"sync_tracking", "write_report"}
 ALWAYS = {"sync_tracking", "inputs"}  # stages without a section, which always run

@@ -10,7 +10,7 @@ import orjson
 from tandem.runs import FusionMethod
 from tandem.settings import Coefficient, Settings
 
-__all__ = ["EXPANDED", "Arm", "System", "arm_sources", "describe_system", "model_folder", "read_system"]
+__all__ = ["BASELINES", "EXPANDED", "Arm", "System", "arm_sources", "describe_system", "model_folder", "read_system"]
 
 BASELINES = ("bm25", "dense", "colbert")
 EXPANDED = "expanded"
