@@ -32,10 +32,11 @@ from tandem.evaluation.significance import compare, holm
 from tandem.filters.chain import ChainSettings, Rule, filter_rows
 from tandem.filters.informative import SelectionSettings, informative_queries
 from tandem.filters.relevance import RelevanceSettings
+from tandem.formats.corpus import Corpus
 from tandem.generators.imported import import_queries
 from tandem.generators.queries import mark_unusable
 from tandem.generators.requests import Request, RequestSettings
-from tandem.records import PseudoQuery, document_text, group_numbers
+from tandem.records import PseudoQuery, document_text
 from tandem.rerankers.candidates import build_rows, queries_of, relevant_of
 from tandem.rerankers.pair_format import PairFormat
 from tandem.rerankers.ranking_data import label_documents
@@ -94,7 +95,7 @@ class Study:
         """The cross-encoder of the relevance filter."""
         folder = self.output / "relevance"
         if not (folder / "pair_format.json").exists():
-            index, groups = BM25Index(self.texts).search, group_numbers(self.corpus)
+            index, groups = BM25Index(self.texts).search, Corpus.of(self.corpus).groups
             window = WindowSettings(rank_start=1, rank_end=30, negatives_per_query=6, relative_margin=None)
             mined = [
                 mine_negatives(relevant_of(pairs), index(queries_of(pairs), depth=80), groups, window, seed=1)

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from stages.runtime import open_stage, run
 from tandem.feedback.preferences import PreferenceSettings, build_preferences, read_preferences, split_by_document, summarise
+from tandem.formats.corpus import Corpus
 from tandem.formats.jsonl import read_records, write_records
-from tandem.formats.texts import TextFile
 from tandem.records import Difficulty, PseudoQuery
 from tandem.settings import Seed
 
@@ -26,7 +26,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     reads, writes = "corpus queries difficulty", "pairs held_out"
     with open_stage("build_preferences", Params, argv, reads=reads, writes=writes, words="round update") as (paths, params, tracked, _):
         if params.file:
-            pairs = read_preferences(Path(params.file), TextFile(paths.corpus))
+            pairs = read_preferences(Path(params.file), Corpus(paths.corpus).texts)
         else:
             difficulty = {row.query_id: row.difficulty for row in read_records(paths.difficulty, Difficulty)}
             pairs = build_preferences(read_records(paths.queries, PseudoQuery), difficulty, params, seed=params.seed)

@@ -8,8 +8,8 @@ from dataclasses import asdict
 from stages.runtime import open_stage, run
 from tandem.evaluation.leaks import HeldOut, LeakSettings, TrainingData, check_all, raise_leaks, to_markdown
 from tandem.formats.beir import read_qrels
+from tandem.formats.corpus import Corpus
 from tandem.formats.jsonl import read_records, write_json
-from tandem.formats.texts import CorpusFile
 from tandem.generators.prompts import PromptSettings
 from tandem.records import LabelledPair, PseudoQuery, Query
 from tandem.runtime.rounds import RoundPlan
@@ -38,7 +38,7 @@ def main(argv: Sequence[str] | None = None) -> None:
             params.prompt.template,
         )
         queries = {query.query_id: query.text for query in read_records(paths.test / "queries.jsonl", Query)}
-        findings = check_all(CorpusFile(paths.corpus), training, HeldOut(queries, read_qrels(paths.test / "qrels.tsv")), params)
+        findings = check_all(Corpus(paths.corpus), training, HeldOut(queries, read_qrels(paths.test / "qrels.tsv")), params)
         print(to_markdown(findings))
         raise_leaks(findings, remedy=REMEDY)
         write_json(paths.findings, [asdict(finding) for finding in findings])

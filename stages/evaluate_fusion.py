@@ -10,7 +10,7 @@ from tandem.evaluation.fusion import UNTRAINED, FusionSettings, fuse_system
 from tandem.evaluation.measures import mean_measures, per_query
 from tandem.formats.jsonl import write_json
 from tandem.retrievers.settings import RetrieverSettings
-from tandem.retrievers.system import EXPANDED, arm_sources, describe_system
+from tandem.retrievers.system import BASELINES, EXPANDED, arm_sources, describe_system
 from tandem.runtime.rounds import RoundPlan
 
 
@@ -26,7 +26,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     reads, writes = "test dev guard runs", "metrics systems per_query dev_values guard_values fused"
     with open_stage("evaluate_fusion", Params, argv, reads=reads, writes=writes) as (paths, params, tracked, _):
         qrels = read_judgements(paths.test, paths.dev, paths.guard)
-        systems = [describe_system(name, {name: name}, {name: 1.0}, params.method) for name in ("bm25", "dense", "colbert")]
+        systems = [describe_system(name, {name: name}, {name: 1.0}, params.method) for name in BASELINES]
         systems += [
             describe_system(name, {params.retriever.kind: name}, {params.retriever.kind: 1.0}, params.method)
             for name in ("r0", *params.rounds)

@@ -11,9 +11,9 @@ from tandem.evaluation.generator_report import describe_rounds, to_markdown
 from tandem.evaluation.generators import COLUMNS, compare_generators, compare_training, to_metrics
 from tandem.evaluation.significance import SignificanceSettings
 from tandem.filters.round_trip import ranks_of_pairs
+from tandem.formats.corpus import Corpus
 from tandem.formats.jsonl import read_records, write_json, write_text
 from tandem.formats.tables import write_table
-from tandem.formats.texts import CorpusFile
 from tandem.generators.prompts import PromptedSettings
 from tandem.generators.queries import QuerySettings
 from tandem.generators.trial import write_trials
@@ -42,7 +42,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Read corpus, labelled pairs, filtered queries, generators and the untouched encoder; write the tables and the report."""
     reads, writes = "corpus train dev rounds generators unseen indexes", "metrics table text values"
     with open_stage("evaluate_generators", Params, argv, reads=reads, writes=writes, words="base") as (paths, params, tracked, scratch):
-        corpus, parents = CorpusFile(paths.corpus), generator_parents(params.updates)
+        corpus, parents = Corpus(paths.corpus), generator_parents(params.updates)
         compute = Compute(device_name(), use_bf16(params.precision), params.seed, scratch)
         train, dev = (read_records(path, LabelledPair) for path in (paths.train, paths.dev))
         rounds = {name: read_records(paths.rounds / name / "queries.jsonl", PseudoQuery) for name in params.rounds}

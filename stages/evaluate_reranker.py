@@ -11,8 +11,8 @@ from stages.runtime import open_stage, run
 from tandem.evaluation.interpolation import choose_weight, interpolate
 from tandem.evaluation.measures import MeasuredDepth, measure_runs
 from tandem.formats.beir import read_qrels
+from tandem.formats.corpus import Corpus
 from tandem.formats.jsonl import read_records, write_json
-from tandem.formats.texts import TextFile
 from tandem.records import LabelledPair, Query
 from tandem.rerankers.candidates import queries_of
 from tandem.rerankers.reranker import Reranker
@@ -36,7 +36,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Read corpus, test set and model; write mean and per-query measures of BM25 and of the reranker over it."""
     reads, writes = "corpus index dev test weights", "metrics per_query"
     with open_stage("evaluate_reranker", Params, argv, reads=reads, writes=writes, words="name") as (paths, params, tracked, _):
-        documents = TextFile(paths.corpus)
+        documents = Corpus(paths.corpus).texts
         queries = {query.query_id: query.text for query in read_records(paths.test / "queries.jsonl", Query)}
         dev_pairs = read_records(paths.dev, LabelledPair)
         dev_queries = queries_of(dev_pairs)

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from stages.runtime import open_stage, run
 from tandem.filters.chain import FilterSettings, filter_and_rate
 from tandem.filters.relevance import RelevanceSettings
+from tandem.formats.corpus import Corpus
 from tandem.formats.jsonl import read_records, write_json, write_records
 from tandem.formats.tables import write_table
-from tandem.formats.texts import CorpusFile
 from tandem.records import LabelledPair, PseudoQuery
 from tandem.rerankers.judge import JudgeSettings, load_judge
 from tandem.retrievers.bm25 import LexicalSettings
@@ -33,7 +33,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Read queries, corpus, dev pairs and the dense filter; write all rows with status, the funnel and the keep rates."""
     reads, writes = "corpus dev queries encoder indexes reranker", "filtered funnel metrics"
     with open_stage("filter_queries", Params, argv, reads=reads, writes=writes, words="round") as (paths, params, tracked, _):
-        corpus, device = CorpusFile(paths.corpus), device_name()
+        corpus, device = Corpus(paths.corpus), device_name()
         dense = open_index(paths.indexes / "filter", paths.encoder, device=device)
         runs = FilterRuns(
             corpus,

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from stages.runtime import open_stage, run
+from tandem.formats.corpus import Corpus
 from tandem.formats.jsonl import write_records
-from tandem.formats.texts import CorpusFile
 from tandem.generators.prompts import PromptedSettings
 from tandem.generators.queries import GenerationSettings, generate_queries, summarise
 from tandem.runtime.hardware import Compute, device_name
@@ -25,7 +25,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     reads, writes, words = "corpus weights", "queries", "round cache"
     with open_stage("generate_queries", Params, argv, reads=reads, writes=writes, words=words) as (paths, params, tracked, scratch):
         rows, counts = generate_queries(
-            CorpusFile(paths.corpus),
+            Corpus(paths.corpus),
             paths.weights,
             params,
             params,

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from stages.runtime import open_stage, run
 from tandem.feedback.difficulty import document_difficulty
 from tandem.filters.reward import RoundTripReward
+from tandem.formats.corpus import Corpus
 from tandem.formats.jsonl import read_records
 from tandem.formats.tables import write_table
-from tandem.formats.texts import CorpusFile
 from tandem.generators.improvement import Feedback, ImprovementSettings, RewardSources, improve_generator, mean_of_last, series_of
 from tandem.generators.prompts import PromptedSettings
 from tandem.records import Difficulty, PreferencePair
@@ -38,7 +38,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         ),
         save_model_folder(paths.model, serving_code("generator_model")) as weights,
     ):
-        corpus = CorpusFile(paths.corpus)
+        corpus = Corpus(paths.corpus)
         feedback = Feedback(
             corpus.texts,
             document_difficulty(read_records(paths.difficulty, Difficulty)),

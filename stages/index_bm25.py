@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from stages.runtime import open_stage, run
-from tandem.formats.texts import TextFile
+from tandem.formats.corpus import Corpus
 from tandem.retrievers.bm25 import LexicalSettings
 
 
@@ -16,7 +16,7 @@ class Params(LexicalSettings):
 def main(argv: Sequence[str] | None = None) -> None:
     """Read the corpus, write the index."""
     with open_stage("index_bm25", Params, argv, reads="corpus", writes="index") as (paths, params, tracked, _):
-        index = params.index(TextFile(paths.corpus))
+        index = params.index(Corpus(paths.corpus).texts)
         index.save(paths.index)
         tracked.log({"documents": len(index.doc_ids), "terms": 0 if index.empty else len(index.index.vocab_dict)})
 

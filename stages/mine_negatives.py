@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from functools import partial
 
 from stages.runtime import open_stage, run
+from tandem.formats.corpus import Corpus
 from tandem.formats.jsonl import read_records, write_records
-from tandem.formats.texts import CorpusFile
 from tandem.records import LabelledPair, PseudoQuery
 from tandem.rerankers.judge import JudgeSettings, load_judge
 from tandem.retrievers.filter_runs import FilterRuns
@@ -29,7 +29,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Read corpus, pairs, queries and indexes; write a row for each query text."""
     reads = "corpus train previous_queries queries encoder indexes initial reranker"
     with open_stage("mine_negatives", Params, argv, reads=reads, writes="negatives", words="round kind") as (paths, params, tracked, _):
-        corpus = CorpusFile(paths.corpus)
+        corpus = Corpus(paths.corpus)
         pairs: list[LabelledPair | PseudoQuery] = [*read_records(paths.train, LabelledPair)]
         for path in dict.fromkeys((paths.previous_queries, paths.queries)):
             pairs += [row for row in read_records(path, PseudoQuery) if row.status == "kept"]

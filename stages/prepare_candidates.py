@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from stages.runtime import open_stage, run
+from tandem.formats.corpus import Corpus
 from tandem.formats.jsonl import read_records, write_records
-from tandem.formats.texts import CorpusFile
-from tandem.records import LabelledPair, group_numbers
+from tandem.records import LabelledPair
 from tandem.rerankers.candidates import build_rows, queries_of, relevant_of, title_pairs
 from tandem.retrievers.bm25 import BM25Index
 from tandem.retrievers.hard_negatives import WindowSettings, mine_negatives
@@ -29,7 +29,7 @@ class Params(Settings):
 def main(argv: Sequence[str] | None = None) -> None:
     """Read corpus and pairs, write one row a query: its relevant documents, and candidates that nobody has judged."""
     with open_stage("prepare_candidates", Params, argv, reads="corpus index train dev", writes="rows") as (paths, params, tracked, _):
-        corpus = CorpusFile(paths.corpus)
+        corpus = Corpus(paths.corpus)
         train, dev = read_records(paths.train, LabelledPair), read_records(paths.dev, LabelledPair)
         titles = title_pairs(corpus, [*train, *dev], number=params.titles, seed=params.seed)
         pairs = [*train, *titles]
@@ -37,7 +37,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         window = WindowSettings(
             rank_start=1, rank_end=params.rank_end, negatives_per_query=params.candidates_per_query, relative_margin=None
         )
-        candidates, _counts = mine_negatives(relevant_of(pairs), results, group_numbers(corpus), window, seed=params.seed)
+        candidates, _counts = mine_negatives(relevant_of(pairs), results, corpus.groups, window, seed=params.seed)
         write_records(paths.rows, build_rows(pairs, candidates, corpus.texts))
         tracked.log({"queries": len(candidates), "titles": len(titles), "pairs": sum(map(len, candidates.values()))})
 

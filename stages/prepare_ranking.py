@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from functools import partial
 
 from stages.runtime import open_stage, run
+from tandem.formats.corpus import Corpus
 from tandem.formats.jsonl import read_records, write_records
-from tandem.formats.texts import CorpusFile
-from tandem.records import LabelledPair, group_numbers
+from tandem.records import LabelledPair
 from tandem.rerankers.candidates import build_rows, queries_of, relevant_of
 from tandem.retrievers.bm25 import BM25Index
 from tandem.retrievers.hard_negatives import WindowSettings, mine_negatives
@@ -27,8 +27,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Read corpus and pairs, write rows to train on and rows to choose checkpoints with."""
     reads, writes = "corpus index train dev", "rows dev_rows"
     with open_stage("prepare_ranking", Params, argv, reads=reads, writes=writes) as (paths, params, tracked, _):
-        corpus = CorpusFile(paths.corpus)
-        search, mine = BM25Index.load(paths.index).search, partial(mine_negatives, groups=group_numbers(corpus), seed=params.seed)
+        corpus = Corpus(paths.corpus)
+        search, mine = BM25Index.load(paths.index).search, partial(mine_negatives, groups=corpus.groups, seed=params.seed)
         train, dev = read_records(paths.train, LabelledPair), read_records(paths.dev, LabelledPair)
         negatives, counts = mine(relevant_of(train), search(queries_of(train), depth=params.rank_end + 50), window=params)
         depth = params.dev_candidates

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 from stages.runtime import open_stage, run
 from tandem.filters.informative import SelectionSettings, informative_queries
+from tandem.formats.corpus import Corpus
 from tandem.formats.jsonl import read_records, write_json, write_records
-from tandem.formats.texts import CorpusFile
 from tandem.records import PseudoQuery
 from tandem.retrievers.bm25 import BM25Index
 from tandem.retrievers.query_loss import QueryLoss, QueryLossSettings
@@ -27,7 +27,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         loss = None
         if params.needs_losses:
             model, bm25 = load_retriever(paths.weights, device=device_name()), BM25Index.load(paths.index)
-            loss = QueryLoss(model, bm25, CorpusFile(paths.corpus), params, seed=params.seed)
+            loss = QueryLoss(model, bm25, Corpus(paths.corpus), params, seed=params.seed)
         rows, measures = informative_queries(read_records(paths.queries, PseudoQuery), loss, params, seed=params.seed)
         write_records(paths.selected, rows)
         write_json(paths.metrics, measures)

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 from stages.runtime import open_stage, run
 from tandem.evaluation.dev_score import ndcg_at_10
+from tandem.formats.corpus import Corpus
 from tandem.formats.jsonl import read_records
-from tandem.formats.texts import CorpusFile
 from tandem.records import LabelledPair
 from tandem.retrievers.training.filter_encoder import FilterEncoderSettings, train_filter_encoder
 from tandem.runtime.hardware import Compute, Precision, device_name, use_bf16
@@ -26,7 +26,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     reads, writes = "corpus train dev", "model"
     with open_stage("train_filter_encoder", Params, argv, reads=reads, writes=writes) as (paths, params, tracked, scratch):
         trained = train_filter_encoder(
-            CorpusFile(paths.corpus),
+            Corpus(paths.corpus),
             read_records(paths.train, LabelledPair),
             read_records(paths.dev, LabelledPair),
             paths.model,

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from stages.runtime import open_stage, run
+from tandem.formats.corpus import Corpus
 from tandem.formats.jsonl import read_records
 from tandem.formats.tables import write_curve
-from tandem.formats.texts import CorpusFile
 from tandem.generators.prompts import PromptedSettings
 from tandem.generators.sft import SFTSettings, fine_tune_on_pairs
 from tandem.records import LabelledPair
@@ -33,7 +33,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         save_model_folder(paths.model, serving_code("generator_model")) as weights,
     ):
         fitted = fine_tune_on_pairs(
-            CorpusFile(paths.corpus),
+            Corpus(paths.corpus),
             read_records(paths.train, LabelledPair),
             read_records(paths.dev, LabelledPair),
             weights,

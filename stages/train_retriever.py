@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 from stages.runtime import open_stage, run
 from tandem.evaluation.dev_score import ndcg_at_10
+from tandem.formats.corpus import Corpus
 from tandem.formats.jsonl import read_records
 from tandem.formats.tables import write_curve
-from tandem.formats.texts import CorpusFile
 from tandem.records import LabelledPair, PseudoQuery, RankingRow
 from tandem.retrievers.settings import RetrieverSettings
 from tandem.retrievers.training.rounds import RoundData, RoundSettings, train_round
@@ -33,7 +33,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         save_model_folder(paths.model, serving_code("retriever_model")) as weights,
     ):
         data = RoundData(
-            CorpusFile(paths.corpus),
+            Corpus(paths.corpus),
             read_records(paths.train, LabelledPair),
             read_records(paths.dev, LabelledPair),
             [read_records(path, PseudoQuery) for path in dict.fromkeys((paths.previous_queries, paths.queries))],

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from stages.runtime import open_stage, run
+from tandem.formats.corpus import Corpus
 from tandem.formats.jsonl import read_records, write_json
 from tandem.formats.tables import write_curve
-from tandem.formats.texts import TextFile
 from tandem.generators.prompts import PromptSettings
 from tandem.generators.reward_model import RewardModelSettings, fit_reward_model
 from tandem.records import PreferencePair
@@ -36,7 +36,7 @@ def main(argv: Sequence[str] | None = None) -> None:
             paths.generator,
             read_records(paths.pairs, PreferencePair),
             read_records(paths.held_out, PreferencePair),
-            TextFile(paths.corpus),
+            Corpus(paths.corpus).texts,
             paths.model,
             params,
             prompt=params.prompt,

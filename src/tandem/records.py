@@ -6,7 +6,6 @@ JSON line by :mod:`tandem.formats.jsonl`, which also validates it on the way in.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -21,7 +20,6 @@ __all__ = [
     "Ranking",
     "RankingRow",
     "document_text",
-    "group_numbers",
 ]
 
 Identifier = Annotated[str, Field(min_length=1)]
@@ -138,10 +136,3 @@ class RankingRow(Record):
 def document_text(document: Document) -> str:
     """The one text of a document that indexes, encoders and prompts see: title and body, parted by a line break."""
     return f"{document.title}\n{document.text}" if document.title else document.text
-
-
-def group_numbers(documents: Sequence[Document]) -> dict[str, int]:
-    """A number for each document, shared by near duplicates."""
-    first: dict[str, int] = {}
-    keys = (f"group:{document.group}" if document.group else f"id:{document.doc_id}" for document in documents)
-    return {d.doc_id: first.setdefault(key, i) for i, (d, key) in enumerate(zip(documents, keys, strict=True))}

@@ -15,8 +15,9 @@ from makers import retriever_settings
 from tandem.evaluation.collections import Judged, measure_collections
 from tandem.filters.chain import ChainSettings, Rule, keep_rate
 from tandem.filters.reward import RoundTripReward
+from tandem.formats.corpus import Corpus
 from tandem.interfaces import Searcher
-from tandem.records import Document, LabelledPair, group_numbers
+from tandem.records import Document, LabelledPair
 from tandem.rerankers.judge import rerank
 from tandem.retrievers import bm25
 from tandem.retrievers.filter_runs import FilterRuns
@@ -143,7 +144,7 @@ def test_hard_negatives(corpus: list[Document], finders: dict[str, Find]) -> Non
 def test_random_negatives_and_in_batch_negatives(corpus: list[Document]) -> None:
     pairs = [LabelledPair(query_id="sort", text=TEXTS["sort"], doc_id="join")]
     identical = identical_documents(pairs, TEXTS)
-    groups = group_numbers(corpus)
+    groups = Corpus.of(corpus).groups
     data = TrainingData([(TEXTS["sort"], "join")], corpus, identical=identical)
     made = build_training_set(data, rows=40, negatives=1, seed=1)
     assert TEXTS["sort"] not in made.columns["negative_1"]

@@ -24,10 +24,10 @@ from tandem.corpora.near_duplicates import duplicate_groups, with_groups
 from tandem.evaluation.collections import measure_collections, read_collections
 from tandem.evaluation.significance import SignificanceSettings, compare
 from tandem.formats.beir import read_corpus, read_qrels, write_qrels
+from tandem.formats.corpus import Corpus
 from tandem.formats.identifiers import read_identifier
 from tandem.formats.jsonl import InputError, read_json_lines, write_records
 from tandem.formats.llama_factory import read_dataset
-from tandem.formats.texts import TextFile
 from tandem.generators.imported import import_queries
 from tandem.generators.requests import RequestSettings
 from tandem.records import Document, Query
@@ -238,7 +238,7 @@ def test_byte_order_marks_everywhere(tmp_path: Path, encoding: str) -> None:
 def test_a_prepared_corpus_may_have_a_byte_order_mark(tmp_path: Path) -> None:
     path = tmp_path / "corpus.jsonl"
     path.write_bytes(rows({"doc_id": "a", "text": "x"}, {"doc_id": "b", "text": "y"}).encode("utf-8-sig"))
-    texts = TextFile(path)
+    texts = Corpus(path).texts
     assert dict(texts) == {"a": "x", "b": "y"}
     assert [number for number, _ in read_json_lines(path)] == [1, 2]
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from makers import retriever_settings
 
-from tandem.formats.texts import texts_of
+from tandem.formats.corpus import Corpus
 from tandem.records import Document, PseudoQuery
 from tandem.retrievers.bm25 import BM25Index
 from tandem.retrievers.query_loss import QueryLoss, QueryLossSettings
@@ -26,7 +26,7 @@ def test_the_loss_is_that_of_the_formula(corpus: list[Document], tiny_encoder: P
     """With six documents every draw of sixteen negatives is all five others, so the loss can be had from the scores of a search."""
     model = build_retriever(retriever_settings(tiny_encoder, kind=kind), seed=1, device="cpu")
     temperature = 0.5
-    settings, bm25 = QueryLossSettings(negatives=16, temperature=temperature), BM25Index(texts_of(corpus))
+    settings, bm25 = QueryLossSettings(negatives=16, temperature=temperature), BM25Index(Corpus.of(corpus).texts)
     found = QueryLoss(model, bm25, corpus, settings, seed=3).losses(rows(corpus))
     texts = {document.doc_id: document.text for document in corpus}
     for row, loss in zip(rows(corpus), found, strict=True):
@@ -38,7 +38,7 @@ def test_the_loss_is_that_of_the_formula(corpus: list[Document], tiny_encoder: P
 def test_draws_are_seeded_and_leave_duplicates_out(tiny_encoder: Path) -> None:
     corpus = [Document(doc_id=f"d{i}", text=f"sort the rows {i}", group="g" if i < 3 else "") for i in range(40)]
     model = build_retriever(retriever_settings(tiny_encoder), seed=1, device="cpu")
-    loss = QueryLoss(model, BM25Index(texts_of(corpus)), corpus, QueryLossSettings(negatives=6, temperature=1.0), seed=1)
+    loss = QueryLoss(model, BM25Index(Corpus.of(corpus).texts), corpus, QueryLossSettings(negatives=6, temperature=1.0), seed=1)
     row = PseudoQuery(query_id="q", text="sort", doc_id="d0")
     ranked = [f"d{i}" for i in range(40)]
     first, second = loss._draw(row, ranked, 0), loss._draw(row, ranked, 1)

@@ -70,17 +70,17 @@ def _import_supervised(
 
 def _import_preferences(folder: Path, name: str, preferences: Path, corpus: Path, *, instruction: str) -> int:
     from tandem.corpora.fine_tuning_data import to_preferences
+    from tandem.formats.corpus import Corpus
     from tandem.formats.encodings import require_file
     from tandem.formats.jsonl import write_records
     from tandem.formats.llama_factory import PreferenceRow, read_dataset
-    from tandem.formats.texts import TextFile
 
     rows = [row for row in read_dataset(folder, name) if isinstance(row, PreferenceRow)]
     if not rows:
         raise InputError(f"{folder / 'dataset_info.json'}: {name}: supervised data (no ranking); `tandem import sft` reads it")
     require_file(corpus, "`dvc repro prepare_corpus` writes it, or name one with --corpus")
     try:
-        pairs = to_preferences(rows, TextFile(corpus), instruction=instruction)
+        pairs = to_preferences(rows, Corpus(corpus).texts, instruction=instruction)
     except InputError as error:
         raise InputError(f"{folder}: {name}: {error}") from None
     write_records(preferences, pairs)

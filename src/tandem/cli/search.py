@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from tandem.cli.champion import CHAMPIONS
-from tandem.formats.texts import TextFile
+from tandem.formats.corpus import Corpus
 
 if TYPE_CHECKING:
     from tandem.interfaces import Searcher
@@ -34,7 +34,7 @@ def search(
     from tandem.runs import name_texts, rank_results
     from tandem.runtime.hardware import device_name
 
-    documents = TextFile(corpus)
+    documents = Corpus(corpus).texts
     if model is None:
         index = open_champion(documents, device=device_name())
     else:

@@ -11,9 +11,9 @@ from ir_measures import Qrel, ScoredDoc
 
 from tandem.evaluation.measures import per_query
 from tandem.formats.beir import read_qrels
+from tandem.formats.corpus import Corpus
 from tandem.formats.jsonl import read_records
 from tandem.formats.runs import read_run, write_run
-from tandem.formats.texts import TextFile
 from tandem.interfaces import Searcher
 from tandem.records import LabelledPair, Query
 from tandem.runs import rank_results
@@ -53,13 +53,13 @@ def read_collections(corpus: Path, test: Path, dev: Path, guard: Path | None = N
         dev: labelled pairs, each a judgement.
         guard: folder of corpus.jsonl, queries.jsonl and qrels.tsv; None leaves it out.
     """
-    documents, judgements = TextFile(corpus), read_judgements(test, dev, guard)
+    documents, judgements = Corpus(corpus).texts, read_judgements(test, dev, guard)
     collections = {
         "test": Judged(documents, _queries(test), judgements["test"]),
         "dev": Judged(documents, {pair.query_id: pair.text for pair in read_records(dev, LabelledPair)}, judgements["dev"]),
     }
     if guard:
-        collections[GUARD] = Judged(TextFile(guard / "corpus.jsonl"), _queries(guard), judgements[GUARD])
+        collections[GUARD] = Judged(Corpus(guard / "corpus.jsonl").texts, _queries(guard), judgements[GUARD])
     return collections
 
 

@@ -10,8 +10,8 @@ from pydantic import model_validator
 
 from tandem.filters.relevance import RelevanceSettings, apply_relevance, relevance_cut, write_relevance
 from tandem.filters.round_trip import apply_rule, apply_shape_rule, document_ranks, funnel
-from tandem.formats.texts import texts_of
-from tandem.records import Document, LabelledPair, PseudoQuery, group_numbers
+from tandem.formats.corpus import Corpus
+from tandem.records import Document, LabelledPair, PseudoQuery
 from tandem.settings import Count, CountOrZero, Depth, Settings
 
 __all__ = ["ChainSettings", "FilterSettings", "Rule", "filter_and_rate", "filter_rows", "keep_rate"]
@@ -81,7 +81,7 @@ def filter_rows(
     Returns:
         All rows with scores, ranks, status and reason, the funnel, and the relevance that a row had to reach.
     """
-    groups = group_numbers(corpus)
+    groups = Corpus.of(corpus).groups
     rows = apply_shape_rule(rows, min_words=settings.min_words, max_words=settings.max_words)
     usable = {row.query_id: (row.text, row.doc_id) for row in rows if row.reason not in ("empty", "no_query", "copy", "duplicate")}
     targets = {query_id: doc_id for query_id, (_, doc_id) in usable.items()}
@@ -92,7 +92,7 @@ def filter_rows(
         rows = [row.model_copy(update={"status": "kept"}) if row.status == "generated" else row for row in rows]
     cut = 0.0
     if judge is not None:
-        rows = write_relevance(rows, texts_of(corpus), judge)
+        rows = write_relevance(rows, Corpus.of(corpus).texts, judge)
         cut = relevance_cut(rows, threshold=relevance.threshold, top_share=relevance.top_share)
         rows = apply_relevance(rows, cut)
     names = [*SHAPE_REASONS, *(rule.run for rule in settings.rules), *([] if judge is None else ["relevance"])]

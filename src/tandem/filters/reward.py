@@ -6,8 +6,9 @@ import math
 from collections.abc import Sequence
 
 from tandem.filters.round_trip import document_ranks
+from tandem.formats.corpus import Corpus
 from tandem.interfaces import Searcher
-from tandem.records import Document, group_numbers
+from tandem.records import Document
 from tandem.runs import name_texts
 
 __all__ = ["RoundTripReward"]
@@ -28,7 +29,7 @@ class RoundTripReward:
 
     def __init__(self, corpus: Sequence[Document], searcher: Searcher) -> None:
         self.searcher = searcher
-        self.groups = group_numbers(corpus)
+        self.groups = Corpus.of(corpus).groups
         self.scale = math.log2(max(len(corpus), 2))
 
     def __call__(self, queries: Sequence[str], doc_ids: Sequence[str]) -> list[float]:

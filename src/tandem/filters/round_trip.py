@@ -12,7 +12,8 @@ from collections.abc import Callable, Mapping, Sequence
 
 from ir_measures import ScoredDoc
 
-from tandem.records import Document, LabelledPair, PseudoQuery, group_numbers
+from tandem.formats.corpus import Corpus
+from tandem.records import Document, LabelledPair, PseudoQuery
 from tandem.text import count_words, normalize_query
 
 __all__ = ["Search", "apply_rule", "apply_shape_rule", "document_ranks", "funnel", "ranks_of_pairs"]
@@ -56,7 +57,7 @@ def ranks_of_pairs(corpus: Sequence[Document], pairs: Sequence[LabelledPair | Ps
     results: dict[str, list[ScoredDoc]] = {}
     for item in search({pair.query_id: pair.text for pair in pairs}):
         results.setdefault(item.query_id, []).append(item)
-    groups, best = group_numbers(corpus), dict[str, int]()
+    groups, best = Corpus.of(corpus).groups, dict[str, int]()
     for pair in pairs:
         found = document_ranks({pair.query_id: pair.doc_id}, results.get(pair.query_id, []), groups)
         best |= {query_id: min(rank, best.get(query_id, rank)) for query_id, (rank, _) in found.items()}

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field
 
-from tandem.generators.trainers import EpochSettings, epoch_arguments, lora_config, train_adapter
+from tandem.generators.trainers import EpochSettings, epoch_arguments, train_adapter
 from tandem.runtime.hardware import Compute
-from tandem.runtime.lora import Lora
+from tandem.runtime.lora import Lora, adapter_config
 from tandem.settings import Coefficient, PositiveCoefficient
 
 if TYPE_CHECKING:
@@ -76,7 +76,7 @@ def optimise_preferences(
         loss_weights=[1.0, weight] if weight else None,
         label_smoothing=settings.label_smoothing,
     )
-    trainer = train_adapter(DPOTrainer, arguments, model, tokenizer, rows, dev_rows=held_out_rows, adapter=lora_config(lora))
+    trainer = train_adapter(DPOTrainer, arguments, model, tokenizer, rows, dev_rows=held_out_rows, adapter=adapter_config(lora))
     return trainer.model, _history(trainer.state.log_history)
 
 

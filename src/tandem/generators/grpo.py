@@ -16,12 +16,12 @@ from pydantic import Field
 
 from tandem.generators.rewards import WeightedRewards
 from tandem.generators.rollouts import Curriculum
-from tandem.generators.trainers import common_arguments, lora_config, train_adapter
+from tandem.generators.trainers import common_arguments, train_adapter
 from tandem.llm.decoding import end_tokens
 from tandem.llm.parsing import clean_query
 from tandem.runtime.distributed import world_size
 from tandem.runtime.hardware import Compute
-from tandem.runtime.lora import Lora
+from tandem.runtime.lora import Lora, adapter_config
 from tandem.settings import (
     BatchSize,
     Coefficient,
@@ -118,7 +118,7 @@ def optimise_in_groups(
         model,
         tokenizer,
         rows,
-        adapter=lora_config(lora),
+        adapter=adapter_config(lora),
     )
     names = NAMES | {f"{name}_reward": f"{name}_reward" for name in rewards.rewards}
     return trainer.model, _history(trainer.state.log_history, names, settings.updates)

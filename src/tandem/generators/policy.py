@@ -10,10 +10,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import log_softmax
 
-from tandem.generators.trainers import lora_config
 from tandem.interfaces import SamplingSettings
 from tandem.llm.decoding import decode, end_tokens
-from tandem.runtime.lora import Lora
+from tandem.runtime.lora import Lora, adapter_config
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -61,7 +60,7 @@ class Policy:
         if tokenizer.pad_token_id == tokenizer.eos_token_id:
             raise ValueError("the tokenizer's pad token is its end token: the policy could not learn to stop")
         self.tokenizer, self.temperature = tokenizer, temperature
-        self.model = get_peft_model(model, lora_config(lora))
+        self.model = get_peft_model(model, adapter_config(lora))
         # Dropout would make the ratio differ from 1 before any update.
         self.model.eval()
         self.value_head = nn.Linear(self.model.config.hidden_size, 1).to(next(self.model.parameters()).device)

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Literal
 
-from tandem.formats.texts import texts_of
+from tandem.formats.corpus import Corpus
 from tandem.generators.imported import import_queries
 from tandem.generators.prompts import PromptedSettings, QueryPrompts, read_examples
 from tandem.generators.requests import Request, RequestSettings, plan_requests
@@ -86,7 +86,7 @@ def generate_queries(
         return mark_unusable(requests, [text for _, text in imported]), {}
     model, seed = _open_model(weights, settings, prefix=prefix, cache=cache, compute=compute)
     prompts = QueryPrompts(model.tokenizer, prompted.prompt, examples=read_examples(weights))
-    corpus = texts_of(documents)
+    corpus = Corpus.of(documents).texts
     requests = plan_requests(corpus, settings, prompted, prefix=prefix, seed=compute.seed, query_types=prompts.examples.types)
     completions = complete_requests(model, requests, corpus, prompts, settings, seed=seed)
     return mark_unusable(requests, completions), {**model.costs(), **count_stripped(completions)}

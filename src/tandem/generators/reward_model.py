@@ -17,7 +17,6 @@ from tandem.generators.trainers import (
     EpochSettings,
     FineTuned,
     epoch_arguments,
-    lora_config,
     merge_trained,
     preference_rows,
     train_adapter,
@@ -27,7 +26,7 @@ from tandem.llm.causal_lm import load_causal_lm, resolve_causal_lm, save_causal_
 from tandem.records import PreferencePair
 from tandem.runtime.distributed import world_size
 from tandem.runtime.hardware import Compute
-from tandem.runtime.lora import Lora
+from tandem.runtime.lora import Lora, adapter_config
 from tandem.runtime.weights import refuse_new_weights
 from tandem.settings import Coefficient, CountOrZero, Share
 from tandem.text import count_words
@@ -90,7 +89,7 @@ def train_reward_model(
         **epoch_arguments(settings, rows, [], compute=compute) | {"logging_steps": max(round(steps / 30), 1)},
         center_rewards_coefficient=settings.center_coefficient or None,
     )
-    adapter = lora_config(settings.lora, task="SEQ_CLS")
+    adapter = adapter_config(settings.lora, task="SEQ_CLS")
     trainer = train_adapter(RewardTrainer, arguments, model, tokenizer, rows, adapter=adapter)
     return merge_trained(trainer, tokenizer, rows[0]["prompt"] + rows[0]["chosen"])
 

@@ -7,15 +7,15 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tandem.formats.texts import texts_of
+from tandem.formats.corpus import Corpus
 from tandem.generators.examples import draw_examples
 from tandem.generators.keywords import content_words, document_frequencies, offer_keywords
 from tandem.generators.prompts import PromptedSettings, QueryPrompts
-from tandem.generators.trainers import EpochSettings, FineTuned, epoch_arguments, lora_config, merge_trained, train_adapter
+from tandem.generators.trainers import EpochSettings, FineTuned, epoch_arguments, merge_trained, train_adapter
 from tandem.llm.causal_lm import end_at_line_breaks, load_causal_lm, save_causal_lm
 from tandem.records import Document, LabelledPair
 from tandem.runtime.hardware import Compute
-from tandem.runtime.lora import Lora
+from tandem.runtime.lora import Lora, adapter_config
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -80,7 +80,7 @@ def fine_tune(
     from trl import SFTConfig, SFTTrainer
 
     arguments = SFTConfig(**epoch_arguments(settings, rows, dev_rows, compute=compute), packing=False)
-    trainer = train_adapter(SFTTrainer, arguments, model, tokenizer, rows, dev_rows=dev_rows, adapter=lora_config(settings.lora))
+    trainer = train_adapter(SFTTrainer, arguments, model, tokenizer, rows, dev_rows=dev_rows, adapter=adapter_config(settings.lora))
     return merge_trained(trainer, tokenizer, rows[0]["prompt"])
 
 
@@ -108,7 +108,7 @@ def fine_tune_on_pairs(
         compute: where and how.
     """
     model, tokenizer = load_causal_lm(base, device=compute.device)
-    texts = texts_of(documents)
+    texts = Corpus.of(documents).texts
     prompt = prompted.prompt
     examples = draw_examples(prompted, train, texts, seed=compute.seed)
     prompts = QueryPrompts(tokenizer, prompt, examples=examples)

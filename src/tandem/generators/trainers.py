@@ -14,7 +14,7 @@ from tandem.records import PreferencePair
 from tandem.runtime.checkpoints import latest_checkpoint
 from tandem.runtime.distributed import gather_weights, world_size
 from tandem.runtime.hardware import Compute
-from tandem.runtime.lora import Lora, adapter_config, merge_adapter
+from tandem.runtime.lora import merge_adapter
 from tandem.settings import BatchSize, Epochs, LearningRate, Settings
 
 if TYPE_CHECKING:
@@ -26,7 +26,6 @@ __all__ = [
     "FineTuned",
     "common_arguments",
     "epoch_arguments",
-    "lora_config",
     "merge_on",
     "merge_trained",
     "preference_rows",
@@ -106,11 +105,6 @@ def epoch_arguments(settings: EpochSettings, rows: Sequence[Row], dev_rows: Sequ
     }
 
 
-def lora_config(lora: Lora, *, task: str = "CAUSAL_LM") -> LoraConfig:
-    """An adapter's configuration as peft takes it; see :func:`tandem.runtime.lora.adapter_config` for the task."""
-    return adapter_config(rank=lora.rank, alpha=lora.alpha, dropout=lora.dropout, task=task)
-
-
 def train_adapter(
     trainer_class: Callable[..., Trainer],
     arguments: TrainingArguments,
@@ -130,7 +124,7 @@ def train_adapter(
         tokenizer: its tokenizer.
         rows: to learn from.
         dev_rows: to be measured on; may be empty.
-        adapter: from :func:`lora_config`.
+        adapter: from :func:`tandem.runtime.lora.adapter_config`.
     """
     from datasets import Dataset
 

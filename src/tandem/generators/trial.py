@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
-from tandem.formats.texts import texts_of
+from tandem.formats.corpus import Corpus
 from tandem.generators.examples import NO_EXAMPLES
 from tandem.generators.prompts import PromptedSettings, QueryPrompts, read_examples
 from tandem.generators.queries import QuerySettings, complete_requests
@@ -42,7 +42,7 @@ def write_trials(
         Queries, by generator; the same query_id stands for the same document and keywords in each.
     """
     unseen = {document.doc_id for document in documents if document.doc_id not in seen}
-    texts = texts_of(documents)
+    texts = Corpus.of(documents).texts
     examples = next((drawn for drawn in map(read_examples, map(Path, generators.values())) if drawn.by_type), NO_EXAMPLES)
     # The same for all of them, so the corpus's words are counted once; how a prompt is cut and put into turns is up to each tokenizer.
     requests = plan_requests(texts, settings, prompted, prefix="trial", seed=seed, among=unseen, query_types=examples.types)

@@ -10,8 +10,8 @@ from typing import Any
 import orjson
 
 from tandem.formats.beir import read_qrels
+from tandem.formats.corpus import Corpus
 from tandem.formats.jsonl import read_records
-from tandem.formats.texts import CorpusFile
 from tandem.records import Difficulty, LabelledPair, PseudoQuery, Query
 from tandem.reporting.changes import Changed, SystemResults, changes
 from tandem.reporting.costs import Cost, costs
@@ -116,7 +116,7 @@ def read_report(
         updates: the pipeline's.
     """
     records = read_stage_records(files.records, ["r0", *rounds])
-    documents = CorpusFile(files.corpus)
+    documents = Corpus(files.corpus)
     champions = {**_read_json(files.champions), "reranker": _read_json(files.reranker)}
     cost = costs(records, rounds, updates)
     queries = {name: read_records(files.rounds / name / "selected.jsonl", PseudoQuery) for name in rounds}
@@ -163,9 +163,7 @@ def _query_sets(
     return {"real (dev)": real, **generated, **kept}
 
 
-def _read_changes(
-    files: ReportFiles, documents: CorpusFile, names: tuple[str, str], measure: str, examples: int
-) -> dict[str, list[Changed]]:
+def _read_changes(files: ReportFiles, documents: Corpus, names: tuple[str, str], measure: str, examples: int) -> dict[str, list[Changed]]:
     relevant: dict[str, set[str]] = {}
     for qrel in read_qrels(files.test / "qrels.tsv"):
         if qrel.relevance > 0:

@@ -95,7 +95,7 @@ class PairScorer(InputModule):
         from peft import get_peft_model
 
         task = TASKS.get(self.form.kind, "SEQ_CLS")  # which trains the head as well
-        self.auto_model, self.lora = get_peft_model(self.auto_model, adapter_config(**lora.model_dump(), task=task)), lora
+        self.auto_model, self.lora = get_peft_model(self.auto_model, adapter_config(lora, task=task)), lora
 
     def merge_adapter(self) -> None:
         """Put the adapter into the weights, where there is one."""

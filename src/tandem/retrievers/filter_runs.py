@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from ir_measures import ScoredDoc
 
-from tandem.formats.texts import texts_of
+from tandem.formats.corpus import Corpus
 from tandem.interfaces import Searcher
 from tandem.records import Document
 from tandem.retrievers.bm25 import BM25Settings, CandidateIndex
@@ -41,7 +41,7 @@ class FilterRuns:
         language: Language = "english",
         seed: int,
     ) -> None:
-        self.documents, self.searchers = texts_of(corpus), dict(searchers)
+        self.documents, self.searchers = Corpus.of(corpus).texts, dict(searchers)
         self.depth, self.candidates, self.seed = min(depth, len(corpus)), candidates, seed
         self.bm25, self.language = bm25, language
         self.candidate_index: CandidateIndex | None = None

@@ -9,8 +9,8 @@ from typing import Literal, Self
 from ir_measures import ScoredDoc
 from pydantic import model_validator
 
-from tandem.formats.texts import texts_of
-from tandem.records import Document, LabelledPair, PseudoQuery, RankingRow, group_numbers
+from tandem.formats.corpus import Corpus
+from tandem.records import Document, LabelledPair, PseudoQuery, RankingRow
 from tandem.retrievers.training.pairs import identical_documents
 from tandem.runs import name_texts, rank_results
 from tandem.settings import CountOrZero, Depth, PositiveShare, Settings
@@ -75,7 +75,7 @@ def mine_rows(
     Returns:
         One row a query text, and the counts of :func:`mine_negatives`.
     """
-    texts = texts_of(documents)
+    texts = Corpus.of(documents).texts
     queries: dict[str, str] = {}
     relevant: dict[str, set[str]] = {}
     for pair in pairs:
@@ -92,7 +92,7 @@ def mine_rows(
         return [known[pair] for pair in wanted]
 
     scorer = score if logits and settings.screen else None
-    negatives, counts = mine_negatives(relevant, run, group_numbers(documents), settings, scorer=scorer, seed=seed)
+    negatives, counts = mine_negatives(relevant, run, Corpus.of(documents).groups, settings, scorer=scorer, seed=seed)
     rows = []
     for key, text in queries.items():
         pos, neg = sorted(relevant[key]), negatives[key]
@@ -126,7 +126,7 @@ def mine_negatives(
     Args:
         relevant: doc_ids judged relevant, by query_id.
         run: BM25, dense or ColBERT, to the end of the window at least.
-        groups: from :func:`tandem.records.group_numbers`; near duplicates of a relevant document are never negatives.
+        groups: from :class:`tandem.formats.corpus.Corpus`; near duplicates of a relevant document are never negatives.
         window: of the run; its margin is relative to the lowest relevant document that the run holds, where that one scores above 0.
         scorer: of a cross-encoder: documents that it scores above the query's lowest relevant document are screened out; None asks nobody.
         seed: of the draw, which depends on it and on the query's id alone.

@@ -9,9 +9,9 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from tandem.formats.texts import texts_of
+from tandem.formats.corpus import Corpus
 from tandem.interfaces import Retriever, Searcher
-from tandem.records import Document, PseudoQuery, group_numbers
+from tandem.records import Document, PseudoQuery
 from tandem.retrievers.retriever import vectors_of
 from tandem.runs import rank_results
 from tandem.settings import CountOrZero, PositiveTemperature, Settings
@@ -48,7 +48,8 @@ class QueryLoss:
 
     def __init__(self, model: Retriever, bm25: Searcher, corpus: Sequence[Document], settings: QueryLossSettings, *, seed: int) -> None:
         self.model, self.bm25, self.settings, self.seed = model, bm25, settings, seed
-        self.texts, self.groups = texts_of(corpus), group_numbers(corpus)
+        documents = Corpus.of(corpus)
+        self.texts, self.groups = documents.texts, documents.groups
         self.doc_ids = list(self.texts)
         self.known: dict[str, Tensor] = {}
 

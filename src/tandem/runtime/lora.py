@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
 
 from tandem.settings import OpenShare, Rank, Settings
+
+if TYPE_CHECKING:
+    from peft import LoraConfig
 
 __all__ = ["Lora", "adapter_config", "merge_adapter"]
 
@@ -29,11 +32,11 @@ class Lora(Settings):
     """share of the inputs of the adapter that training leaves out"""
 
 
-def adapter_config(*, rank: int, alpha: int, dropout: float, task: str = "CAUSAL_LM") -> Any:
+def adapter_config(lora: Lora, *, task: str = "CAUSAL_LM") -> LoraConfig:
     """The configuration that peft takes; ``SEQ_CLS`` trains and saves the score head as well."""
     from peft import LoraConfig
 
-    return LoraConfig(r=rank, lora_alpha=alpha, lora_dropout=dropout, target_modules="all-linear", task_type=task)
+    return LoraConfig(r=lora.rank, lora_alpha=lora.alpha, lora_dropout=lora.dropout, target_modules="all-linear", task_type=task)
 
 
 def merge_adapter(model: Any, example: Mapping[str, Tensor], *, trained: bool = True) -> tuple[Any, float]:

@@ -7,7 +7,8 @@ import re
 
 import pytest
 
-from tandem.records import Document, LabelledPair, RankingRow, group_numbers
+from tandem.formats.corpus import Corpus
+from tandem.records import Document, LabelledPair, RankingRow
 from tandem.retrievers.training.rows import TrainingData, build_training_set
 from tandem.settings import SettingError
 
@@ -19,7 +20,7 @@ def training_pairs(pairs: list[LabelledPair]) -> list[tuple[str, str]]:
 def test_training_rows(corpus: list[Document], pairs: list[LabelledPair]) -> None:
     duplicate = Document(doc_id="sort2", text="Sort rows!", group="sort")
     documents = [corpus[0].model_copy(update={"group": "sort"}), *corpus[1:], duplicate]
-    groups = group_numbers(documents)
+    groups = Corpus.of(documents).groups
     assert groups["sort"] == groups["sort2"] != groups["mean"]
     rows = build_training_set(TrainingData(training_pairs(pairs), documents), rows=60, negatives=2, seed=1)
     assert len(rows.columns["query"]) == 60
@@ -41,7 +42,7 @@ def test_training_rows(corpus: list[Document], pairs: list[LabelledPair]) -> Non
 
 
 def test_training_draws_mined_negatives_first_and_anew(corpus: list[Document]) -> None:
-    groups = group_numbers(corpus)
+    groups = Corpus.of(corpus).groups
     mined = [RankingRow(query="Order rows", pos=["sort"], neg=["join", "mean", "sort"], pos_scores=[3.0], neg_scores=[1.0, 0.5, 9.0])]
     data = TrainingData([("order  rows", "sort")], corpus, mined)
     two = build_training_set(data, rows=30, negatives=2, with_teacher=True, seed=1)

@@ -10,11 +10,12 @@ import shutil
 from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 import orjson
 import torch
 from ir_measures import ScoredDoc
+from pydantic import model_validator
 
 from tandem.formats.jsonl import write_json
 from tandem.interfaces import Searcher
@@ -23,13 +24,17 @@ from tandem.retrievers.index.faiss_index import CODES, FaissSettings, build_fais
 from tandem.retrievers.index.plaid import MINIMUM_VECTORS, PlaidSettings, build_plaid, search_plaid
 from tandem.retrievers.index.shards import Shards, encode_shards, finish_shards, overlap, search_shards
 from tandem.retrievers.retriever import Lexical, Retriever, load_retriever, vectors_of
+from tandem.retrievers.settings import Kind as RetrieverKind
+from tandem.retrievers.settings import RetrieverSettings
 from tandem.runtime.distributed import barrier, init_processes, is_main_process
 from tandem.settings import Count, Settings
 
-__all__ = ["IndexSettings", "VectorIndex", "build_index", "open_index"]
+__all__ = ["BuildSettings", "IndexSettings", "VectorIndex", "build_index", "open_index"]
 
 MANIFEST = "index.json"
 Kind = Literal["exact", "plaid", "flat", "hnsw", "ivf_pq"]
+SUITED: dict[RetrieverKind, tuple[Kind, ...]] = {"colbert": ("exact", "plaid"), "dense": ("exact", "flat", "hnsw", "ivf_pq")}
+"""kinds of index by the kind of retriever"""
 
 
 class IndexSettings(Settings):
@@ -41,6 +46,19 @@ class IndexSettings(Settings):
     """documents held as vectors at once, and those that a kill can cost"""
     plaid: PlaidSettings = PlaidSettings()
     faiss: FaissSettings = FaissSettings()
+
+
+class BuildSettings(IndexSettings):
+    """Which index is built of the rounds' retriever."""
+
+    retriever: RetrieverSettings
+    """of the rounds, whose form the kind of index has to suit"""
+
+    @model_validator(mode="after")
+    def _suits_the_retriever(self) -> Self:
+        if self.kind not in (allowed := SUITED[self.retriever.kind]):
+            raise ValueError(f"kind: {self.kind!r} found, a {self.retriever.kind} retriever takes {', '.join(allowed)}")
+        return self
 
 
 def build_index(model: Retriever, documents: Mapping[str, str], folder: Path, settings: IndexSettings, *, scratch: Path, seed: int) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from tandem.formats.texts import texts_of
+from tandem.formats.corpus import Corpus
 from tandem.records import Document, LabelledPair
 from tandem.retrievers.dense import load_dense, save_dense, search
 from tandem.retrievers.prompts import Prompts
@@ -60,7 +60,7 @@ def train_filter_encoder(
     Returns:
         What training did.
     """
-    texts = texts_of(corpus)
+    texts = Corpus.of(corpus).texts
     dev = choose_dev(dev_pairs, [], texts, dev_documents=settings.dev_documents, seed=compute.seed)
     with errors_about(settings):
         model = load_dense(

@@ -7,7 +7,7 @@ import random
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from tandem.formats.texts import texts_of
+from tandem.formats.corpus import Corpus
 from tandem.records import Document, LabelledPair, PseudoQuery
 from tandem.retrievers.retriever import build_retriever, search
 from tandem.retrievers.settings import RetrieverSettings
@@ -61,7 +61,7 @@ def train_on_generated(
     number = min([settings.queries, *map(len, usable.values())]) if usable else 0
     if not number or not real_pairs:
         return {}
-    texts, queries = texts_of(corpus), {pair.query_id: pair.text for pair in real_pairs}
+    texts, queries = Corpus.of(corpus).texts, {pair.query_id: pair.text for pair in real_pairs}
     relevant, query_ids = [(pair.query_id, pair.doc_id) for pair in real_pairs], sorted(queries)
 
     def values_of(model: NeuralRetriever) -> dict[str, float]:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from tandem.formats.texts import texts_of
+from tandem.formats.corpus import Corpus
 from tandem.records import Document, LabelledPair, PseudoQuery, RankingRow
 from tandem.retrievers.retriever import build_retriever, save_retriever, search
 from tandem.retrievers.settings import RetrieverSettings
@@ -68,7 +68,7 @@ def train_round(
     Returns:
         What training did, and the numbers of training pairs and dev queries.
     """
-    texts = texts_of(data.corpus)
+    texts = Corpus.of(data.corpus).texts
     held_out = 0 if data.dev_pairs else settings.dev_pseudo_queries
     pairs, held_out_rows = choose_pairs(data.labelled_pairs, data.generated, settings, held_out=held_out, seed=compute.seed)
     dev = choose_dev(data.dev_pairs, held_out_rows, texts, dev_documents=settings.dev_documents, seed=compute.seed)

@@ -6,8 +6,8 @@ import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from tandem.formats.texts import texts_of
-from tandem.records import Document, RankingRow, group_numbers
+from tandem.formats.corpus import Corpus
+from tandem.records import Document, RankingRow
 from tandem.settings import SettingError
 from tandem.text import normalize_query
 
@@ -64,7 +64,8 @@ def build_training_set(data: TrainingData, *, rows: int, negatives: int, with_te
     """
     if not data.pairs:
         raise ValueError("no pair to train on: neither labelled pairs nor pseudo queries were kept")
-    documents, groups = texts_of(data.corpus), group_numbers(data.corpus)
+    corpus = Corpus.of(data.corpus)
+    documents, groups = corpus.texts, corpus.groups
     doc_ids = list(documents)
     numbers, relevant = _number_queries(data, groups)
     mined = {normalize_query(row.query): row for row in data.mined}

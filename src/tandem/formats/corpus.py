@@ -1,9 +1,10 @@
-"""A corpus read from its file as it is asked for: memory holds ids and places, not documents."""
+"""The corpus: documents, texts and near-duplicate groups in one object, read from its file as they are asked for."""
 
 from __future__ import annotations
 
 import codecs
 from collections.abc import ItemsView, Iterator, Mapping, Sequence, ValuesView
+from functools import cached_property
 from pathlib import Path
 from typing import overload
 
@@ -13,20 +14,67 @@ from tandem.formats.encodings import require_file
 from tandem.formats.jsonl import InputError, explain, parse_json_line
 from tandem.records import Document, document_text
 
-__all__ = ["CorpusFile", "TextFile", "texts_of"]
+__all__ = ["Corpus"]
 
 
-class TextFile(Mapping[str, str]):
-    """Text by doc_id of a corpus in JSON lines, in the order of the file; every line is checked once, when it is opened.
+class Corpus(Sequence[Document]):
+    """The documents of a collection in their order, their texts and groups by id: one object, opened once.
 
-    A document costs its id and a few hundred bytes of memory, whatever its length. The file must stay as it is.
+    Of a file each document is read when it is asked for, and memory holds ids and places. The file must stay as it is.
 
     Args:
-        path: of the corpus.
+        source: a file of documents in JSON lines, every line of which is checked now; or the documents themselves.
 
     Raises:
         InputError: the file is missing, a line is no document, or an id comes twice; names file, line, key and value.
     """
+
+    texts: Mapping[str, str]
+    """text by doc_id, as indexes, encoders and prompts see it"""
+    ids: list[str]
+
+    def __init__(self, source: Path | Sequence[Document]) -> None:
+        self._source: _FileTexts | Sequence[Document] = _FileTexts(source) if isinstance(source, Path) else source
+        if isinstance(self._source, _FileTexts):
+            self.texts = self._source
+        else:
+            self.texts = {document.doc_id: document_text(document) for document in self._source}
+        self.ids = list(self.texts)
+
+    @classmethod
+    def of(cls, documents: Sequence[Document]) -> Corpus:
+        """The corpus of some documents, which may be one already."""
+        return documents if isinstance(documents, cls) else cls(documents)
+
+    @cached_property
+    def groups(self) -> dict[str, int]:
+        """A number for each document, shared by near duplicates."""
+        first: dict[str, int] = {}
+        keys = ((document.doc_id, f"group:{document.group}" if document.group else f"id:{document.doc_id}") for document in self)
+        return {doc_id: first.setdefault(key, i) for i, (doc_id, key) in enumerate(keys)}
+
+    def __len__(self) -> int:
+        """Documents."""
+        return len(self._source)
+
+    def __iter__(self) -> Iterator[Document]:
+        """Every document, read through in one go."""
+        return self._source.stream() if isinstance(self._source, _FileTexts) else iter(self._source)
+
+    @overload
+    def __getitem__(self, index: int) -> Document: ...
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[Document]: ...
+    def __getitem__(self, index: int | slice) -> Document | Sequence[Document]:
+        """One document, or some."""
+        if not isinstance(self._source, _FileTexts):
+            return self._source[index]
+        chosen = self.ids[index]
+        return self._source.document(chosen) if isinstance(chosen, str) else [self._source.document(doc_id) for doc_id in chosen]
+
+
+class _FileTexts(Mapping[str, str]):
+    """Text by doc_id, in the order of a file; a document costs its id and a few hundred bytes of memory, whatever its length."""
 
     def __init__(self, path: Path) -> None:
         require_file(path, "`dvc repro` runs the stage that writes it")
@@ -84,50 +132,14 @@ class TextFile(Mapping[str, str]):
 
 
 class _Items(ItemsView[str, str]):
-    _mapping: TextFile
+    _mapping: _FileTexts
 
     def __iter__(self) -> Iterator[tuple[str, str]]:
         return ((document.doc_id, document_text(document)) for document in self._mapping.stream())
 
 
 class _Values(ValuesView[str]):
-    _mapping: TextFile
+    _mapping: _FileTexts
 
     def __iter__(self) -> Iterator[str]:
         return (document_text(document) for document in self._mapping.stream())
-
-
-class CorpusFile(Sequence[Document]):
-    """The documents of a corpus in JSON lines, in the order of the file, each read when it is asked for.
-
-    Args:
-        path: of the corpus; see :class:`TextFile` for its errors.
-    """
-
-    def __init__(self, path: Path) -> None:
-        self.texts = TextFile(path)
-        self._doc_ids = list(self.texts)
-
-    def __len__(self) -> int:
-        """Documents."""
-        return len(self._doc_ids)
-
-    def __iter__(self) -> Iterator[Document]:
-        """Every document, read through in one go."""
-        return self.texts.stream()
-
-    @overload
-    def __getitem__(self, index: int) -> Document: ...
-    @overload
-    def __getitem__(self, index: slice) -> list[Document]: ...
-    def __getitem__(self, index: int | slice) -> Document | list[Document]:
-        """One document, or some."""
-        chosen = self._doc_ids[index]
-        return self.texts.document(chosen) if isinstance(chosen, str) else [self.texts.document(doc_id) for doc_id in chosen]
-
-
-def texts_of(documents: Sequence[Document]) -> Mapping[str, str]:
-    """Text by doc_id, of a file as it is asked for, of any other documents at once."""
-    if isinstance(documents, CorpusFile):
-        return documents.texts
-    return {document.doc_id: document_text(document) for document in documents}

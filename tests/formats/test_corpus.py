@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from tandem.formats.corpus import Corpus
 from tandem.formats.jsonl import InputError, read_records, write_records
-from tandem.formats.texts import CorpusFile, TextFile, texts_of
 from tandem.records import Document, document_text
 
 
@@ -18,7 +18,7 @@ def test_texts_are_those_of_the_records(tmp_path: Path) -> None:
     write_records(path, documents)
     path.write_bytes(path.read_bytes().replace(b"\n", b"\n\n", 3))  # empty lines are passed over
     expected = {document.doc_id: document_text(document) for document in read_records(path, Document)}
-    texts = TextFile(path)
+    texts = Corpus(path).texts
     assert (list(texts), len(texts), "d3" in texts, "x" in texts) == (list(expected), 20, True, False)
     assert list(texts.items()) == list(expected.items())
     assert list(texts.values()) == list(expected.values())
@@ -31,7 +31,7 @@ def test_long_texts_cost_no_memory(tmp_path: Path) -> None:
     path = tmp_path / "corpus.jsonl"
     write_records(path, (Document(doc_id=f"d{i}", text="word " * 4000) for i in range(1000)))  # 20 MB
     tracemalloc.start()
-    texts = TextFile(path)
+    texts = Corpus(path).texts
     total = sum(len(text) for text in texts.values())
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
@@ -51,20 +51,31 @@ def test_a_bad_line_is_named_before_anything_is_searched(tmp_path: Path, line: s
     path = tmp_path / "corpus.jsonl"
     path.write_text(f'{{"doc_id": "a", "text": "x"}}\n{line}\n')
     with pytest.raises(InputError, match=message):
-        TextFile(path)
+        Corpus(path)
     with pytest.raises(InputError, match="no such file"):
-        TextFile(tmp_path / "none.jsonl")
+        Corpus(tmp_path / "none.jsonl")
 
 
 def test_a_corpus_file_is_the_list_of_its_documents(tmp_path: Path, corpus: list[Document]) -> None:
     write_records(tmp_path / "corpus.jsonl", corpus)
-    file = CorpusFile(tmp_path / "corpus.jsonl")
+    file = Corpus(tmp_path / "corpus.jsonl")
     assert list(file) == [file[i] for i in range(len(file))] == corpus
     assert file[1:3] == corpus[1:3]
     assert file[-1] == corpus[-1]
     assert list(reversed(file)) == corpus[::-1]
     with pytest.raises(IndexError):
         file[len(corpus)]
-    texts = texts_of(file)
-    assert texts is file.texts
-    assert dict(texts) == texts_of(corpus)
+    memory = Corpus(corpus)
+    assert (list(memory), memory[1:3], memory[-1], len(memory)) == (corpus, corpus[1:3], corpus[-1], len(corpus))
+    assert file.ids == memory.ids == [document.doc_id for document in corpus]
+    assert dict(file.texts) == memory.texts
+    assert Corpus.of(file) is file
+    assert Corpus.of(corpus).texts == memory.texts
+
+
+def test_near_duplicates_share_a_number_and_others_share_none(tmp_path: Path) -> None:
+    groups = {"a": "g", "b": "", "c": "g", "g": "", "e": "h"}  # a document that is called as a group is not of it
+    documents = [Document(doc_id=doc_id, text="x", group=group) for doc_id, group in groups.items()]
+    write_records(tmp_path / "corpus.jsonl", documents)
+    for corpus in (Corpus(documents), Corpus(tmp_path / "corpus.jsonl")):
+        assert corpus.groups == {"a": 0, "b": 1, "c": 0, "g": 3, "e": 4}
