@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from stages.runtime import open_stage, run
+from tandem.formats.corpus import Corpus
 from tandem.formats.jsonl import read_records
-from tandem.formats.texts import TextFile
 from tandem.records import LabelledPair, PseudoQuery
 from tandem.retrievers.bm25 import LexicalSettings
 from tandem.retrievers.expansion import ExpansionSettings, expand_documents
@@ -25,7 +25,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     with open_stage("index_expanded", Params, argv, reads=reads, writes="index", words="round") as (paths, params, tracked, _):
         rounds = [read_records(path, PseudoQuery) for path in dict.fromkeys((paths.previous_queries, paths.queries))]
         dev = read_records(paths.dev, LabelledPair)
-        texts, counts = expand_documents(TextFile(paths.corpus), rounds, dev, params, seed=params.seed)
+        texts, counts = expand_documents(Corpus(paths.corpus).texts, rounds, dev, params, seed=params.seed)
         params.index(texts).save(paths.index)
         tracked.log(counts)
 

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from functools import partial
 
 from stages.runtime import open_stage, run
+from tandem.formats.corpus import Corpus
 from tandem.formats.jsonl import read_records, write_records
-from tandem.formats.texts import CorpusFile
-from tandem.records import LabelledPair, PseudoQuery, group_numbers
+from tandem.records import LabelledPair, PseudoQuery
 from tandem.rerankers.candidates import QuerySettings, build_rows, choose_queries, queries_of, relevant_of
 from tandem.retrievers.hard_negatives import WindowSettings, mine_negatives
 from tandem.retrievers.hybrid import open_untrained
@@ -28,11 +28,11 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Read corpus, pairs, kept queries and untrained indexes; write rows to train on and rows to choose checkpoints with."""
     reads, writes = "corpus indexes baselines train dev queries", "rows dev_rows"
     with open_stage("prepare_final_ranking", Params, argv, reads=reads, writes=writes) as (paths, params, tracked, _):
-        corpus = CorpusFile(paths.corpus)
+        corpus = Corpus(paths.corpus)
         labelled, dev = (read_records(path, LabelledPair) for path in (paths.train, paths.dev))
         pairs = choose_queries(labelled, read_records(paths.queries, PseudoQuery), dev, params, seed=params.seed)
         search = open_untrained(paths.indexes, paths.baselines, device=device_name()).search
-        mine = partial(mine_negatives, groups=group_numbers(corpus), seed=params.seed)
+        mine = partial(mine_negatives, groups=corpus.groups, seed=params.seed)
         negatives, counts = mine(relevant_of(pairs), search(queries_of(pairs), depth=params.rank_end + 50), window=params)
         depth, measured = params.dev_candidates, dev if pairs else []
         everything = WindowSettings(rank_start=1, rank_end=depth, negatives_per_query=depth, relative_margin=None)

@@ -80,8 +80,8 @@ MOVED: tuple[tuple[tuple[str, ...], tuple[str, ...]], ...] = (
 ADDED: tuple[tuple[str, tuple[str, ...], Any], ...] = (
     ("evaluate_retriever", ("build_index", "kind"), "exact"),
     ("evaluate_retriever", ("evaluate_retriever", "check_queries"), 100),
-    ("evaluate_retriever", ("index_expanded", "queries_per_document"), 10),
-    ("evaluate_retriever", ("evaluate_expanded", "depth"), 100),
+    ("evaluate_reranked", ("index_expanded", "queries_per_document"), 10),
+    ("evaluate_reranked", ("evaluate_expanded", "depth"), 100),
     ("evaluate_reranked", ("evaluate_reranked", "scorers"), ["relevance"]),
 )
 """what a complete file has today: where it has such a section, this place has at least this value"""
