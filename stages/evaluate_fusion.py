@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from stages.runtime import open_stage, run
 from tandem.evaluation.collections import read_judgements, read_runs, write_runs
 from tandem.evaluation.fusion import UNTRAINED, FusionSettings, fuse_system
-from tandem.evaluation.measures import mean_measures
+from tandem.evaluation.measures import mean_measures, per_query
 from tandem.formats.jsonl import write_json
 from tandem.retrievers.settings import RetrieverSettings
-from tandem.retrievers.system import BASELINES, describe_system
+from tandem.retrievers.system import BASELINES, EXPANDED, arm_sources, describe_system
 from tandem.runtime.rounds import RoundPlan
 
 
@@ -34,7 +34,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         values = {}
         for round_id in ("", "r0", *params.rounds):
             name = f"{UNTRAINED}-{round_id}" if round_id else UNTRAINED
-            sources: Mapping[str, str] = {arm: round_id if round_id and arm == params.retriever.kind else arm for arm in params.arms}
+            sources = arm_sources(params.arms, round_id, kind=params.retriever.kind, generated=round_id in params.rounds)
             fused = fuse_system({arm: read_runs(paths.runs / source, qrels) for arm, source in sources.items()}, qrels, params)
             systems.append(describe_system(name, sources, fused.weights, params.method))
             values[name] = fused.values
@@ -42,9 +42,13 @@ def main(argv: Sequence[str] | None = None) -> None:
             tracked.log({f"{name}/weight/{arm}": weight for arm, weight in fused.weights.items()})
             tracked.log({f"{name}/share/{arm}": share for arm, share in fused.shares.items()})
         write_json(paths.systems, {system.name: system.model_dump() for system in systems})
-        for path, collection in ((paths.per_query, "test"), (paths.dev_values, "dev"), (paths.guard_values, "guard")):
+        for path, collection in ((paths.dev_values, "dev"), (paths.guard_values, "guard")):
             write_json(path, {name: measures[collection] for name, measures in values.items()})
-        write_json(paths.metrics, means := {name: mean_measures(measures["test"]) for name, measures in values.items()})
+        expanded = {f"{EXPANDED}-{name}": read_runs(paths.runs / EXPANDED / name, ["test"])["test"] for name in params.rounds}
+        test = {name: measures["test"] for name, measures in values.items()}
+        test |= {name: per_query(qrels["test"], arm) for name, arm in expanded.items()}  # no challengers: the gate meets them fused
+        write_json(paths.per_query, test)
+        write_json(paths.metrics, means := {name: mean_measures(measures) for name, measures in test.items()})
         tracked.log({f"{name}/{key}": value for name, measures in means.items() for key, value in measures.items()})
 
 

@@ -13,8 +13,7 @@ from tandem.generators.dev_queries import DevQuerySettings, HeldOut, hold_out_qu
 from tandem.generators.prompts import PromptedSettings
 from tandem.generators.queries import GenerationSettings
 from tandem.records import LabelledPair
-from tandem.retrievers.hybrid import FusedRun, FusedRunSettings
-from tandem.retrievers.settings import RetrieverSettings
+from tandem.retrievers.hybrid import open_untrained
 from tandem.runtime.hardware import Compute, Precision, device_name, use_bf16
 from tandem.settings import Seed
 
@@ -23,19 +22,15 @@ class Params(DevQuerySettings, PromptedSettings):
     """How many dev queries are generated where none is labelled, and how the rounds generate theirs."""
 
     generate_queries: GenerationSettings
-    fusion: FusedRunSettings
-    retriever: RetrieverSettings
     precision: Precision
     seed: Seed
 
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Read labelled dev pairs, corpus, generator and untrained indexes; write dev pairs, and the documents held out for them."""
-    reads, writes, words = "corpus labelled weights", "dev held_out", "cache"
+    reads, writes, words = "corpus labelled weights indexes baselines", "dev held_out", "cache"
     with open_stage("prepare_dev", Params, argv, reads=reads, writes=writes, words=words) as (paths, params, tracked, scratch):
         labelled, device = read_records(paths.labelled, LabelledPair), device_name()
-        settings = params.fusion.model_copy(update={"teacher_round": "initial"})
-        untrained = FusedRun(settings, kind=params.retriever.kind, previous="", device=device)
         held_out = HeldOut(labelled, [], {})
         if not labelled:
             held_out = hold_out_queries(
@@ -44,7 +39,7 @@ def main(argv: Sequence[str] | None = None) -> None:
                 params,
                 params.generate_queries,
                 params,
-                partial(untrained.search, depth=params.keep_within),
+                partial(open_untrained(paths.indexes, paths.baselines, device=device).search, depth=params.keep_within),
                 cache=Path(paths.cache),
                 compute=Compute(device=device, bf16=use_bf16(params.precision), seed=params.seed, scratch=scratch),
             )

@@ -62,7 +62,8 @@ def read(path: Path) -> Any:
 def test_two_rounds_end_in_one_table(project: Path) -> None:
     rows = {row["system"]: row for row in read(project / "out/report/comparison.json")}
     assert list(rows)[:7] == ["bm25", "dense", "colbert", "fusion", "r0", "r1", "r2"]
-    assert [name.partition("+")[2] for name in rows][10:] == ["reranker"]
+    assert list(rows)[10:12] == ["expanded-r1", "expanded-r2"]
+    assert [name.partition("+")[2] for name in rows][12:] == ["reranker"]
     assert all(0 <= row["ndcg_at_10"] <= 1 for row in rows.values())
     assert rows["bm25"]["ndcg_at_10"] > 0.2
     assert "difference" not in rows["fusion"]
@@ -101,7 +102,7 @@ def test_mlflow_holds_each_execution_once(project: Path) -> None:
     )
     found = dict(reversed(item) for item in eval(run(project, "python", "-c", code).stdout.splitlines()[-1]))
     records = len(list((project / "out/records").rglob("*.json")))
-    assert records == 42
+    assert records == 48
     assert (found["tandem-stages"], found["tandem-rounds"], found["tandem"]) == (records, 3, 1)
 
 

@@ -116,6 +116,7 @@ def test_one_more_reported_measure_retrains_nothing() -> None:
         "evaluate_baselines",
         "evaluate_retriever_r0",
         "evaluate_retriever",
+        "evaluate_expanded",
         "evaluate_fusion",
         "evaluate_reranked",
         "choose_champion",

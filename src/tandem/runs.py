@@ -9,7 +9,7 @@ from typing import Literal
 
 from ir_measures import ScoredDoc
 
-__all__ = ["FusionMethod", "fuse_runs", "name_texts", "rank_results", "scale_scores", "search_depth", "tie_break", "without_own"]
+__all__ = ["FusionMethod", "below", "fuse_runs", "name_texts", "rank_results", "scale_scores", "search_depth", "tie_break", "without_own"]
 
 
 FusionMethod = Literal["min_max", "reciprocal_rank"]
@@ -92,6 +92,12 @@ def fuse_runs(runs: Mapping[str, Iterable[ScoredDoc]], weights: Mapping[str, flo
             for key, score in scale_scores(run, method).items():
                 fused[key] = fused.get(key, 0.0) + weight * score
     return [ScoredDoc(query_id, doc_id, score) for (query_id, doc_id), score in fused.items()]
+
+
+def below(mixed: Sequence[ScoredDoc], rest: Sequence[ScoredDoc]) -> list[ScoredDoc]:
+    """A mixture, whose scores are 0 to 1, with the documents that it left out below it, in the order of the scores that they have."""
+    scaled = fuse_runs({"rest": rest}, {"rest": 1.0}, method="min_max")
+    return [*mixed, *(ScoredDoc(item.query_id, item.doc_id, item.score - 2) for item in scaled)]
 
 
 def scale_scores(run: Iterable[ScoredDoc], method: FusionMethod) -> dict[tuple[str, str], float]:

@@ -63,5 +63,17 @@ def test_a_generator_that_repeats_itself_is_no_champion() -> None:
 
 
 def test_a_reranker_must_earn_its_place() -> None:
-    assert choose_reranker("relevance", BASE, BETTER, RULE)["champion"] == "relevance"
-    assert choose_reranker("relevance", BASE, NOISE, RULE)["champion"] == ""
+    assert choose_reranker(BASE, {"relevance": BETTER}, RULE)["champion"] == "relevance"
+    assert choose_reranker(BASE, {"relevance": NOISE}, RULE)["champion"] == ""
+
+
+def test_the_second_reranker_meets_the_first() -> None:
+    best = values(*[0.9] * 20)
+    outcome = choose_reranker(BASE, {"relevance": BETTER, "likelihood": best}, RULE)
+    assert outcome["champion"] == "likelihood"
+    assert [(row["challenger"], row["champion"], row["moved"]) for row in outcome["decisions"]] == [
+        ("relevance", "no reranker", True),
+        ("likelihood", "relevance", True),
+    ]
+    assert choose_reranker(BASE, {"relevance": best, "likelihood": BETTER}, RULE)["champion"] == "relevance"
+    assert choose_reranker(BASE, {}, RULE)["champion"] == ""

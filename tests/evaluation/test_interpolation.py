@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 from ir_measures import ScoredDoc
 
-from tandem.evaluation.interpolation import below, choose_weight, cross_fit, interpolate
+from tandem.evaluation.interpolation import choose_weight, cross_fit, interpolate
+from tandem.runs import below
 
 
 def run(**queries: dict[str, float]) -> list[ScoredDoc]:

@@ -18,6 +18,14 @@ def test_what_is_not_finite_is_left_out_and_named() -> None:
     assert parsed.not_finite == ("improve_generator@r1: kl", "improve_generator@r1: reward")
 
 
+def test_a_stage_of_a_longer_name_is_an_instance_of_its_stage() -> None:
+    """The final reranker is trained by train_reranker, whose costs are those of the filters; build_index has names of another beginning."""
+    names = {"train_reranker_final": "final", "train_reranker": "", "index_filter": "", "mine_negatives_r0": ""}
+    for name, instance in names.items():
+        stage = "build_index" if name == "index_filter" else "train_reranker"
+        assert parse_record({"stage": stage, "round": "", "tags": {"dvc.stage": name}, "metrics": {}, "series": {}}).instance == instance
+
+
 def test_records_are_read_in_the_order_of_the_rounds(tmp_path: Path) -> None:
     for stage, name in (("b", "r10"), ("a", "r2"), ("b", "r0"), ("a", "r0"), ("z", ""), ("a", "gone")):
         folder = tmp_path / (name or ".")

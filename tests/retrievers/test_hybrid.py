@@ -11,7 +11,7 @@ from makers import retriever_settings
 
 from tandem.retrievers.bm25 import BM25Index
 from tandem.retrievers.colbert import build_colbert
-from tandem.retrievers.hybrid import FusedRun, FusedRunSettings, Hybrid, open_system
+from tandem.retrievers.hybrid import FusedRun, FusedRunSettings, Hybrid, open_system, open_untrained
 from tandem.retrievers.index.building import IndexSettings, VectorIndex, build_index
 from tandem.retrievers.retriever import build_retriever, save_retriever
 from tandem.retrievers.system import describe_system, model_folder, read_system
@@ -74,3 +74,13 @@ def test_an_arm_of_weight_0_is_not_opened() -> None:
     system = describe_system("fusion", sources, {"bm25": 0, "dense": 0, "colbert": 1}, "min_max")
     with pytest.raises(FileNotFoundError, match=r"out/indexes/colbert: no index in it"):
         open_system(system, device="cpu")
+
+
+def test_the_untrained_fusion_needs_no_description(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match="indexes/bm25"):
+        open_untrained(tmp_path / "indexes", tmp_path / "baselines", device="cpu")
+    for name in ("bm25", "dense", "colbert"):
+        BM25Index(TEXTS).save(tmp_path / "indexes" / name)
+    found = rank_results(open_untrained(tmp_path / "indexes", tmp_path / "baselines", device="cpu").search(QUERIES, depth=3))
+    alone = rank_results(BM25Index(TEXTS).search(QUERIES, depth=3))
+    assert [item.doc_id for item in found["1"]] == [item.doc_id for item in alone["1"]]

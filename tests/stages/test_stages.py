@@ -74,7 +74,8 @@ def loop(
         set_values(params, SMALL)
         params["retriever"]["encoder"] = params["train_filter_encoder"]["encoder"] = str(tiny_encoder)
         params["train_generator"]["base"] = str(tiny_generator)
-        params["rerankers"]["relevance"].update(base=str(tiny_cross_encoder), layers=1, steps=2)
+        for name in ("relevance", "final"):
+            params["rerankers"][name].update(base=str(tiny_cross_encoder), layers=1, steps=2)
         for section, values in changes.items():
             if section in ("rounds", "updates"):
                 params[section] = {}  # replaced, not merged
@@ -105,7 +106,8 @@ def test_the_loop_in_bfloat16_with_a_control(loop: Callable[..., dict[str, dict[
     table = loop(precision="bf16", rounds={"r1": {"prev": "r0", "generator": "g1"}, **names})
     assert list(table)[:8] == ["bm25", "dense", "colbert", "fusion", "r0", "r1", "r2", "s2"]
     assert list(table)[8:12] == ["fusion-r0", "fusion-r1", "fusion-r2", "fusion-s2"]
-    assert [name.endswith("+reranker") for name in table] == [False] * 12 + [True]
+    assert list(table)[12:15] == ["expanded-r1", "expanded-r2", "expanded-s2"]
+    assert [name.endswith("+reranker") for name in table] == [False] * 15 + [True]
     assert len(series("r0/train_retriever")["loss"]) > 1
     assert sum(row["status"] == "kept" for row in rows_of("r1")) > 4
     generators = json.loads(Path("metrics/generators.json").read_text())
@@ -200,11 +202,46 @@ def test_one_round_of_queries_from_a_file_that_no_filter_lets_pass(
         generate_queries={"backend": "file", "file": str(queries), "sampled_documents": 5},
         filter_queries={"min_words": 39},
     )
-    assert [name for name in table if "+" not in name] == ["bm25", "dense", "colbert", "fusion", "r0", "r1", "fusion-r0", "fusion-r1"]
+    names = ["bm25", "dense", "colbert", "fusion", "r0", "r1", "fusion-r0", "fusion-r1", "expanded-r1"]
+    assert [name for name in table if "+" not in name] == names
+    assert table["expanded-r1"]["ndcg_at_10"] == table["bm25"]["ndcg_at_10"]
     assert "No generator was updated." in Path("out/report/report.html").read_text()
     assert len(rows_of("r1")) == 5
     assert {row["reason"] for row in rows_of("r1")} == {"length"}
     assert table["r1"]["ndcg_at_10"] == table["r0"]["ndcg_at_10"]
+
+
+def test_expanded_documents_and_every_reranker(loop: Callable[..., dict[str, dict[str, Any]]]) -> None:
+    """An arm of expanded BM25 in every round's system, a reranker of kept queries, the likelihood of the query."""
+    table = loop(
+        precision="fp32",
+        rounds={"r1": {"prev": "r0", "generator": "g1"}},
+        updates={},
+        prepare_final_ranking={"queries": "both", "round": "r1", "kept_queries": 5, "relative_margin": None},
+        rerankers={"final": {"layers": 1, "steps": 2, "form": {"kind": "similarity", "max_length": 48, "max_query_length": 16}}},
+        evaluate_fusion={"arms": ["bm25", "expanded", "colbert"]},
+        evaluate_reranked={"scorers": ["relevance", "final", "likelihood"], "alpha": 0.99},
+        likelihood={"rerank_depth": 3, "document_tokens": 12},
+    )
+    champion = json.loads(Path("out/report/champions.json").read_text())["retriever"]["champion"]
+    assert list(table)[-4:] == ["expanded-r1", *(f"{champion}+{name}" for name in ("reranker", "final", "likelihood"))]
+    systems = json.loads(Path("out/evaluation/systems.json").read_text())
+    assert {name: [*system["arms"]] for name, system in systems.items() if name.startswith("fusion")} == {
+        "fusion": ["bm25", "colbert"],
+        "fusion-r0": ["bm25", "colbert"],
+        "fusion-r1": ["bm25", "expanded", "colbert"],
+    }
+    assert systems["fusion-r1"]["arms"]["expanded"]["index"] == "out/indexes/expanded/r1"
+    appended = json.loads(Path("out/records/r1/index_expanded.json").read_text())["metrics"]
+    assert appended["appended"] >= appended["expanded"] > 0
+    plain, expanded = (Path(f"out/runs/{name}/guard.jsonl").read_text() for name in ("bm25", "expanded/r1"))
+    assert plain == expanded
+    rows = [json.loads(line) for line in Path("out/final_ranking/train.jsonl").read_text().splitlines()]
+    assert len(rows) > 5
+    assert all(row["neg"] for row in rows)
+    outcome = json.loads(Path("out/report/reranker.json").read_text())
+    assert [row["challenger"] for row in outcome["decisions"]] == ["relevance", "final", "likelihood"]
+    assert {*outcome["weights"]} == {"relevance", "final", "likelihood"}
 
 
 @pytest.mark.filterwarnings("ignore:.*there were no labelled pairs to train it on")

@@ -10,7 +10,7 @@ from typing import Any, NotRequired, TypedDict
 import orjson
 
 from tandem.evaluation.fusion import UNTRAINED
-from tandem.evaluation.gate import Candidate, Decision, GateSettings, decide, run_gate
+from tandem.evaluation.gate import Candidate, Decision, GateSettings, run_gate
 from tandem.evaluation.measures import MeasureName
 from tandem.runtime.rounds import FIRST_ROUND, RoundPlan
 from tandem.settings import SettingError, Share
@@ -19,6 +19,7 @@ __all__ = ["ChampionSettings", "ModelValues", "Outcome", "choose_generator", "ch
 
 Values = Mapping[str, float]
 SystemDescription = Mapping[str, Any]  # tandem.retrievers.system.System as JSON
+NOBODY = "no reranker"
 RULE = ("alpha", "equal_within", "guard_tolerance", "resamples", "seed")
 
 
@@ -139,18 +140,17 @@ def choose_generator(rows: Mapping[str, Values], values: Mapping[str, Values], s
     return _outcome(*run_gate(candidates, settings), candidates, settings)
 
 
-def choose_reranker(name: str, alone: Values, reranked: Values, settings: GateSettings) -> Outcome:
-    """A reranker is champion if it makes the champion of the retrievers significantly better on dev; else there is none.
+def choose_reranker(alone: Values, reranked: Mapping[str, Values], settings: GateSettings) -> Outcome:
+    """A reranker is champion if it makes the champion of the retrievers significantly better on dev, and the next if it beats that one.
 
     Args:
-        name: of the reranker.
         alone: the retriever's dev values by query.
-        reranked: those of its first documents in the reranker's order.
+        reranked: those of its first documents in the order of each reranker, by name.
         settings: of the gate.
     """
-    candidate = Candidate(name, reranked)
-    decision = decide(Candidate("no reranker", alone), candidate, settings)
-    return _outcome(name if decision.moved else "", [decision], [candidate], settings)
+    candidates = [Candidate(name, values) for name, values in reranked.items()]
+    champion, decisions = run_gate([Candidate(NOBODY, alone), *candidates], settings)
+    return _outcome("" if champion == NOBODY else champion, decisions, candidates, settings)
 
 
 def to_markdown(champions: Mapping[str, Outcome]) -> str:

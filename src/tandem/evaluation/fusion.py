@@ -38,8 +38,9 @@ Chosen = TypeVar("Chosen")
 class FusionSettings(Settings):
     """How the runs of single systems are fused."""
 
-    arms: list[Literal["bm25", "dense", "colbert"]]
-    """of every fused system; a round's retriever takes the place of the arm of its kind"""
+    arms: list[Literal["bm25", "expanded", "dense", "colbert"]]
+    """of every fused system; a round's retriever takes the place of the arm of its kind; expanded: BM25 over documents with their
+    kept queries, beside bm25 or in its place; it is bm25 before any query is generated"""
     method: FusionMethod
     """of putting scores on one scale"""
     weights: Literal["dev", "equal"]

@@ -11,7 +11,7 @@ from tandem.evaluation.fusion import Runs, cross_fit_halves
 from tandem.evaluation.weight_grid import grid_scores
 from tandem.runs import fuse_runs
 
-__all__ = ["below", "choose_weight", "cross_fit", "interpolate"]
+__all__ = ["choose_weight", "cross_fit", "interpolate"]
 
 WEIGHTS = tuple(i / 20 for i in range(21))
 
@@ -47,12 +47,6 @@ def _dev_scores(first: Sequence[ScoredDoc], second: Sequence[ScoredDoc], pairs: 
 def _best(scores: Sequence[Mapping[str, float]], query_ids: Collection[str]) -> float:
     totals = [round(sum(score for query_id, score in by_query.items() if query_id in query_ids), 9) for by_query in scores]
     return max(zip(totals, WEIGHTS, strict=True), key=lambda place: (place[0], -abs(place[1] - 0.5)))[1]
-
-
-def below(mixed: Sequence[ScoredDoc], rest: Sequence[ScoredDoc]) -> list[ScoredDoc]:
-    """A mixture, whose scores are 0 to 1, with the documents that it left out below it, in the order of the scores that they have."""
-    scaled = fuse_runs({"rest": rest}, {"rest": 1.0}, method="min_max")
-    return [*mixed, *(ScoredDoc(item.query_id, item.doc_id, item.score - 2) for item in scaled)]
 
 
 def cross_fit(first: Sequence[ScoredDoc], second: Sequence[ScoredDoc], pairs: Sequence[tuple[str, str]]) -> list[ScoredDoc]:

@@ -32,6 +32,7 @@ __all__ = [
     "QueryPrompts",
     "completion_text",
     "read_examples",
+    "read_shape",
     "render_prompts",
 ]
 
@@ -91,9 +92,7 @@ class QueryPrompts:
     @classmethod
     def read(cls, folder: Path, tokenizer: PreTrainedTokenizerBase) -> QueryPrompts:
         """How the prompts of a model in a folder are made."""
-        values = orjson.loads((folder / PROMPT_FILE).read_bytes())
-        shape = PromptShape(template=values["template"], document_tokens=values["document_tokens"])
-        return cls(tokenizer, shape, examples=read_examples(folder))
+        return cls(tokenizer, read_shape(folder), examples=read_examples(folder))
 
     def _block(self, example: Example) -> str:
         if example not in self._blocks:
@@ -103,6 +102,12 @@ class QueryPrompts:
 
     def _fill(self, documents: Sequence[str], keywords: Sequence[str]) -> list[str]:
         return fill_template(self.shape.template, truncate_documents(documents, self.tokenizer, self.shape.document_tokens), keywords)
+
+
+def read_shape(folder: Path) -> PromptShape:
+    """The shape of the prompts of a model in a folder."""
+    values = orjson.loads((folder / PROMPT_FILE).read_bytes())
+    return PromptShape(template=values["template"], document_tokens=values["document_tokens"])
 
 
 def read_examples(folder: Path) -> Examples:

@@ -48,7 +48,7 @@ class _Ledger:
         self.rounds, self.updates = rounds, updates
         self.seconds: dict[tuple[str, str], float] = {}
         for record in records:
-            key = record.stage, record.instance if record.instance in updates else record.round
+            key = record.stage, record.instance or record.round
             self.seconds[key] = self.seconds.get(key, 0.0) + record.metrics["system/seconds"]
 
     def spent(self, stages: Sequence[str], instance: str) -> float:

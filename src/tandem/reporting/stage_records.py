@@ -37,11 +37,17 @@ def parse_record(content: Mapping[str, Any]) -> StageRecord:
     return StageRecord(
         stage,
         round_id,
-        str(content.get("tags", {}).get("dvc.stage", "")).partition("@")[2],
+        _instance(str(content.get("tags", {}).get("dvc.stage", "")), stage),
         {key: value for key, value in content["metrics"].items() if value is not None},
         {key: [(step, value) for step, value in points if value is not None] for key, points in content["series"].items()},
         tuple(f"{place}: {name}" for name in names),
     )
+
+
+def _instance(name: str, stage: str) -> str:
+    """What stands behind ``@`` in DVC's name of an execution, or behind the stage's own name: ``final`` of ``train_reranker_final``."""
+    behind = name.partition("@")[2]
+    return behind or (name.removeprefix(f"{stage}_") if name.startswith(f"{stage}_") else "")
 
 
 def sort_records(records: Sequence[StageRecord], rounds: Sequence[str]) -> list[StageRecord]:

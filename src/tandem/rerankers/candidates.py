@@ -4,11 +4,32 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterable, Mapping, Sequence
+from typing import Literal, Self
 
-from tandem.records import Document, LabelledPair, RankingRow
+from pydantic import model_validator
+
+from tandem.records import Document, LabelledPair, PseudoQuery, RankingRow
+from tandem.settings import CountOrZero, Settings
 from tandem.text import normalize_query
 
-__all__ = ["build_rows", "queries_of", "relevant_of", "title_pairs"]
+__all__ = ["QuerySettings", "build_rows", "choose_queries", "queries_of", "relevant_of", "title_pairs"]
+
+
+class QuerySettings(Settings):
+    """Which queries a reranker learns from."""
+
+    queries: Literal["off", "labelled", "kept", "both"]
+    """labelled pairs, kept generated queries, or both; off trains nothing"""
+    round: str
+    """whose kept queries; r0 has none"""
+    kept_queries: CountOrZero
+    """of them at most, drawn by seed"""
+
+    @model_validator(mode="after")
+    def _kept_need_a_round(self) -> Self:
+        if self.queries in ("kept", "both") and self.round == "r0":
+            raise ValueError(f"round: 'r0' found, which has no kept queries; queries: {self.queries} needs another round, such as r1")
+        return self
 
 
 def queries_of(pairs: Iterable[LabelledPair]) -> dict[str, str]:
@@ -22,6 +43,30 @@ def relevant_of(pairs: Iterable[LabelledPair]) -> dict[str, set[str]]:
     for pair in pairs:
         relevant.setdefault(pair.query_id, set()).add(pair.doc_id)
     return relevant
+
+
+def choose_queries(
+    labelled: Sequence[LabelledPair], generated: Sequence[PseudoQuery], dev: Sequence[LabelledPair], settings: QuerySettings, *, seed: int
+) -> list[LabelledPair]:
+    """The pairs that a reranker is trained on, all pairs of a query text under one id; none of a text that is a dev query.
+
+    Args:
+        labelled: training pairs.
+        generated: rows of a round; only kept ones are used.
+        dev: pairs that choose the checkpoint.
+        settings: which of them.
+        seed: of the draw.
+    """
+    pairs = [pair for pair in labelled if pair.relevance > 0] if settings.queries in ("labelled", "both") else []
+    if settings.queries in ("kept", "both"):
+        kept = [row for row in generated if row.status == "kept"]
+        drawn = random.Random(f"kept queries:{seed}").sample(kept, min(settings.kept_queries, len(kept)))
+        pairs += [LabelledPair(query_id=row.query_id, text=row.text, doc_id=row.doc_id) for row in drawn]
+    left_out = {normalize_query(pair.text) for pair in dev}
+    first: dict[str, str] = {}
+    for pair in pairs:
+        first.setdefault(normalize_query(pair.text), pair.query_id)
+    return [pair.model_copy(update={"query_id": first[key]}) for pair in pairs if (key := normalize_query(pair.text)) not in left_out]
 
 
 def build_rows(pairs: Sequence[LabelledPair], negatives: Mapping[str, Sequence[str]], texts: Mapping[str, str]) -> list[RankingRow]:

@@ -13,11 +13,11 @@ from pydantic import Field
 from tandem.interfaces import Searcher
 from tandem.retrievers.index.building import open_index
 from tandem.retrievers.settings import Kind
-from tandem.retrievers.system import Arm, System, describe_system
+from tandem.retrievers.system import BASELINES, Arm, System, describe_system
 from tandem.runs import FusionMethod, fuse_runs, rank_results
 from tandem.settings import Settings
 
-__all__ = ["FusedRun", "FusedRunSettings", "Hybrid", "open_system"]
+__all__ = ["FusedRun", "FusedRunSettings", "Hybrid", "open_system", "open_untrained"]
 
 FUSED_DEPTH = 100  # results of an arm that take part, whatever depth is asked for: a document's rank must not depend on it
 
@@ -87,6 +87,20 @@ def open_system(system: System, *, device: str) -> Searcher:
     if len(searchers) == 1:
         return next(iter(searchers.values()))
     return Hybrid(searchers, {name: arm.weight for name, arm in system.arms.items()}, method=system.method)
+
+
+def open_untrained(indexes: Path, baselines: Path, *, device: str) -> Hybrid:
+    """Open the fusion of all untrained systems, each with the same weight: it knows no label and nothing that was generated.
+
+    Args:
+        indexes: folder of indexes, one a baseline.
+        baselines: folder of their models.
+        device: that encodes queries.
+    """
+    searchers = {
+        name: open_index(indexes / name, None if name == "bm25" else baselines / name / "weights", device=device) for name in BASELINES
+    }
+    return Hybrid(searchers, dict.fromkeys(BASELINES, 1 / len(BASELINES)), method="min_max")
 
 
 def _open(arm: Arm, device: str) -> Searcher:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import orjson
@@ -10,9 +10,12 @@ import orjson
 from tandem.runs import FusionMethod
 from tandem.settings import Coefficient, Settings
 
-__all__ = ["BASELINES", "Arm", "System", "describe_system", "model_folder", "read_system"]
+__all__ = ["BASELINES", "EXPANDED", "Arm", "System", "arm_sources", "describe_system", "model_folder", "read_system"]
 
 BASELINES = ("bm25", "dense", "colbert")
+EXPANDED = "expanded"
+"""the arm of BM25 over documents with their kept queries; of round r1 its index and runs lie in expanded/r1"""
+LEXICAL = ("bm25", EXPANDED)
 
 
 class Arm(Settings):
@@ -21,7 +24,7 @@ class Arm(Settings):
     index: str
     """folder of its index, from the project's root"""
     weights: str | None
-    """folder of the retriever that the index is of; null for BM25"""
+    """folder of the retriever that the index is of; null for BM25, expanded or not"""
     weight: Coefficient
     """share in the fused score; 0 leaves it out"""
 
@@ -41,17 +44,37 @@ def describe_system(name: str, sources: Mapping[str, str], weights: Mapping[str,
 
     Args:
         name: of the system.
-        sources: by arm, the baseline or round whose index and weights it is.
+        sources: by arm, the baseline or round whose index and weights it is; see :func:`arm_sources`.
         weights: by arm.
         method: of the fusion.
     """
     arms = {}
     for arm, source in sources.items():
-        weights_folder = None if source == "bm25" else f"{model_folder(source)}/weights"
+        weights_folder = None if arm in LEXICAL else f"{model_folder(source)}/weights"
         arms[arm] = Arm(index=f"out/indexes/{source}", weights=weights_folder, weight=weights[arm])
-    rounds = [source for source in sources.values() if source not in BASELINES]
-    neural = [source for source in sources.values() if source != "bm25"]
-    return System(name=name, arms=arms, method=method, folder=model_folder([*rounds, *reversed(neural), *sources.values()][0]))
+    neural = [source for arm, source in sources.items() if arm not in LEXICAL]
+    rounds = [source for source in neural if source not in BASELINES]
+    return System(name=name, arms=arms, method=method, folder=model_folder([*rounds, *reversed(neural), "bm25"][0]))
+
+
+def arm_sources(arms: Sequence[str], round_id: str, *, kind: str, generated: bool) -> dict[str, str]:
+    """Whose index each arm of a fused system searches: the round's retriever in the place of the untrained one of its kind.
+
+    Args:
+        arms: that are wanted; where nothing was generated yet, the expanded one is BM25, which no system has twice.
+        round_id: of the round; empty for the untrained system.
+        kind: of the round's retriever.
+        generated: the round has queries that documents were expanded with.
+    """
+    sources = {}
+    for arm in arms:
+        if arm != EXPANDED:
+            sources[arm] = round_id if round_id and arm == kind else arm
+        elif generated:
+            sources[arm] = f"{EXPANDED}/{round_id}"
+        else:
+            sources["bm25"] = "bm25"
+    return sources
 
 
 def model_folder(source: str) -> str:

@@ -36,6 +36,7 @@ NAMED = {
     "train_filter_encoder": ("encoder",),
     "rerankers": ("base",),
     "relevance": ("model",),
+    "likelihood": ("model",),
 }
 LAUNCHER = "launcher"  # a command line, whose words may be files
 # What decides whether a section's names are read at all, and for which of its values they are.

@@ -91,6 +91,9 @@ ADDED: tuple[tuple[str, tuple[str, ...], Any], ...] = (
     ("mine_negatives", ("mine_negatives", "mask_above"), None),
     ("train_retriever", ("train_retriever", "top_negatives"), 0),
     ("train_retriever", ("train_retriever", "merge"), 1.0),
+    ("evaluate_reranked", ("index_expanded", "queries_per_document"), 10),
+    ("evaluate_reranked", ("evaluate_expanded", "depth"), 100),
+    ("evaluate_reranked", ("evaluate_reranked", "scorers"), ["relevance"]),
 )
 """what a complete file has today: where it has such a section, this place has at least this value"""
 TOUCHED = {place[0] for pair in MOVED for place in pair if place} | {place[0] for _, place, _ in ADDED}

@@ -30,6 +30,8 @@ STAGES: dict[PlanName, tuple[str, ...]] = {
         "train_retriever",
         "build_index",
         "evaluate_retriever",
+        "index_expanded",
+        "evaluate_expanded",
     ),
     "updates": ("score_difficulty", "build_preferences", "train_reward_model", "improve_generator"),
 }

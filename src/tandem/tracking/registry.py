@@ -49,6 +49,8 @@ def register(client: Client, root: Path, champions: Mapping[str, Any], run_ids: 
         registered = {name: _version(client, root, role, name, model, digests, run_ids) for name, model in entry.get("models", {}).items()}
         if entry.get("champion") and registered.get(entry["champion"]):
             sentences.append(_meet(client, role, registered[entry["champion"]], entry))
+        elif entry.get("champion"):
+            sentences.append(f"{role}: {entry['champion']} has no folder of its own in dvc.lock; the alias stays where it was")
         elif registered:
             sentences.append(f"{role}: no champion in this pipeline; the alias stays where it was")
     return sentences
