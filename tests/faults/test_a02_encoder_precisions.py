@@ -30,7 +30,7 @@ from stages import (
 )
 from tandem.formats.beir import write_qrels
 from tandem.formats.jsonl import read_records, write_records
-from tandem.records import Document, LabelledPair, PseudoQuery, Query, RankingRow
+from tandem.records import Document, LabelledPair, MinedRow, PseudoQuery, Query, RankingRow
 from tandem.rerankers.reranker import Reranker
 from tandem.retrievers.dense import encode_corpus, load_dense
 from tandem.retrievers.retriever import build_retriever, load_retriever, vectors_of
@@ -164,7 +164,7 @@ def test_the_filter_the_judge_and_the_teacher(stage: Callable[..., dict[str, Any
     flags = {"previous_queries": "none.jsonl", "queries": "filtered.jsonl", "negatives": "negatives.jsonl", "round": "r1"}
     shutil.copytree("indexes/filter", "indexes/colbert")  # not asked
     stage(mine_negatives, corpus="corpus.jsonl", train="train.jsonl", initial="none", **shared, **flags)
-    mined = read_records(Path("negatives.jsonl"), RankingRow)
+    mined = read_records(Path("negatives.jsonl"), MinedRow)
     assert all(np.isfinite([*(row.pos_scores or []), *(row.neg_scores or [])]).all() for row in mined)
     rows = {"rows": "rows.jsonl", "dev_rows": "dev_rows.jsonl", "teacher": "judge/weights"}
     metrics = stage(score_with_teacher, **rows, taught="taught.jsonl", metrics="teacher.json")
