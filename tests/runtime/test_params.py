@@ -37,7 +37,7 @@ def plan(path: Path, section: str, name: str, **overrides: object) -> None:
 
 def test_a_round_has_its_values_and_no_other_round_has(params: Path) -> None:
     plan(params, "rounds", "r2", generate_queries={"temperature": 0.9, "served": {"retries": 1}}, sampled_documents=50)
-    for name, expected in (("r1", (0.7, 200, 5)), ("r2", (0.9, 50, 1)), ("r0", (0.7, 200, 5))):
+    for name, expected in (("r1", (0.7, 150, 5)), ("r2", (0.9, 50, 1)), ("r0", (0.7, 150, 5))):
         values = load_params(params, "generate_queries", generate_queries.Params, entry=("rounds", name))
         assert (values.temperature, values.sampled_documents, values.served.retries) == expected
         assert values.served.timeout_seconds == 120.0
