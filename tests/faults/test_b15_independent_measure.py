@@ -70,7 +70,7 @@ def test_no_reward_reads_the_untouched_encoder() -> None:
         name for name, stage in stages.items() if any("out/models/baselines" in dep for dep in stage.get("do", stage).get("deps", []))
     }
     readers -= {"mine_negatives", "mine_negatives_r0", "filter_queries"}  # whose run `fusion` has it for an arm, where it is asked for
-    readers -= {"prepare_dev"}  # whose queries choose, and teach nothing
+    readers -= {"prepare_dev", "prepare_final_ranking"}  # whose queries choose; whose reranker stands behind the champion
     assert readers == {"index_baselines", "evaluate_baselines", "evaluate_generators"}
 
 

@@ -122,7 +122,7 @@ def fine_tune_on_pairs(
         prompted: how a prompt is made.
         compute: where and how.
     """
-    model, tokenizer = load_causal_lm(base, device=compute.device)
+    model, tokenizer = load_causal_lm(base, device=compute.device, key="base")
     texts = Corpus.of(documents).texts
     prompt = prompted.prompt
     examples = draw_examples(prompted, train, texts, seed=compute.seed)

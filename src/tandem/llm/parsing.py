@@ -14,6 +14,8 @@ from dataclasses import dataclass
 __all__ = ["Parsed", "clean_query", "parse_query"]
 
 THINKING = re.compile(r"<(think|thinking|reasoning|thought)>.*?(</\1>|\Z)", re.IGNORECASE | re.DOTALL)
+CHANNELS = re.compile(r"\A.*<\|channel\|>\s*final\s*<\|message\|>", re.IGNORECASE | re.DOTALL)  # harmony: what stands before is reasoning
+OTHER_CHANNEL = re.compile(r"<\|channel\|>\s*\w+\s*<\|message\|>.*", re.IGNORECASE | re.DOTALL)  # one that was cut before its final channel
 END_OF_THINKING = re.compile(r"\A.*</(think|thinking|reasoning|thought)>", re.IGNORECASE | re.DOTALL)  # the template wrote its beginning
 SPECIAL = re.compile(r"<\|[^|<>]*\|>|\A\s*<s>|</s>\s*\Z|<(eos|bos|pad|end_of_turn)>|\[/?INST\]", re.IGNORECASE)
 TAG = re.compile(r"</?(search[-_ ]?)?(query|question|answer|output)>", re.IGNORECASE)
@@ -42,6 +44,8 @@ INLINE = re.compile(
     r"|^(sure|certainly|of course|okay|ok|absolutely)[!,.]\s+here('s| is)\s+[^:：]{0,30}[:：]\s*",
     re.IGNORECASE,
 )
+# A heading: the query stands in the line below it.
+BARE_LABEL = re.compile(r"^((search|generated|final)\s+)?(query|question|answer|output)\s*[:：]?$", re.IGNORECASE)
 # What may stand before a labelled query: sentences, other labels; not the next example of a prompt with examples.
 BEFORE_LABEL = re.compile(r"^(.*[.!:：]|(keywords?|topic|reasoning|thought|explanation)\s*[:：].*)$", re.IGNORECASE)
 EXAMPLE = re.compile(r"^(document|passage|text|title|example|task|instruction)s?(\s+\d+)?\s*[:：]", re.IGNORECASE)
@@ -73,7 +77,7 @@ def parse_query(completion: str, *, max_words: int = 64) -> Parsed:
     """
     stripped: set[str] = set()
     text = THINKING.sub(" \n", completion)
-    text = END_OF_THINKING.sub("", text)
+    text = OTHER_CHANNEL.sub("", CHANNELS.sub("", END_OF_THINKING.sub("", text)))
     if text != completion:
         stripped.add("thinking")
     text = TAG.sub("\n", plain := SPECIAL.sub(" ", text))
@@ -149,4 +153,4 @@ def _strip_line(line: str, stripped: set[str]) -> str:
         if line == before:
             break
     line = SPACES.sub(" ", line).strip()
-    return "" if INTRODUCTION.match(line) else line
+    return "" if INTRODUCTION.match(line) or BARE_LABEL.match(line) else line

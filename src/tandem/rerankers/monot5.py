@@ -32,10 +32,10 @@ class MonoT5:
     def __init__(self, name: str, *, max_length: int = 512, device: str = "cpu", bf16: bool = False) -> None:
         from transformers import AutoModelForSeq2SeqLM, AutoTokenizer
 
-        self.tokenizer: Any = AutoTokenizer.from_pretrained(name)
-        pad_right(self.tokenizer)
         with refuse_new_weights(name, instead="take a MonoT5 that was trained, such as castorini/monot5-base-msmarco"):
+            self.tokenizer: Any = AutoTokenizer.from_pretrained(name)
             self.model: Any = AutoModelForSeq2SeqLM.from_pretrained(name, dtype=torch.float32).to(device).eval()
+        pad_right(self.tokenizer)
         check_length(self.model, max_length, key="max_length")
         self.max_length, self.device, self.bf16 = max_length, device, bf16
         self.words = [self._ids(word)[0] for word in ("true", "false")]

@@ -168,9 +168,9 @@ def load_scorer(
         if not stored.exists():
             raise ValueError(f"{name}: no {FORMAT_FILE} in it, so it is no reranker of Tandem's; train one, or give a format")
         form = PairFormat.model_validate_json(stored.read_bytes())
-    tokenizer = AutoTokenizer.from_pretrained(name)
     torch.manual_seed(seed)
-    with refuse_new_weights(name, instead=INSTEAD, head=new_head):
+    with refuse_new_weights(name, instead=INSTEAD, key="base" if new_head else "", head=new_head):
+        tokenizer = AutoTokenizer.from_pretrained(name)
         if form.kind == "yes_no":
             model = AutoModelForCausalLM.from_pretrained(name, dtype=torch.float32)
             model.generation_config = GenerationConfig()  # nothing is generated; settings that contradict each other could not be saved

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 from tandem.settings import SettingError
@@ -12,6 +13,12 @@ from tandem.settings import SettingError
 __all__ = ["refuse_new_weights"]
 
 POOLER = re.compile(r"(^|\.)pooler\.")
+# What transformers says of a name by which it finds no model: offline, unknown, an empty folder, one without a tokenizer.
+NO_MODEL = re.compile(
+    r"couldn't connect|couldn't find them in the cached|not a local folder|not a valid model identifier|Unrecognized model|"
+    r"Couldn't instantiate the backend tokenizer|does not appear to have a file named|Can't load|Repo id must|no file named|offline mode",
+    re.IGNORECASE,
+)
 SHOWN = 3  # names of weights in an error
 
 
@@ -30,7 +37,7 @@ def refuse_new_weights(name: str, *, instead: str, key: str = "", head: bool = F
         pooler: a new pooler is let pass, for no score reads it.
 
     Raises:
-        ValueError: weights are missing, or of another shape.
+        ValueError: there is no model of that name, weights are missing, or of another shape.
     """
     from transformers import PreTrainedModel
 
@@ -51,12 +58,24 @@ def refuse_new_weights(name: str, *, instead: str, key: str = "", head: bool = F
             raise
         problem = f"{name}: its weights have other shapes than one score needs, as of a head of several labels; {instead}"
         raise (SettingError(key, problem) if key else ValueError(problem)) from None
+    except (OSError, ValueError) as error:
+        if isinstance(error, SettingError) or not NO_MODEL.search(str(error)):
+            raise
+        raise _no_model(name, key) from None
     finally:
         owner.from_pretrained = original
     if lacking:
         more = f" and {len(lacking) - SHOWN} more" if len(lacking) > SHOWN else ""
         problem = f"{name}: no weights in it for {', '.join(lacking[:SHOWN])}{more}; they would be random ones: {instead}"
         raise SettingError(key, problem) if key else ValueError(problem)
+
+
+def _no_model(name: str, key: str) -> ValueError:
+    """What is wrong with a name that nothing could be loaded by."""
+    folder = Path(name)
+    reason = "a folder without a model in it" if folder.is_dir() else "no folder here, and no model of that name can be fetched from here"
+    problem = f"{name!r} found, {reason}; a folder that save_pretrained wrote, or the id of a model on Hugging Face, is allowed"
+    return SettingError(key, problem) if key else ValueError(problem)
 
 
 def _lacking(model: Any, missing: Any, *, head: bool, pooler: bool) -> list[str]:
