@@ -15,6 +15,8 @@ CASES = {
     "Sure! Here's one search query for the passage:\n1. solve a linear system\n2. another": ("introduction", "mark", "rest"),
     "<think>The user wants a query.\nLet me see.</think>\n\nsolve a linear system": ("thinking",),
     "The user wants a query.</think>solve a linear system": ("thinking",),
+    "<|channel|>analysis<|message|>So.<|end|><|start|>assistant<|channel|>final<|message|>solve a linear system": ("thinking",),
+    "**Query**\nsolve a linear system": ("introduction", "emphasis"),
     "1. solve a linear system": ("mark",),
     "Here is a search query.\n\nsolve a linear system": ("introduction",),
     "The user wants a query about equations.\nQuery: solve a linear system": ("introduction", "label"),
