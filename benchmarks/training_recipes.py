@@ -34,7 +34,7 @@ from tandem.evaluation.significance import compare
 from tandem.filters.chain import FilterSettings, filter_rows
 from tandem.formats.corpus import Corpus
 from tandem.formats.jsonl import read_json_lines
-from tandem.records import PseudoQuery
+from tandem.records import LabelledPair, PseudoQuery
 from tandem.retrievers.baselines import BaselineSettings, build_baselines
 from tandem.retrievers.bm25 import BM25Settings
 from tandem.retrievers.filter_runs import FilterRuns
@@ -56,7 +56,7 @@ build_baselines: {dense_max_length: 256}
 filter_queries: {rules: [{run: fusion, k: 10}]}
 mine_negatives: {run: fusion, rank_start: 1, rank_end: 40, negatives_per_query: 40, relative_margin: null, mask_above: 0.6}
 train_retriever: {steps: 100, batch_size: 8, negatives: 5, top_negatives: 3, learning_rate: 4.0e-5, training_document_tokens: 128,
-  evaluations: 1, queries_per_document: 3, dev_documents: 300, dev_pseudo_queries: 100, merge: 1.0}
+  evaluations: 1, queries_per_document: 3, dev_documents: 300, merge: 1.0}
 """
 Values = dict[str, dict[str, float]]  # by measure and query
 
@@ -149,7 +149,8 @@ class Study:
         shutil.rmtree(scratch, ignore_errors=True)
         (scratch / "weights").mkdir(parents=True)
         compute = Compute(device_name(), use_bf16(self.params["precision"]), seed, scratch)
-        data = RoundData(self.corpus, [], [], [kept], mined)
+        dev = [LabelledPair(query_id=row.query_id, text=row.text, doc_id=row.doc_id) for row in held]
+        data = RoundData(self.corpus, [], dev, [kept], mined)
         recipe = RoundSettings(**self.params["train_retriever"])
         trained, sizes = train_round(data, scratch / "weights", recipe, self.start, measure=ndcg_at_10, compute=compute)
         print(f"{time.time() - began:.0f} s; loss {trained.loss}; dev {trained.dev}; step {trained.best_step}; {sizes}", flush=True)

@@ -45,7 +45,7 @@ def test_a_recipe_is_trained_merged_fused_and_measured(collection: Path, tiny_en
         "1,2",
     ]
     retriever = f"retriever={{encoder: {tiny_encoder}, dimensions: 16, query_tokens: 16, document_tokens: 32}}"
-    steps = "train_retriever={steps: 2, batch_size: 2, dev_pseudo_queries: 4, training_document_tokens: 32}"
+    steps = "train_retriever={steps: 2, batch_size: 2, training_document_tokens: 32}"
     teacher = ["mine_negatives.teach=fusion", "train_retriever.distillation={distillation: kl, teacher_temperature: 0.15}"]
     command = [sys.executable, str(ROOT / "benchmarks/training_recipes.py"), *where, retriever, steps, *teacher]
     command += ["build_baselines.dense_max_length=32", "filter_queries.rules=[{run: fusion, k: 30}]"]

@@ -25,7 +25,7 @@ for _path in reversed(YAML_FILES):
 SOURCES = sorted([*(ROOT / "src").rglob("*.py"), *(ROOT / "stages").glob("*.py")])
 OVERLAYS = sorted([*(ROOT / "configs/profiles").glob("*.yaml"), *(ROOT / "recipes").glob("*/profiles/*.yaml")])
 KEY = re.compile(r"(?<![\w./:-])([a-z_]+)((?:\.[a-z_{}\d]+)+)(?![\w(/-])")
-MODULES = {"bm25.search", "bm25.json", "bm25.terms", "prompt.json"}  # of Python and files, not of params.yaml
+MODULES = {"bm25.search", "bm25.json", "bm25.terms", "prompt.json", "fusion.json"}  # of Python and files, not of params.yaml
 REPORTS = re.compile(r"(?<![\w/.-])((?:metrics|out)/[\w./-]*\.(?:md|json|csv|html|jsonl|npy))\b")
 
 

@@ -9,7 +9,7 @@ import pytest
 from conftest import QUERIES, TEXTS, prompted
 
 from tandem.generators.examples import Example, Examples
-from tandem.generators.prompt_settings import PromptedSettings
+from tandem.generators.prompt_settings import ExampleSettings, PromptedSettings
 from tandem.generators.prompts import PROMPT_FILE, QueryPrompts
 from tandem.generators.query_likelihood import (
     LikelihoodSettings,
@@ -23,11 +23,14 @@ from tandem.llm.causal_lm import CausalLM
 SETTINGS = LikelihoodSettings(model="champion", document_tokens=None, rerank_depth=5, batch_size=4)
 PAIRS = [(query, text) for query in list(QUERIES.values())[:3] for text in list(TEXTS.values())[:3]]
 PROMPTED: PromptedSettings = prompted()
+WITHOUT_EXAMPLES = PROMPTED.model_copy(
+    update={"prompt": PROMPTED.prompt.model_copy(update={"examples": ExampleSettings(per_prompt=0, query_types=["question"])})}
+)
 EXAMPLES = Examples(per_prompt=1, by_type={"question": [Example(document="draw a line", query="how to draw", keywords="draw line")]})
 
 
 def test_the_score_is_the_mean_of_the_query_s_tokens(tiny_generator: Path) -> None:
-    prompts = likelihood_prompts(str(tiny_generator), SETTINGS, PROMPTED, seed=1)
+    prompts = likelihood_prompts(str(tiny_generator), SETTINGS, WITHOUT_EXAMPLES, seed=1)
     scores = load_query_likelihood(str(tiny_generator), prompts)(PAIRS)
     model = CausalLM.load(str(tiny_generator))
     rendered = QueryPrompts(model.tokenizer, PROMPTED.prompt).render([text for _, text in PAIRS], [""] * len(PAIRS))

@@ -119,4 +119,6 @@ def train_round(
 def _require_something_to_learn(mined: Sequence[MinedRow], teacher: DistillationSettings) -> None:
     if teacher.taught and not teacher.contrastive_weight and not any(row.pos_scores for row in mined):
         problem = "0 found, but no mined row has a teacher's scores; mine with one (teach), or take a weight above 0"
-        raise SettingError("distillation.contrastive_weight", problem)
+        error = SettingError("contrastive_weight", problem)
+        error.settings = teacher
+        raise error
