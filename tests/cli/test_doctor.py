@@ -28,3 +28,10 @@ def test_doctor_of_what_is_malformed(tmp_path: Path, monkeypatch: pytest.MonkeyP
     monkeypatch.setattr("sys.argv", ["tandem", "doctor", str(tmp_path / "a.csv")])
     with pytest.raises(SystemExit, match=r"error: .*a.csv:3: doc_id '1' stands in the file a second time"):
         cli.main()
+
+
+def test_doctor_of_a_share_that_is_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "a.csv").write_text("id,text\n1,one\n")
+    monkeypatch.setattr("sys.argv", ["tandem", "doctor", str(tmp_path / "a.csv"), "--test-share", "9"])
+    with pytest.raises(SystemExit, match=r"^error: --test-share: 9 found, 0 to 1 is allowed$"):
+        cli.main()

@@ -235,6 +235,14 @@ def test_beir_folder(case: str, monkeypatch: pytest.MonkeyPatch) -> None:
     assert doctor(monkeypatch, "data") == message
 
 
+def test_a_beir_folder_without_the_split(monkeypatch: pytest.MonkeyPatch) -> None:
+    write(BEIR)
+    Path(QRELS).rename("data/qrels/dev.tsv")
+    message = prepare({"source": "beir", "path": "data"})
+    check(message, (QRELS, "no such file; there are dev", "test_split names the split"))
+    assert doctor(monkeypatch, "data") == message
+
+
 @pytest.mark.parametrize("case", FILE_CASES)
 def test_files(case: str, monkeypatch: pytest.MonkeyPatch) -> None:
     files, expected = FILE_CASES[case]

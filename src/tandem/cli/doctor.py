@@ -34,7 +34,7 @@ def doctor(
     ] = None,
     pairs: Annotated[Path | None, typer.Option(help="JSONL or CSV of labelled pairs (query, doc_id)")] = None,
     test_split: Annotated[str, typer.Option(help="BEIR: the qrels to measure with")] = "test",
-    test_share: Annotated[float, typer.Option(min=0.0, max=1.0, help="Of the labelled queries of files, how many to measure with")] = 0.5,
+    test_share: Annotated[float, typer.Option(help="Of the labelled queries of files, how many to measure with")] = 0.5,
     params: Annotated[Path, typer.Option(help="Checked where no collection is given: rounds, updates, collections")] = Path("params.yaml"),
     plan: Annotated[bool, typer.Option("--plan", help="Of params.yaml check rounds and updates alone, which reads no document")] = False,
 ) -> None:
@@ -44,6 +44,8 @@ def doctor(
     """
     from tandem.runtime.plan import check_plan
 
+    if not 0 <= test_share <= 1:
+        raise InputError(f"--test-share: {test_share:g} found, 0 to 1 is allowed")
     if path is not None:
         source = "beir" if (path / "corpus.jsonl").exists() else "files"
         _check_collection(

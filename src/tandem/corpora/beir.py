@@ -70,7 +70,10 @@ def load_folder(folder: Path, *, test_split: str = "test") -> Collection:
             if q.relevance > 0
         ]
     if not splits[test_split]:
-        raise InputError(f"{folder / 'qrels' / test_split}.tsv: no positive judgement to measure with; test_split names the split")
+        measured = folder / "qrels" / f"{test_split}.tsv"
+        there = sorted(path.stem for path in measured.parent.glob("*.tsv"))
+        found = "no positive judgement to measure with" if measured.is_file() else f"no such file; there are {', '.join(there) or 'none'}"
+        raise InputError(f"{measured}: {found}; test_split names the split")
     return Collection(documents, splits["train"], splits[test_split], {"beir": folder.name}, left_out)
 
 

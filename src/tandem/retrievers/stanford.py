@@ -17,6 +17,7 @@ from sentence_transformers import MultiVectorEncoder
 
 from tandem.formats.jsonl import write_json
 from tandem.retrievers.colbert import MARKERS
+from tandem.runtime.extensions import drop_stale_locks
 
 __all__ = ["export_stanford", "open_with_colbert_ai"]
 
@@ -63,6 +64,7 @@ def open_with_colbert_ai(folder: Path) -> Any:
     from colbert.modeling import base_colbert
     from colbert.modeling.checkpoint import Checkpoint
 
+    drop_stale_locks()
     theirs = base_colbert.class_factory
     base_colbert.class_factory = _with_post_init(theirs)
     try:

@@ -20,6 +20,7 @@ from ir_measures import ScoredDoc
 
 from tandem.retrievers.index.shards import Shards
 from tandem.runs import search_depth, without_own
+from tandem.runtime.extensions import drop_stale_locks
 from tandem.settings import Count, Logit, Settings, Steps
 
 __all__ = ["MINIMUM_VECTORS", "PlaidSettings", "build_plaid", "search_plaid"]
@@ -92,6 +93,7 @@ def search_plaid(
         query_maxlen=longest,
         interaction="colbert",
     )
+    drop_stale_locks()
     with _quiet():
         ColBERT.try_load_torch_extensions(torch.cuda.is_available())
         scorer = IndexScorer(str(folder), use_gpu=torch.cuda.is_available())
