@@ -62,7 +62,7 @@ def test_the_teacher_alone_needs_one(corpus: list[Document], pairs: list[Labelle
     mined = [MinedRow(query=pair.text, pos=[pair.doc_id], neg=["plot"]) for pair in pairs[:4]]
     with pytest.raises(SettingError, match=r"^contrastive_weight: 0 found, but no mined row has a teacher's scores") as error:
         train(tmp_path / "1", corpus, pairs, tiny_encoder, mined, distillation=LISTWISE)
-    assert isinstance(error.value.settings, RoundSettings)
+    assert isinstance(error.value.settings, DistillationSettings)
     taught = [row.model_copy(update={"pos_scores": [0.9], "neg_scores": [0.1]}) for row in mined]
     listwise, _ = train(tmp_path / "2", corpus, pairs, tiny_encoder, taught, distillation=LISTWISE)
     contrastive, _ = train(tmp_path / "3", corpus, pairs, tiny_encoder, taught)
