@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import partial
 
 from stages.runtime import open_stage, run
 from tandem.formats.corpus import Corpus
 from tandem.formats.jsonl import read_records, write_records
 from tandem.records import LabelledPair, PseudoQuery
 from tandem.rerankers.candidates import QuerySettings, build_rows, choose_queries, queries_of, relevant_of
-from tandem.retrievers.hard_negatives import WindowSettings, mine_negatives
+from tandem.retrievers.hard_negatives import WindowSettings, mine_for_ranking
 from tandem.retrievers.hybrid import open_untrained
 from tandem.runtime.hardware import device_name
 from tandem.settings import Depth, Seed
@@ -31,12 +30,16 @@ def main(argv: Sequence[str] | None = None) -> None:
         corpus = Corpus(paths.corpus)
         labelled, dev = (read_records(path, LabelledPair) for path in (paths.train, paths.dev))
         pairs = choose_queries(labelled, read_records(paths.queries, PseudoQuery), dev, params, seed=params.seed)
-        search = open_untrained(paths.indexes, paths.baselines, device=device_name()).search
-        mine = partial(mine_negatives, groups=corpus.groups, seed=params.seed)
-        negatives, counts = mine(relevant_of(pairs), search(queries_of(pairs), depth=params.rank_end + 50), window=params)
-        depth, measured = params.dev_candidates, dev if pairs else []
-        everything = WindowSettings(rank_start=1, rank_end=depth, negatives_per_query=depth, relative_margin=None)
-        candidates, _counts = mine(relevant_of(measured), search(queries_of(measured), depth=depth), window=everything)
+        measured = dev if pairs else []
+        negatives, candidates, counts = mine_for_ranking(
+            open_untrained(paths.indexes, paths.baselines, device=device_name()).search,
+            (queries_of(pairs), relevant_of(pairs)),
+            (queries_of(measured), relevant_of(measured)),
+            corpus.groups,
+            params,
+            dev_candidates=params.dev_candidates,
+            seed=params.seed,
+        )
         write_records(paths.rows, build_rows(pairs, negatives, corpus.texts))
         write_records(paths.dev_rows, build_rows(measured, candidates, corpus.texts))
         tracked.log({**counts, "pairs": len(pairs)})

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import partial
 
 from stages.runtime import open_stage, run
 from tandem.formats.corpus import Corpus
@@ -11,7 +10,7 @@ from tandem.formats.jsonl import read_records, write_records
 from tandem.records import LabelledPair
 from tandem.rerankers.candidates import build_rows, queries_of, relevant_of
 from tandem.retrievers.bm25 import BM25Index
-from tandem.retrievers.hard_negatives import WindowSettings, mine_negatives
+from tandem.retrievers.hard_negatives import WindowSettings, mine_for_ranking
 from tandem.settings import Depth, Seed
 
 
@@ -28,12 +27,16 @@ def main(argv: Sequence[str] | None = None) -> None:
     reads, writes = "corpus index train dev", "rows dev_rows"
     with open_stage("prepare_ranking", Params, argv, reads=reads, writes=writes) as (paths, params, tracked, _):
         corpus = Corpus(paths.corpus)
-        search, mine = BM25Index.load(paths.index).search, partial(mine_negatives, groups=corpus.groups, seed=params.seed)
         train, dev = read_records(paths.train, LabelledPair), read_records(paths.dev, LabelledPair)
-        negatives, counts = mine(relevant_of(train), search(queries_of(train), depth=params.rank_end + 50), window=params)
-        depth = params.dev_candidates
-        everything = WindowSettings(rank_start=1, rank_end=depth, negatives_per_query=depth, relative_margin=None)
-        candidates, _counts = mine(relevant_of(dev), search(queries_of(dev), depth=depth), window=everything)
+        negatives, candidates, counts = mine_for_ranking(
+            BM25Index.load(paths.index).search,
+            (queries_of(train), relevant_of(train)),
+            (queries_of(dev), relevant_of(dev)),
+            corpus.groups,
+            params,
+            dev_candidates=params.dev_candidates,
+            seed=params.seed,
+        )
         write_records(paths.rows, build_rows(train, negatives, corpus.texts))
         write_records(paths.dev_rows, build_rows(dev, candidates, corpus.texts))
         tracked.log(counts)

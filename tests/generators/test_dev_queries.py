@@ -67,6 +67,13 @@ def test_at_most_a_fifth_of_a_corpus_is_held_out(generation: GenerationSettings,
     assert hold_out(generation, tmp_path, documents=0) == HeldOut([], [], {"generated": 0, "held_out_documents": 0})
 
 
+def test_at_most_a_fifth_of_what_a_file_has_queries_for(generation: GenerationSettings, tmp_path: Path) -> None:
+    rows = [PseudoQuery(query_id=f"q{i}", text=f"what is d{i} 0", doc_id=f"d{i}") for i in range(5, 15)]
+    write_records(tmp_path / "queries.jsonl", rows)
+    held_out = hold_out(generation, tmp_path)
+    assert held_out.counts["generated"] == len(held_out.doc_ids) == 2
+
+
 def test_no_round_writes_for_a_held_out_document(
     generation: GenerationSettings, tiny_generator: Path, corpus: list[Document], tmp_path: Path
 ) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +16,7 @@ from tandem.records import Document, LabelledPair, PseudoQuery
 from tandem.runs import rank_results
 from tandem.runtime.hardware import Compute
 from tandem.settings import CountOrZero, Depth, Settings
+from tandem.text import normalize_query
 
 __all__ = ["DevQuerySettings", "HeldOut", "hold_out_queries"]
 
@@ -27,7 +29,7 @@ class DevQuerySettings(Settings):
     """Generated dev queries, which choose checkpoints, weights and champions where no labelled dev pair is there to do so."""
 
     documents: CountOrZero
-    """that get one such query each, and no query to train on; at most a fifth of the corpus"""
+    """that get one such query each, and no query to train on; at most a fifth of those that there are queries for"""
     keep_within: Depth
     """a query is kept where the untrained fusion finds its document within so many"""
 
@@ -73,8 +75,12 @@ def hold_out_queries(
     number = min(settings.documents, len(documents) // LARGEST_SHARE)
     if not number:
         return HeldOut([], [], {"generated": 0, "held_out_documents": 0})
-    one_each = generation.model_copy(update={"sampled_documents": number, "queries_per_document": 1})
+    # A file may hold queries of a few documents only, and the rounds need most of these: so all are looked at before some are drawn.
+    from_file = generation.backend == "file"
+    one_each = generation.model_copy(update={"sampled_documents": len(documents) if from_file else number, "queries_per_document": 1})
     rows, _ = generate_queries(documents, weights, one_each, prompted, prefix=PREFIX, cache=cache, compute=compute)
+    if from_file:
+        rows = random.Random(f"dev queries:{compute.seed}").sample(rows, min(number, len(rows) // LARGEST_SHARE))
     corpus = Corpus.of(documents)
     groups = corpus.groups
     chosen = {groups[row.doc_id] for row in rows}
@@ -90,5 +96,5 @@ def _keep(rows: Sequence[PseudoQuery], search: Search, *, within: int) -> list[L
     kept: dict[str, LabelledPair] = {}
     for query_id, row in usable.items():
         if row.doc_id in {item.doc_id for item in results.get(query_id, [])[:within]}:
-            kept.setdefault(row.text.casefold(), LabelledPair(query_id=query_id, text=row.text, doc_id=row.doc_id))
+            kept.setdefault(normalize_query(row.text), LabelledPair(query_id=query_id, text=row.text, doc_id=row.doc_id))
     return list(kept.values())

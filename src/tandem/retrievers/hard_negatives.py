@@ -20,10 +20,11 @@ from tandem.runs import name_texts, rank_results
 from tandem.settings import CountOrZero, Depth, PositiveShare, Settings
 from tandem.text import normalize_query
 
-__all__ = ["MiningSettings", "WindowSettings", "false_negatives", "mine_negatives", "mine_rows"]
+__all__ = ["MiningSettings", "WindowSettings", "false_negatives", "mine_for_ranking", "mine_negatives", "mine_rows"]
 
 Scorer = Callable[[Sequence[tuple[str, str]]], list[float]]  # (query_id, doc_id) pairs to scores
 Search = Callable[[str, Mapping[str, tuple[str, str]], int], Sequence[ScoredDoc]]  # a run's name, (text, doc_id) by query_id, the depth
+Asked = tuple[Mapping[str, str], Mapping[str, set[str]]]  # query texts, and relevant doc_ids, by query_id
 Scores = Mapping[str, Mapping[str, float]]  # by query and doc_id
 BEYOND_WINDOW = 50  # results that a run is asked for behind its window, so that near duplicates and relevant documents cost it none
 WHOLE_RUN = 1000  # more than arms of 100 results each can give: every document of the fused run
@@ -214,6 +215,37 @@ def mine_negatives(
         counts["negatives"] += len(drawn)
         counts["queries_without"] += not drawn
     return chosen, counts
+
+
+def mine_for_ranking(
+    search: Callable[..., Sequence[ScoredDoc]],
+    train: Asked,
+    dev: Asked,
+    groups: Mapping[str, int],
+    window: WindowSettings,
+    *,
+    dev_candidates: int,
+    seed: int,
+) -> tuple[dict[str, list[str]], dict[str, list[str]], dict[str, int]]:
+    """What rows for rerankers are made of: negatives of training queries, and the first documents of dev queries, whatever they are.
+
+    Args:
+        search: queries by id and a ``depth`` to a run.
+        train: queries to train on, and their relevant documents, both by query_id.
+        dev: likewise, that choose checkpoints.
+        groups: from :class:`tandem.formats.corpus.Corpus`.
+        window: of the training queries' run.
+        dev_candidates: documents of a dev query.
+        seed: of the draws.
+
+    Returns:
+        doc_ids by training query, by dev query, and the counts of :func:`mine_negatives` for the former.
+    """
+    everything = WindowSettings(rank_start=1, rank_end=dev_candidates, negatives_per_query=dev_candidates, relative_margin=None)
+    run = search(train[0], depth=window.rank_end + BEYOND_WINDOW)
+    negatives, counts = mine_negatives(train[1], run, groups, window, seed=seed)
+    candidates, _ = mine_negatives(dev[1], search(dev[0], depth=dev_candidates), groups, everything, seed=seed)
+    return negatives, candidates, counts
 
 
 def _screen(

@@ -61,7 +61,7 @@ def refuse_new_weights(name: str, *, instead: str, key: str = "", head: bool = F
     except (OSError, ValueError) as error:
         if isinstance(error, SettingError) or not NO_MODEL.search(str(error)):
             raise
-        raise _no_model(name, key) from None
+        raise _no_model(name, key, error) from None
     finally:
         owner.from_pretrained = original
     if lacking:
@@ -70,10 +70,12 @@ def refuse_new_weights(name: str, *, instead: str, key: str = "", head: bool = F
         raise SettingError(key, problem) if key else ValueError(problem)
 
 
-def _no_model(name: str, key: str) -> ValueError:
+def _no_model(name: str, key: str, error: Exception) -> ValueError:
     """What is wrong with a name that nothing could be loaded by."""
     folder = Path(name)
-    reason = "a folder without a model in it" if folder.is_dir() else "no folder here, and no model of that name can be fetched from here"
+    # What the hub said tells a name that is none from a model that asks for a token.
+    said = " ".join(str(error).split())[:160]
+    reason = "a folder without a model in it" if folder.is_dir() else f"no folder here, and no model of that name can be fetched: {said}"
     problem = f"{name!r} found, {reason}; a folder that save_pretrained wrote, or the id of a model on Hugging Face, is allowed"
     return SettingError(key, problem) if key else ValueError(problem)
 

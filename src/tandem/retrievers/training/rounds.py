@@ -91,7 +91,7 @@ def train_round(
     pairs = choose_pairs(data.labelled_pairs, data.generated, settings, seed=compute.seed)
     dev = choose_dev(data.dev_pairs, texts, dev_documents=settings.dev_documents, seed=compute.seed)
     model = build_retriever(start, seed=compute.seed, device=compute.device)
-    weights = copy_weights(model)
+    weights = copy_weights(model) if settings.merge != 1 else {}
 
     def dev_score(model: NeuralRetriever) -> Sequence[float]:
         return measure(dev.pairs, search(model, dev.documents, dev.queries, depth=10))
