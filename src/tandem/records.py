@@ -20,6 +20,8 @@ __all__ = [
     "Query",
     "Ranking",
     "RankingRow",
+    "TaskQuery",
+    "TaskRow",
     "document_text",
 ]
 
@@ -141,6 +143,52 @@ class MinedRow(RankingRow):
     """
 
     masked: list[Identifier] = Field(default_factory=list)
+
+
+class TaskRow(Record):
+    """A query of one of several tasks, with keys (texts) that serve it and keys that do not: a training row of LLM-Embedder.
+
+    Either side may be empty, as where a teacher alone tells good keys from bad ones. ``pos_index`` and ``neg_index`` are the keys' places
+    in the task's corpus; ``teacher_scores`` are one a key, those of ``pos`` first; ``answers`` are texts that a language model should
+    write after query and key.
+    """
+
+    query_id: Identifier
+    task: Identifier
+    query: Identifier
+    pos: list[Identifier] = Field(default_factory=list)
+    neg: list[Identifier] = Field(default_factory=list)
+    pos_index: list[int] | None = None
+    neg_index: list[int] | None = None
+    teacher_scores: list[float] | None = None
+    answers: list[Identifier] = Field(default_factory=list)
+
+    @model_validator(mode="after")
+    def _one_a_key(self) -> TaskRow:
+        for name, values, keys in (
+            ("pos_index", self.pos_index, self.pos),
+            ("neg_index", self.neg_index, self.neg),
+            ("teacher_scores", self.teacher_scores, [*self.pos, *self.neg]),
+        ):
+            if values is not None and len(values) != len(keys):
+                raise ValueError(f"{name}: {len(values)} found for {len(keys)} keys")
+        return self
+
+
+class TaskQuery(Record):
+    """A query of one of several tasks that a retriever is measured with: an evaluation row of LLM-Embedder.
+
+    ``pos_index`` are the places of its relevant keys in the task's corpus, or among ``key`` where it brings candidates of its own;
+    ``key_index`` are the candidates' places in the corpus.
+    """
+
+    query_id: Identifier
+    task: Identifier
+    query: Identifier
+    pos_index: list[int] | None = None
+    answers: list[Identifier] = Field(default_factory=list)
+    key: list[Identifier] | None = None
+    key_index: list[int] | None = None
 
 
 def document_text(document: Document) -> str:
