@@ -43,7 +43,7 @@ from tandem.retrievers.hybrid import FusedRun, FusedRunSettings
 from tandem.retrievers.index.building import IndexSettings, build_index, open_index
 from tandem.retrievers.retriever import Lexical, build_retriever, load_retriever, save_retriever
 from tandem.retrievers.settings import RetrieverSettings
-from tandem.retrievers.system import model_folder
+from tandem.retrievers.system import BASELINES, model_folder, round_source
 from tandem.retrievers.training.merge import average_weights, choose_share, copy_weights
 from tandem.retrievers.training.rounds import RoundData, RoundSettings, train_round
 from tandem.runs import fuse_runs
@@ -92,6 +92,7 @@ class Study:
         self.test = [Qrel(pair.query_id, pair.doc_id, pair.relevance) for pair in found.test]
         self.texts = {pair.query_id: pair.text for pair in found.test}
         self.runs: dict[str, list[ScoredDoc]] = {}
+        self.trained = ("colbert", "dense") if self.start.kind == "both" else (self.start.kind,)
 
     def prepare(self, seed: int) -> None:
         """The untrained retrievers and their indexes; a ColBERT's projection differs by seed."""
@@ -102,10 +103,10 @@ class Study:
             seed=seed,
             device=device_name(),
         )
-        wanted = {name: name for name in ("bm25", "dense", "colbert") if name != self.start.kind} | {self.start.kind: f"start-{seed}"}
-        for kind, name in wanted.items():
+        start = build_retriever(self.start, seed=seed, device=device_name())
+        for name, model in {**baselines, f"start-{seed}": start}.items():
             if not Path(f"out/indexes/{name}").exists():
-                self.index(baselines[kind], name)
+                self.index(model, name)
 
     def index(self, model: Any, name: str) -> None:
         """Write a retriever and its index to where a pipeline has them."""
@@ -117,16 +118,16 @@ class Study:
         )
 
     def measure(self, source: str, held: Sequence[PseudoQuery]) -> dict[str, dict[str, Values]]:
-        """Values on test and held-out queries of a retriever alone and in the fusion."""
+        """Values on test and held-out queries of a retriever alone (of kind both, of either head) and in the fusion."""
         queries = self.texts | {row.query_id: row.text for row in held}
-        names = {"bm25": "bm25", "dense": "dense", "colbert": "colbert"} | {self.start.kind: source}
+        names = {name: round_source(name, source, kind=self.start.kind) for name in BASELINES}
         for name in names.values():
             if name not in self.runs or name.startswith(("start", "trial")):
                 weights = None if name == "bm25" else Path(model_folder(name)) / "weights"
                 opened = open_index(Path(f"out/indexes/{name}"), weights, device=device_name())
                 self.runs[name] = list(opened.search(queries, depth=100))
         arms = {kind: self.runs[name] for kind, name in names.items() if kind in self.params["fusion"]["arms"]}
-        systems = {**arms, self.start.kind: self.runs[source], "fusion": fuse_runs(arms, dict.fromkeys(arms, 1.0), method="min_max")}
+        systems = {**arms, "fusion": fuse_runs(arms, dict.fromkeys(arms, 1.0), method="min_max")}
         qrels = {"test": self.test, "held out": [Qrel(row.query_id, row.doc_id, 1) for row in held]}
         return {name: {which: per_query(judged, run) for which, judged in qrels.items()} for name, run in systems.items()}
 
@@ -161,8 +162,9 @@ class Study:
             model.load_state_dict(average_weights(start, weights, share))
             self.index(model, "trial")
             measured = self.measure("trial", held)
-            values |= {f"{name} {share:g}": measured[name] for name in (self.start.kind, "fusion")}
-        by_share = {0.0: values[self.start.kind]} | {share: values[f"{self.start.kind} {share:g}"] for share in shares}
+            values |= {f"{name} {share:g}": measured[name] for name in (*self.trained, "fusion")}
+        alone = self.trained[0]
+        by_share = {0.0: values[alone]} | {share: values[f"{alone} {share:g}"] for share in shares}
         if 0.5 in shares:
             on_held_out = {
                 share: [value for _, value in sorted(found["held out"]["ndcg_at_10"].items())] for share, found in by_share.items()
@@ -179,7 +181,7 @@ class Study:
         return [row for row in kept if row.doc_id not in left_out], list(one.values())
 
 
-def table(by_seed: Sequence[dict[str, dict[str, Values]]], kind: str) -> str:
+def table(by_seed: Sequence[dict[str, dict[str, Values]]]) -> str:
     """A row a system, means over seeds; differences to the untrained retriever or fusion, paired by query."""
 
     def mean(system: str, which: str, measure: str) -> dict[str, float]:
@@ -191,7 +193,7 @@ def table(by_seed: Sequence[dict[str, dict[str, Values]]], kind: str) -> str:
     for system in by_seed[0]:
         cells = []
         for which in ("test", "held out"):
-            untrained = "fusion" if system.startswith("fusion") else kind
+            untrained = system.split()[0]
             values, against = mean(system, which, "ndcg_at_10"), mean(untrained, which, "ndcg_at_10")
             recall = [mean(system, which, "recall_at_100")] if which == "test" else []
             test = compare(against, values)
@@ -223,7 +225,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     os.chdir(folder)
     study = Study(data, queries, params, held_out=words.held_out)
     by_seed = [study.train(int(seed), [float(share) for share in words.shares.split(",")]) for seed in words.seeds.split(",")]
-    print(table(by_seed, study.start.kind))
+    print(table(by_seed))
 
 
 def override(word: str) -> dict[str, Any]:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from argparse import Namespace
+from collections.abc import Mapping, Sequence
 
 from stages.runtime import open_stage, run
-from tandem.evaluation.collections import draw_queries, measure_collections, read_collections, top_documents, write_runs
+from tandem.evaluation.collections import Judged, draw_queries, measure_collections, read_collections, top_documents, write_runs
 from tandem.evaluation.measures import MeasuredDepth, mean_measures
 from tandem.formats.jsonl import write_json
-from tandem.retrievers.index.building import VectorIndex, open_index
-from tandem.retrievers.retriever import load_retriever, searcher
+from tandem.retrievers.index.building import DENSE, VectorIndex, open_index
+from tandem.retrievers.retriever import Retriever, has_dense_head, load_retriever, searcher
 from tandem.runtime.hardware import device_name
 from tandem.settings import CountOrZero, Seed, Settings
 
@@ -22,6 +23,15 @@ class Params(Settings):
     check_queries: CountOrZero
     """drawn by seed and searched exactly as well, where the index is approximate: index/recall is what it finds of the exact results"""
     seed: Seed
+
+
+def measure_dense_head(collections: Mapping[str, Judged], model: Retriever, paths: Namespace, *, depth: int) -> dict[str, float]:
+    """Search with the dense vectors of a retriever of kind both; write their runs, an arm of the fusion, and return test means."""
+    index = open_index(paths.index / DENSE, paths.weights, device=device_name(), model=model)
+    guard = searcher(model, collections["guard"].documents, dense_head=True)
+    values, runs = measure_collections(collections, index, guard, depth=depth)
+    write_runs(paths.runs / DENSE, runs)
+    return {f"{DENSE}/{key}": value for key, value in mean_measures(values["test"]).items()}
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -46,6 +56,8 @@ def main(argv: Sequence[str] | None = None) -> None:
             for key, value in mean_measures(values[name]).items()
         }
         tracked.log({**means, **others})
+        if has_dense_head(model):
+            tracked.log(measure_dense_head(collections, model, paths, depth=params.depth))
         if isinstance(index, VectorIndex):
             checked = draw_queries(collections["test"].queries, params.check_queries, seed=params.seed)
             tracked.log(index.measure(checked, depth=params.depth))

@@ -14,6 +14,7 @@ from tandem.retrievers.filter_runs import FilterRuns, open_searchers
 from tandem.retrievers.hard_negatives import MiningSettings, mine_rows
 from tandem.retrievers.hybrid import FusedRun, FusedRunSettings
 from tandem.retrievers.index.building import open_index
+from tandem.retrievers.system import untrained_arm
 from tandem.runtime.hardware import Precision, device_name, use_bf16
 from tandem.settings import Seed
 
@@ -38,7 +39,8 @@ def main(argv: Sequence[str] | None = None) -> None:
             pairs += [row for row in read_records(path, PseudoQuery) if row.status == "kept"]
         device, bf16 = device_name(), use_bf16(params.precision)
         fused = FusedRun(params.fusion, kind=paths.kind, previous=paths.previous, device=device)
-        initial = open_index(paths.indexes / paths.kind, paths.initial / paths.kind / "weights", device=device)
+        start = untrained_arm(paths.kind)
+        initial = open_index(paths.indexes / start, paths.initial / start / "weights", device=device)
         searchers = {**open_searchers(paths.indexes, paths.encoder, fused, device=device), "retriever": initial}
         runs = FilterRuns(corpus, searchers, depth=params.rank_end, seed=params.seed)
         rows, counts = mine_rows(

@@ -69,6 +69,14 @@ def test_the_fused_run_has_the_round_before_in_the_place_of_its_kind(
     assert run.search(QUERIES, depth=2) == [item for items in expected.values() for item in items[:2]]
 
 
+def test_a_round_of_both_kinds_takes_two_places() -> None:
+    settings = FusedRunSettings(arms=["bm25", "dense", "colbert"], teacher_round="previous")
+    assert FusedRun(settings, kind="both", previous="r1", device="cpu").sources == {"bm25": "bm25", "dense": "r1/dense", "colbert": "r1"}
+    assert FusedRun(settings, kind="both", previous="both", device="cpu").sources == {name: name for name in settings.arms}
+    arms = describe_system("fusion-r1", {"dense": "r1/dense", "colbert": "r1"}, {"dense": 0.5, "colbert": 0.5}, "min_max").arms
+    assert (arms["dense"].index, arms["dense"].weights) == ("out/indexes/r1/dense", arms["colbert"].weights)
+
+
 def test_an_arm_of_weight_0_is_not_opened() -> None:
     sources = {name: name for name in ("bm25", "dense", "colbert")}
     system = describe_system("fusion", sources, {"bm25": 0, "dense": 0, "colbert": 1}, "min_max")

@@ -136,6 +136,7 @@ def test_the_loop_in_bfloat16_with_a_control(loop: Callable[..., dict[str, dict[
     [
         pytest.param("colbert", "predicted", "retriever", "margin_mse", marks=pytest.mark.slow),
         ("dense", "exact", "fusion", "kl"),
+        pytest.param("both", "exact", "fusion", "kl", marks=pytest.mark.slow),
     ],
 )
 def test_every_switch_of_a_round(loop: Callable[..., dict[str, dict[str, Any]]], kind: str, mode: str, run: str, loss: str) -> None:
@@ -150,10 +151,10 @@ def test_every_switch_of_a_round(loop: Callable[..., dict[str, dict[str, Any]]],
             "keep_relevant": {"threshold": None, "top_share": 0.7},
         },
         select_queries={"mode": mode, "top_share": 0.5},
-        mine_negatives={"run": run, "rank_end": 8, "negatives_per_query": 4, "relative_margin": None, "screen": True, "mask_above": 0.6}
-        | {"teach": "fusion" if fused else "judge"},
+        mine_negatives={"run": run, "rank_end": 8, "negatives_per_query": 4, "relative_margin": None, "screen": True}
+        | {"mask_above": 0.6 if fused else None, "teach": "fusion" if fused else "judge"},
         train_retriever={"distillation": distillation, "negatives": 2, "top_negatives": 1, "merge": "dev" if fused else 0.5},
-        build_index={"kind": "exact" if kind == "colbert" else "hnsw", "shard_documents": 4},
+        build_index={"kind": "hnsw" if kind == "dense" else "exact", "shard_documents": 4},
     )
     searched = json.loads(Path("out/records/r1/evaluate_retriever.json").read_text())["metrics"]
     assert searched["index/vectors"] > 0
@@ -169,7 +170,7 @@ def test_every_switch_of_a_round(loop: Callable[..., dict[str, dict[str, Any]]],
     mined = [json.loads(line) for line in Path("out/rounds/r1/negatives.jsonl").read_text().splitlines()]
     assert any(row["neg"] for row in mined)
     assert all(len(row["neg_scores"]) == len(row["neg"]) <= 4 for row in mined)
-    assert any(row["masked"] for row in mined)
+    assert any(row["masked"] for row in mined) == fused
     trained = json.loads(Path("out/records/r1/train_retriever.json").read_text())["metrics"]
     if fused:
         assert all(row["ranks"]["fusion"] <= 40 for row in filtered if row["status"] == "kept")

@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING
 import orjson
 import torch
 from ir_measures import ScoredDoc
-from sentence_transformers import MultiVectorEncoder
+from sentence_transformers import MultiVectorEncoder, SentenceTransformer
 from sentence_transformers.base.modules import Normalize, Transformer
 from sentence_transformers.base.modules.dense import Dense
 from sentence_transformers.multi_vector_encoder.modules import MultiVectorMask
+from sentence_transformers.sentence_transformer.modules import Pooling
 from tokenizers import AddedToken
 from torch import nn
 from tqdm import tqdm
@@ -24,7 +25,7 @@ from tandem.retrievers.prompts import choose_prompts, read_prompts
 from tandem.retrievers.settings import RetrieverSettings
 from tandem.runtime.encoders import check_length, keep_layers, pad_right, resolve_encoder
 from tandem.runtime.weights import refuse_new_weights
-from tandem.settings import errors_about
+from tandem.settings import SettingError, errors_about
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -38,7 +39,8 @@ def build_colbert(settings: RetrieverSettings, *, seed: int = 0, device: str = "
     """A ColBERT from an encoder, with float32 weights: a bias-free projection to ``dimensions``, cosine MaxSim.
 
     The projection starts orthonormal, so that before any training the scores are those of the encoder's token vectors up to
-    a random rotation and cut; a Gaussian start, as the libraries have it, costs zero-shot quality for nothing.
+    a random rotation and cut; a Gaussian start, as the libraries have it, costs zero-shot quality for nothing. Of kind ``both`` it
+    pools the encoder's vectors as well, before they are projected: its dense vectors are those of the encoder.
 
     Args:
         settings: of the retriever; markers stand behind the first token, as two unused words of BERT's vocabulary.
@@ -46,12 +48,15 @@ def build_colbert(settings: RetrieverSettings, *, seed: int = 0, device: str = "
         device: to put the model on.
 
     Raises:
-        SettingError: the encoder's files lack weights, or it has fewer layers or positions than asked for.
+        SettingError: the encoder's files lack weights, it has fewer layers or positions than asked for, or it does more to a dense vector
+            than to pool and normalise.
     """
     with errors_about(settings):
         transformer = _load_transformer(settings)
+        pooling = [_pooling(settings.encoder)] if settings.kind == "both" else []
     modules: list[nn.Module] = [
         transformer,
+        *pooling,
         _projection(transformer.get_embedding_dimension(), settings.dimensions, seed),
         MultiVectorMask(skiplist_words=_punctuation(transformer.tokenizer) if settings.markers else []),
         Normalize(module_input_name="token_embeddings"),
@@ -76,6 +81,16 @@ def _load_transformer(settings: RetrieverSettings) -> Transformer:
     check_length(transformer.auto_model, settings.document_tokens, key="document_tokens")
     pad_right(transformer.tokenizer)
     return transformer
+
+
+def _pooling(encoder: str) -> Pooling:
+    """How the encoder's files make one vector of a text's."""
+    with refuse_new_weights(encoder, instead="take a whole encoder", key="encoder", pooler=True):
+        modules = list(SentenceTransformer(resolve_encoder(encoder), device="cpu"))
+    if isinstance(pooling := modules[1], Pooling) and all(isinstance(module, Normalize) for module in modules[2:]):
+        return pooling
+    names = ", ".join(type(module).__name__ for module in modules[1:])
+    raise SettingError("kind", f"'both' found, and {encoder} makes its dense vectors by {names}; take one that pools alone, or colbert")
 
 
 def _projection(width: int, dimensions: int, seed: int) -> nn.Module:

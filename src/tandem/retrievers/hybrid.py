@@ -13,7 +13,7 @@ from pydantic import Field
 from tandem.interfaces import Searcher
 from tandem.retrievers.index.building import open_index
 from tandem.retrievers.settings import Kind
-from tandem.retrievers.system import BASELINES, Arm, System, describe_system
+from tandem.retrievers.system import BASELINES, Arm, System, describe_system, round_source
 from tandem.runs import FusionMethod, fuse_runs, rank_results
 from tandem.settings import Settings
 
@@ -59,15 +59,15 @@ class FusedRun:
 
     Args:
         settings: of the run.
-        kind: of the rounds' retriever, which is the name of the arm that the round before's takes the place of.
-        previous: the round before; in the first round the untrained retriever of that kind.
+        kind: of the rounds' retriever, which takes the place of the untrained one of its kind, or of both.
+        previous: the round before; in the first round the kind itself, for all are untrained.
         device: of the models.
     """
 
     def __init__(self, settings: FusedRunSettings, *, kind: Kind, previous: str, device: str) -> None:
         self.sources: dict[str, str] = {name: name for name in settings.arms}
-        if kind in self.sources and settings.teacher_round == "previous":
-            self.sources[kind] = previous
+        if previous != kind and settings.teacher_round == "previous":
+            self.sources = {arm: round_source(arm, previous, kind=kind) for arm in settings.arms}
         self.device = device
 
     def search(self, queries: Mapping[str, str], *, depth: int) -> list[ScoredDoc]:

@@ -11,19 +11,23 @@ import orjson
 import torch
 from ir_measures import ScoredDoc
 from sentence_transformers import MultiVectorEncoder, SentenceTransformer
+from sentence_transformers.sentence_transformer.modules import Pooling
 
 from tandem.formats.jsonl import write_json
 from tandem.interfaces import Encoder, Retriever, Searcher
 from tandem.retrievers import bm25, colbert, dense
 from tandem.retrievers.bm25 import BM25Index, BM25Settings
+from tandem.retrievers.maxsim import rank_by_maxsim
 from tandem.retrievers.settings import RetrieverSettings
 from tandem.text import Language
 
 __all__ = [
     "Lexical",
     "Retriever",
+    "both_vectors_of",
     "build_retriever",
     "count_tokens",
+    "has_dense_head",
     "load_retriever",
     "save_retriever",
     "search",
@@ -118,15 +122,26 @@ class _InMemory:
 
     model: Retriever
     documents: Mapping[str, str]
+    dense_head: bool
 
     def search(self, queries: Mapping[str, str], *, depth: int) -> list[ScoredDoc]:
         """Rank the documents for each query."""
-        return search(self.model, self.documents, queries, depth=depth)
+        if not self.dense_head or not queries:
+            return search(self.model, self.documents, queries, depth=depth)
+        vectors = both_vectors_of(self.model, list(self.documents.values()), task="document")[1]
+        wanted = both_vectors_of(self.model, list(queries.values()), task="query")[1]
+        return rank_by_maxsim(dict(zip(queries, wanted, strict=True)), [vectors], list(self.documents), depth=depth)
 
 
-def searcher(model: Retriever, documents: Mapping[str, str]) -> Searcher:
-    """A search of a corpus that is small enough to be encoded whenever it is asked, as the guard is."""
-    return _InMemory(model, documents)
+def searcher(model: Retriever, documents: Mapping[str, str], *, dense_head: bool = False) -> Searcher:
+    """A search of a corpus that is small enough to be encoded whenever it is asked, as the guard is.
+
+    Args:
+        model: the retriever.
+        documents: text by doc_id.
+        dense_head: search with the dense vectors of a retriever of kind ``both``.
+    """
+    return _InMemory(model, documents, dense_head)
 
 
 def count_tokens(model: Retriever, queries: Mapping[str, str]) -> dict[str, int]:
@@ -134,6 +149,11 @@ def count_tokens(model: Retriever, queries: Mapping[str, str]) -> dict[str, int]
     if isinstance(model, MultiVectorEncoder):
         return colbert.count_tokens(model, queries)
     return dict.fromkeys(queries, 1)
+
+
+def has_dense_head(model: Retriever) -> bool:
+    """Whether a ColBERT is of kind ``both``: its encoder makes dense vectors as well."""
+    return isinstance(model, MultiVectorEncoder) and any(isinstance(module, Pooling) for module in model)
 
 
 def vectors_of(model: Retriever, texts: Sequence[str], *, task: Literal["query", "document"]) -> list[torch.Tensor]:
@@ -151,3 +171,22 @@ def vectors_of(model: Retriever, texts: Sequence[str], *, task: Literal["query",
         return [vectors.float().cpu() for vectors in encode(list(texts), show_progress_bar=False)]
     vectors = encode(list(texts), normalize_embeddings=True, convert_to_tensor=True, show_progress_bar=False)
     return list(torch.as_tensor(vectors).float().cpu().unsqueeze(1))
+
+
+def both_vectors_of(
+    model: Retriever, texts: Sequence[str], *, task: Literal["query", "document"]
+) -> tuple[list[torch.Tensor], list[torch.Tensor]]:
+    """The normalised token vectors of each text, (tokens, dimensions), and its dense one, (1, dimensions), from one pass over the encoder.
+
+    Raises:
+        ValueError: the retriever is no ColBERT of kind ``both``.
+    """
+    if not isinstance(model, MultiVectorEncoder) or not has_dense_head(model):
+        raise ValueError(f"{type(model).__name__} found, which has no vectors of two kinds; train one with retriever.kind: both")
+    if not texts:
+        return [], []
+    encode = model.encode_query if task == "query" else model.encode_document
+    outputs: Any = encode(list(texts), output_value=None, show_progress_bar=False)
+    tokens = [output["token_embeddings"][output["attention_mask"].bool()].float().cpu() for output in outputs]
+    pooled = torch.stack([output["sentence_embedding"].float().cpu() for output in outputs])
+    return tokens, list(torch.nn.functional.normalize(pooled, dim=-1).unsqueeze(1))

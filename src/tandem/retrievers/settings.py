@@ -9,14 +9,15 @@ from tandem.settings import Layers, Settings, Tokens
 
 __all__ = ["Kind", "RetrieverSettings"]
 
-Kind = Literal["colbert", "dense"]
+Kind = Literal["colbert", "dense", "both"]
 
 
 class RetrieverSettings(Settings):
     """The retriever that every round starts from."""
 
     kind: Kind
-    """colbert, or a dense encoder in its place, for which dimensions, query_tokens, query_expansion and markers mean nothing"""
+    """colbert; dense: an encoder in its place, for which dimensions, query_tokens, query_expansion and markers mean nothing; both: a
+    ColBERT whose encoder is the dense one as well, trained together, two arms of the fusion"""
     encoder: str
     """builtin (all-MiniLM-L6-v2), a Hugging Face id or a folder"""
     layers: Layers | None

@@ -14,6 +14,7 @@ from typing import Any
 
 from safetensors.torch import save_file
 from sentence_transformers import MultiVectorEncoder
+from sentence_transformers.base.modules.dense import Dense
 
 from tandem.formats.jsonl import write_json
 from tandem.retrievers.colbert import MARKERS
@@ -33,7 +34,7 @@ def export_stanford(model: MultiVectorEncoder, folder: Path) -> None:
         FileExistsError: the folder is there.
         ValueError: the model has no markers, has other prompts, or does not expand queries.
     """
-    transformer, projection = model[0], model[1]
+    transformer, projection = model[0], next(module for module in model if isinstance(module, Dense))
     expansion = transformer.query_expansion
     starts = tuple(model.prompts.get(role, "").strip() for role in ("query", "document"))
     if starts != MARKERS or not expansion:

@@ -10,12 +10,25 @@ import orjson
 from tandem.runs import FusionMethod
 from tandem.settings import Coefficient, Settings
 
-__all__ = ["BASELINES", "EXPANDED", "Arm", "System", "arm_sources", "describe_system", "model_folder", "read_system"]
+__all__ = [
+    "BASELINES",
+    "EXPANDED",
+    "Arm",
+    "System",
+    "arm_sources",
+    "describe_system",
+    "model_folder",
+    "read_system",
+    "round_source",
+    "untrained_arm",
+]
 
 BASELINES = ("bm25", "dense", "colbert")
 EXPANDED = "expanded"
 """the arm of BM25 over documents with their kept queries; of round r1 its index and runs lie in expanded/r1"""
 LEXICAL = ("bm25", EXPANDED)
+DENSE = "dense"
+"""the arm of dense vectors; of a round r1 of kind both its index lies in r1/dense"""
 
 
 class Arm(Settings):
@@ -69,7 +82,7 @@ def arm_sources(arms: Sequence[str], round_id: str, *, kind: str, generated: boo
     sources = {}
     for arm in arms:
         if arm != EXPANDED:
-            sources[arm] = round_id if round_id and arm == kind else arm
+            sources[arm] = round_source(arm, round_id, kind=kind) if round_id else arm
         elif generated:
             sources[arm] = f"{EXPANDED}/{round_id}"
         else:
@@ -77,8 +90,21 @@ def arm_sources(arms: Sequence[str], round_id: str, *, kind: str, generated: boo
     return sources
 
 
+def round_source(arm: str, round_id: str, *, kind: str) -> str:
+    """Whose index an arm searches after a round: the round's retriever in the place of the untrained one of its kind."""
+    if kind == "both":
+        return {"colbert": round_id, DENSE: f"{round_id}/{DENSE}"}.get(arm, arm)
+    return round_id if arm == kind else arm
+
+
+def untrained_arm(kind: str) -> str:
+    """The arm that a retriever of a kind is by itself; of both, the ColBERT."""
+    return "colbert" if kind == "both" else kind
+
+
 def model_folder(source: str) -> str:
     """Where the model of a baseline or of a round lies, from the project's root."""
+    source = source.removesuffix(f"/{DENSE}")
     return f"out/models/baselines/{source}" if source in BASELINES else f"out/rounds/{source}/retriever"
 
 

@@ -22,7 +22,7 @@ from tandem.retrievers.index.building import IndexSettings, VectorIndex, build_i
 from tandem.retrievers.index.faiss_index import FaissSettings, build_faiss
 from tandem.retrievers.index.plaid import PlaidSettings, build_plaid
 from tandem.retrievers.index.shards import Shards, encode_shards, finish_shards, overlap, search_shards
-from tandem.retrievers.retriever import vectors_of
+from tandem.retrievers.retriever import both_vectors_of, build_retriever, save_retriever, search, searcher, vectors_of
 
 WORDS = (
     "sort",
@@ -72,6 +72,32 @@ def built(model: object, documents: dict[str, str], folder: Path, **settings: An
     """An index of the documents, opened; its model is the one given, which need not be written."""
     build_index(model, documents, folder / "index", IndexSettings(**settings), scratch=folder / "scratch", seed=1)
     return VectorIndex(folder / "index", Path("none"), model=model)  # type: ignore[arg-type]
+
+
+def test_a_retriever_of_both_kinds_is_a_colbert_and_a_dense_encoder(
+    tiny_encoder: Path, documents: dict[str, str], queries: dict[str, str], tmp_path: Path
+) -> None:
+    """One pass over the encoder gives the token vectors of the ColBERT and the vectors of the dense encoder, and an index of each."""
+    both = build_retriever(retriever_settings(tiny_encoder, kind="both"), seed=1, device="cpu")
+    save_retriever(both, tmp_path / "weights")
+    build_index(both, documents, tmp_path / "index", IndexSettings(kind="exact", shard_documents=70), scratch=tmp_path / "scratch", seed=1)
+    heads = {
+        "": build_retriever(retriever_settings(tiny_encoder), seed=1, device="cpu"),
+        "dense": build_retriever(retriever_settings(tiny_encoder, kind="dense"), seed=1, device="cpu"),
+    }
+    for folder, alone in heads.items():
+        index = VectorIndex(tmp_path / "index" / folder, tmp_path / "weights")
+        expected = search(alone, documents, queries, depth=20)
+        assert scores(index.search(queries, depth=20)) == {
+            query_id: pytest.approx(values, abs=2e-3) for query_id, values in scores(expected).items()
+        }
+    in_memory = searcher(both, documents, dense_head=True).search(queries, depth=20)
+    assert scores(in_memory) == {
+        query_id: pytest.approx(values, abs=1e-5)
+        for query_id, values in scores(search(heads["dense"], documents, queries, depth=20)).items()
+    }
+    with pytest.raises(ValueError, match="no vectors of two kinds"):
+        both_vectors_of(heads["dense"], ["a"], task="query")
 
 
 def test_an_index_is_searched_as_documents_are(late: object, documents: dict[str, str], queries: dict[str, str], tmp_path: Path) -> None:

@@ -15,10 +15,12 @@ from tandem.records import Document, LabelledPair
 from tandem.retrievers.colbert import build_colbert
 from tandem.retrievers.training.losses import (
     DistillationSettings,
+    Head,
     MaskedContrastiveLoss,
     colbert_scores,
     dense_scores,
     distillation_loss,
+    encode_columns,
     false_negative_mask,
 )
 
@@ -47,10 +49,10 @@ def test_loss_by_hand() -> None:
     """Two queries e1, e2 with positives e1, e2, temperature 1: each row is (1, 0), loss log(1 + e^-1). With the other masked it is 0."""
     eye = torch.eye(2)
     columns = [{"vectors": eye}, {"vectors": eye}]
-    plain = MaskedContrastiveLoss(_Rows(), score=dense_scores, temperature=1.0, relevant={0: {0}, 1: {1}})
+    plain = MaskedContrastiveLoss(_Rows(), [Head(dense_scores, 1.0)], relevant={0: {0}, 1: {1}})
     labels = torch.tensor([[0, 0], [1, 1]])
     assert plain(columns, labels).item() == pytest.approx(np.log1p(np.exp(-1)), abs=1e-6)
-    masked = MaskedContrastiveLoss(_Rows(), score=dense_scores, temperature=1.0, relevant={0: {0, 1}, 1: {0, 1}})
+    masked = MaskedContrastiveLoss(_Rows(), [Head(dense_scores, 1.0)], relevant={0: {0, 1}, 1: {0, 1}})
     assert masked(columns, labels).item() == pytest.approx(0.0, abs=1e-6)
 
 
@@ -90,12 +92,20 @@ def test_listwise_contrastive_and_both_by_hand() -> None:
         teacher = DistillationSettings(
             distillation="kl", distillation_weight=distillation, contrastive_weight=weight, teacher_temperature=0.15
         )
-        module = MaskedContrastiveLoss(_Rows(), score=dense_scores, temperature=1.0, relevant={0: {5, 6}}, teacher=teacher)
+        module = MaskedContrastiveLoss(_Rows(), [Head(dense_scores, 1.0)], relevant={0: {5, 6}}, teacher=teacher)
         return float(module(columns, labels))
 
     assert loss(0.0, 1.0) == pytest.approx(contrastive, abs=1e-6)
     assert loss(1.0, 0.0) == pytest.approx(listwise, abs=1e-6)
     assert loss(1.0, 0.1) == pytest.approx(listwise + 0.1 * contrastive, abs=1e-6)
+
+
+def test_two_heads_are_added_by_weight() -> None:
+    """Cosines of e1, e2 with themselves at temperatures 1 and .5: log(1 + e^-1) + .3 log(1 + e^-2)."""
+    eye = torch.eye(2)
+    both = MaskedContrastiveLoss(_Rows(), [Head(dense_scores, 1.0), Head(dense_scores, 0.5, 0.3)], relevant={0: {0}, 1: {1}})
+    loss = both([{"vectors": eye}, {"vectors": eye}], torch.tensor([[0, 0], [1, 1]]))
+    assert loss.item() == pytest.approx(math.log1p(math.exp(-1)) + 0.3 * math.log1p(math.exp(-2)), abs=1e-6)
 
 
 @pytest.mark.parity
@@ -108,7 +118,7 @@ def test_training_scores_equal_search_scores(tiny_encoder: Path, corpus: list[Do
         {**late.preprocess(d, task="document"), "task": "document"},
     ]
     with torch.no_grad():
-        scores = colbert_scores(late.eval(), features)
+        scores = colbert_scores(encode_columns(late.eval(), features))
     expected = [[naive_maxsim(late, a, b) for b in d] for a in q]
     torch.testing.assert_close(scores, torch.tensor(expected), atol=1e-4, rtol=0)
 

@@ -23,6 +23,7 @@ def round_settings(**changes: Any) -> RoundSettings:
     values: dict[str, Any] = {"steps": 6, "batch_size": 2, "learning_rate": 1e-2, "negatives": 1, "warmup_ratio": 0.0, "temperature": 1.0}
     values |= {"queries_per_document": 1, "labelled_copies": 1, "evaluations": 1, "dev_documents": 6}
     values |= {"training_document_tokens": None, "top_negatives": 0, "distillation": NO_TEACHER, "merge": 1.0}
+    values |= {"dense_temperature": 0.05, "dense_weight": 1.0}
     return RoundSettings(**{**values, **changes})
 
 

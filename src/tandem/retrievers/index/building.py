@@ -23,7 +23,7 @@ from tandem.retrievers.bm25 import BM25Index
 from tandem.retrievers.index.faiss_index import CODES, FaissSettings, build_faiss, load_faiss, save_faiss, search_faiss
 from tandem.retrievers.index.plaid import MINIMUM_VECTORS, PlaidSettings, build_plaid, search_plaid
 from tandem.retrievers.index.shards import Shards, encode_shards, finish_shards, overlap, search_shards
-from tandem.retrievers.retriever import Lexical, Retriever, load_retriever, vectors_of
+from tandem.retrievers.retriever import Lexical, Retriever, both_vectors_of, has_dense_head, load_retriever, vectors_of
 from tandem.retrievers.settings import Kind as RetrieverKind
 from tandem.retrievers.settings import RetrieverSettings
 from tandem.runtime.distributed import barrier, init_processes, is_main_process
@@ -32,8 +32,13 @@ from tandem.settings import Count, Settings
 __all__ = ["BuildSettings", "IndexSettings", "VectorIndex", "build_index", "open_index"]
 
 MANIFEST = "index.json"
+DENSE = "dense"  # folder, inside the index of a retriever of kind both, of that of its dense vectors
 Kind = Literal["exact", "plaid", "flat", "hnsw", "ivf_pq"]
-SUITED: dict[RetrieverKind, tuple[Kind, ...]] = {"colbert": ("exact", "plaid"), "dense": ("exact", "flat", "hnsw", "ivf_pq")}
+SUITED: dict[RetrieverKind, tuple[Kind, ...]] = {
+    "colbert": ("exact", "plaid"),
+    "dense": ("exact", "flat", "hnsw", "ivf_pq"),
+    "both": ("exact", "plaid"),
+}
 """kinds of index by the kind of retriever"""
 
 
@@ -78,21 +83,30 @@ def build_index(model: Retriever, documents: Mapping[str, str], folder: Path, se
         return
     init_processes()
     draft = scratch / "index"
-    encode_shards(model, documents.items(), draft / "vectors", shard_documents=settings.shard_documents)
+    dense_folder = draft / DENSE / "vectors" if has_dense_head(model) else None
+    encode_shards(model, documents.items(), draft / "vectors", shard_documents=settings.shard_documents, dense_folder=dense_folder)
     barrier()
     if not is_main_process():
         return
+    if dense_folder:
+        dense_shards = finish_shards(dense_folder)
+        _write_manifest(draft / DENSE, dense_shards, settings, kind="exact", dense_head=True)
     shards = finish_shards(draft / "vectors")
     kind: Kind = settings.kind if _suits(shards, settings.kind) else "exact"
     if kind == "plaid":
         build_plaid(shards, draft / "plaid", settings.plaid, seed=seed)
     elif kind != "exact":
         save_faiss(build_faiss(shards, kind, settings.faiss, seed=seed), draft / "faiss.index")
-    sizes = {"documents": shards.documents, "vectors": shards.vectors}
-    write_json(draft / MANIFEST, {"kind": kind, "settings": settings.model_dump(include=set(IndexSettings.model_fields)), **sizes})
+    _write_manifest(draft, shards, settings, kind=kind)
     folder.parent.mkdir(parents=True, exist_ok=True)
     shutil.rmtree(folder, ignore_errors=True)
     draft.replace(folder)
+
+
+def _write_manifest(folder: Path, shards: Shards, settings: IndexSettings, *, kind: Kind, dense_head: bool = False) -> None:
+    """Say what an index is of; ``head`` stands there where its vectors are the dense ones of a retriever that has both."""
+    sizes = {"documents": shards.documents, "vectors": shards.vectors, **({"head": DENSE} if dense_head else {})}
+    write_json(folder / MANIFEST, {"kind": kind, "settings": settings.model_dump(include=set(IndexSettings.model_fields)), **sizes})
 
 
 def _suits(shards: Shards, kind: Kind) -> bool:
@@ -138,6 +152,7 @@ class VectorIndex:
         manifest = orjson.loads((folder / MANIFEST).read_bytes())
         self.folder, self.weights, self.device = folder, weights, device
         self.kind: Kind = manifest["kind"]
+        self.dense_head = manifest.get("head") == DENSE
         self.settings = IndexSettings.model_validate_json(orjson.dumps(manifest["settings"]))
         self.shards = Shards(folder / "vectors")
         self._model = model
@@ -164,7 +179,11 @@ class VectorIndex:
         if texts:
             if self._model is None:
                 self._model = load_retriever(self.weights, device=self.device)
-            self._encoded |= dict(zip(texts, vectors_of(self._model, texts, task="query"), strict=True))
+            if self.dense_head:
+                vectors = both_vectors_of(self._model, texts, task="query")[1]
+            else:
+                vectors = vectors_of(self._model, texts, task="query")
+            self._encoded |= dict(zip(texts, vectors, strict=True))
         return {query_id: self._encoded[text] for query_id, text in queries.items()}
 
     def count_vectors(self, queries: Mapping[str, str]) -> dict[str, int]:

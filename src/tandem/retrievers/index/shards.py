@@ -19,7 +19,7 @@ from tqdm import tqdm
 
 from tandem.interfaces import Retriever
 from tandem.retrievers.maxsim import rank_by_maxsim
-from tandem.retrievers.retriever import vectors_of
+from tandem.retrievers.retriever import both_vectors_of, vectors_of
 from tandem.runs import rank_results
 from tandem.runtime.distributed import process_rank, world_size
 
@@ -77,7 +77,9 @@ class Shards:
         return [doc_id for number in range(len(self)) for doc_id in orjson.loads((self.folder / f"{number:05d}.json").read_bytes())]
 
 
-def encode_shards(model: Retriever, documents: Iterable[tuple[str, str]], folder: Path, *, shard_documents: int) -> None:
+def encode_shards(
+    model: Retriever, documents: Iterable[tuple[str, str]], folder: Path, *, shard_documents: int, dense_folder: Path | None = None
+) -> None:
     """Encode documents into shards; whole ones that are there already stay, so the folder must be of this model and these documents.
 
     Under a launcher each process encodes every n-th shard; they are those of one process, byte for byte. :func:`finish_shards` comes after.
@@ -87,14 +89,16 @@ def encode_shards(model: Retriever, documents: Iterable[tuple[str, str]], folder
         documents: (doc_id, text), read once and in order; never held but a shard.
         folder: to fill.
         shard_documents: documents of a shard.
+        dense_folder: to fill with the dense vectors of a ColBERT of kind ``both``, which the same pass over the encoder gives.
     """
-    folder.mkdir(parents=True, exist_ok=True)
+    for made in filter(None, (folder, dense_folder)):
+        made.mkdir(parents=True, exist_ok=True)
     if not (folder / "shards.json").exists():
         rows, number = iter(documents), 0
         with tqdm(desc="encoding", unit="document", mininterval=1.0) as bar:
             while batch := list(islice(rows, shard_documents)):
                 if number % world_size() == process_rank() and not (folder / f"{number:05d}.json").exists():
-                    _write(model, batch, folder / f"{number:05d}")
+                    _encode(model, batch, folder / f"{number:05d}", dense_folder and dense_folder / f"{number:05d}")
                 bar.update(len(batch))
                 number += 1
 
@@ -106,9 +110,19 @@ def finish_shards(folder: Path) -> Shards:
     return Shards(folder)
 
 
-def _write(model: Retriever, batch: list[tuple[str, str]], path: Path) -> None:
-    """One shard; its ids come last and say that it is whole."""
-    vectors = vectors_of(model, [text for _, text in batch], task="document")
+def _encode(model: Retriever, batch: list[tuple[str, str]], path: Path, dense_path: Path | None) -> None:
+    """One shard; that of the dense vectors first, for the other says that both are whole."""
+    texts = [text for _, text in batch]
+    if dense_path is None:
+        _write(vectors_of(model, texts, task="document"), batch, path)
+        return
+    vectors, dense_vectors = both_vectors_of(model, texts, task="document")
+    _write(dense_vectors, batch, dense_path)
+    _write(vectors, batch, path)
+
+
+def _write(vectors: list[torch.Tensor], batch: list[tuple[str, str]], path: Path) -> None:
+    """The vectors of a shard's documents; its ids come last and say that it is whole."""
     arrays = {".npy": torch.cat(vectors).half().numpy(), ".lengths.npy": np.array([len(tokens) for tokens in vectors], dtype=np.int32)}
     for suffix, array in arrays.items():
         with path.with_suffix(".draft").open("wb") as file:

@@ -8,18 +8,35 @@ Distillation is over the documents of a row that the teacher scored, those in ``
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import torch
+from sentence_transformers import MultiVectorEncoder
+from sentence_transformers.multi_vector_encoder.scoring import colbert_scores as maxsim_scores
+from sentence_transformers.util import stack_padded_token_embeddings
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from tandem.settings import Coefficient, PositiveTemperature, Settings
 
-__all__ = ["NO_TEACHER", "DistillationSettings", "MaskedContrastiveLoss", "distillation_loss", "false_negative_mask"]
+__all__ = ["NO_TEACHER", "DistillationSettings", "Head", "MaskedContrastiveLoss", "distillation_loss", "false_negative_mask"]
 
 Distillation = Literal["off", "kl", "margin_mse"]
-Scorer = Callable[[nn.Module, list[dict[str, Any]]], Tensor]
+
+
+class Head(NamedTuple):
+    """One way in which a retriever scores a batch, of which a model of kind ``both`` has two.
+
+    Args:
+        score: gives ``(batch, batch * columns)`` scores of what the model makes of a batch, row-major: the documents of row i stand at
+            ``i * columns``.
+        temperature: that scores are divided by.
+        weight: of its loss.
+    """
+
+    score: Callable[[Sequence[dict[str, Any]]], Tensor]
+    temperature: float
+    weight: float = 1.0
 
 
 class DistillationSettings(Settings):
@@ -48,9 +65,7 @@ class MaskedContrastiveLoss(nn.Module):
 
     Args:
         model: the retriever that is trained.
-        score: gives ``(batch, batch * columns)`` scores for a batch's features, row-major: the documents of row i stand at
-            ``i * columns``.
-        temperature: that scores are divided by.
+        heads: how it scores; their losses are added up by weight.
         relevant: for each query number the groups of documents that are or may be relevant.
         teacher: whether and how the loss learns from a teacher's scores.
 
@@ -61,33 +76,37 @@ class MaskedContrastiveLoss(nn.Module):
     def __init__(
         self,
         model: nn.Module,
+        heads: Sequence[Head],
         *,
-        score: Scorer,
-        temperature: float,
         relevant: Mapping[int, set[int]],
         teacher: DistillationSettings = NO_TEACHER,
     ) -> None:
         super().__init__()
         self.teacher = teacher
         self.model = model
-        self.score = score
-        self.temperature = temperature
+        self.heads = tuple(heads)
         self.relevant = relevant
 
     def forward(self, features: Sequence[dict[str, Any]], labels: Tensor) -> Tensor:
         """The mean loss of a batch, a scalar."""
-        scores = self.score(self.model, [dict(column) for column in features]) * (1 / self.temperature)
-        teacher = self.teacher
-        columns = (labels.shape[1] - 1) // (2 if teacher.taught else 1)
+        outputs = encode_columns(self.model, features)
+        columns = (labels.shape[1] - 1) // (2 if self.teacher.taught else 1)
         numbers = labels[:, : 1 + columns].long().tolist()
         mask = false_negative_mask([row[0] for row in numbers], [row[1:] for row in numbers], self.relevant)
-        target = torch.arange(len(numbers), device=scores.device) * columns
+        taught = labels[:, 1 + columns :]
+        losses = [head.weight * self._loss(head.score(outputs) * (1 / head.temperature), mask, taught) for head in self.heads]
+        return torch.stack(losses).sum()
+
+    def _loss(self, scores: Tensor, mask: Tensor, taught: Tensor) -> Tensor:
+        """Of scores by one head, ``(batch, batch * columns)``, divided by its temperature."""
+        teacher, columns = self.teacher, scores.shape[1] // len(scores)
+        target = torch.arange(len(scores), device=scores.device) * columns
         masked = scores.masked_fill(mask.to(scores.device), float("-inf"))
         loss = teacher.contrastive_weight * cross_entropy(masked.float(), target)
         if not teacher.taught:
             return loss
         row_scores = scores.float().gather(1, target[:, None] + torch.arange(columns, device=scores.device))
-        logits = labels[:, 1 + columns :].to(row_scores) / teacher.teacher_temperature
+        logits = taught.to(row_scores) / teacher.teacher_temperature
         return loss + teacher.distillation_weight * distillation_loss(row_scores, logits, teacher.distillation)
 
 
@@ -135,20 +154,26 @@ def false_negative_mask(queries: Sequence[int], documents: Sequence[Sequence[int
     return mask
 
 
-def dense_scores(model: nn.Module, features: list[dict[str, Any]]) -> Tensor:
+def encode_columns(model: nn.Module, features: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """What a model makes of the columns of a batch, queries first; a ColBERT is told which is which."""
+    outputs = []
+    for i, column in enumerate(features):
+        told = (
+            {"task": column.get("task", "document" if i else "query")} if "task" in column or isinstance(model, MultiVectorEncoder) else {}
+        )
+        outputs.append(model(dict(column), **told))
+    return outputs
+
+
+def dense_scores(outputs: Sequence[dict[str, Any]]) -> Tensor:
     """Cosine similarities of a batch's queries with all its documents, row-major."""
-    outputs = [model(column, **({"task": column["task"]} if "task" in column else {})) for column in features]
     vectors = [nn.functional.normalize(output["sentence_embedding"].float(), dim=-1) for output in outputs]
     documents = torch.stack(vectors[1:], dim=1).flatten(0, 1)
     return vectors[0] @ documents.T
 
 
-def colbert_scores(model: nn.Module, features: list[dict[str, Any]]) -> Tensor:
+def colbert_scores(outputs: Sequence[dict[str, Any]]) -> Tensor:
     """MaxSim of a batch's queries with all its documents, row-major."""
-    from sentence_transformers.multi_vector_encoder.scoring import colbert_scores as maxsim_scores
-    from sentence_transformers.util import stack_padded_token_embeddings
-
-    outputs = [model(column, task=column.get("task", "document" if i else "query")) for i, column in enumerate(features)]
     documents, mask = stack_padded_token_embeddings(
         [output["token_embeddings"] for output in outputs[1:]],
         [output["attention_mask"].bool() for output in outputs[1:]],

@@ -15,14 +15,15 @@ from sentence_transformers import (
 )
 
 from tandem.retrievers.prompts import column_roles
-from tandem.retrievers.training.losses import NO_TEACHER, DistillationSettings, MaskedContrastiveLoss, colbert_scores, dense_scores
+from tandem.retrievers.retriever import has_dense_head
+from tandem.retrievers.training.losses import NO_TEACHER, DistillationSettings, Head, MaskedContrastiveLoss, colbert_scores, dense_scores
 from tandem.retrievers.training.rows import TrainingData, build_training_set
 from tandem.runtime.checkpoints import summarise
 from tandem.runtime.distributed import world_size
 from tandem.runtime.encoders import check_length
 from tandem.runtime.hardware import Compute
 from tandem.runtime.training import StepSettings, Trained, fit, trainer_arguments
-from tandem.settings import CountOrZero, PositiveTemperature, Share
+from tandem.settings import Coefficient, CountOrZero, PositiveTemperature, Share
 
 __all__ = ["ContrastiveSettings", "NeuralRetriever", "train_retriever"]
 
@@ -38,6 +39,10 @@ class ContrastiveSettings(StepSettings):
     """of the steps"""
     temperature: PositiveTemperature
     """that scores are divided by: 1 for MaxSim, 0.05 for a cosine"""
+    dense_temperature: PositiveTemperature = 0.05
+    """of the dense vectors of a retriever of kind both, whose loss is added"""
+    dense_weight: Coefficient = 1.0
+    """of that loss"""
 
 
 def train_retriever(
@@ -77,8 +82,7 @@ def train_retriever(
     training_set = build_training_set(data, rows=rows, negatives=settings.negatives, with_teacher=teacher.taught, seed=compute.seed)
     loss = MaskedContrastiveLoss(
         model,
-        score=colbert_scores if late else dense_scores,
-        temperature=settings.temperature,
+        _heads(model, settings),
         relevant=training_set.relevant,
         teacher=teacher,
     )
@@ -88,6 +92,16 @@ def train_retriever(
     )
     trainer_class = MultiVectorEncoderTrainer if late else SentenceTransformerTrainer
     return fit(trainer_class, model, training_set.columns, loss=loss, arguments=arguments, dev_score=dev_score)
+
+
+def _heads(model: NeuralRetriever, settings: ContrastiveSettings) -> list[Head]:
+    """How a retriever scores: by its one vector, by its token vectors, or by both."""
+    if not isinstance(model, MultiVectorEncoder):
+        return [Head(dense_scores, settings.temperature)]
+    heads = [Head(colbert_scores, settings.temperature)]
+    if has_dense_head(model):
+        heads.append(Head(dense_scores, settings.dense_temperature, settings.dense_weight))
+    return heads
 
 
 def _text_arguments(model: NeuralRetriever, columns: Iterable[str], document_tokens: int | None) -> dict[str, Any]:
