@@ -8,11 +8,12 @@ every character of the completion is in exactly one of its tokens, and none of t
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
+from tqdm import tqdm
 
 from tandem.interfaces import LogLikelihood
 from tandem.llm.batches import plan_batches, shared_prefixes
@@ -58,8 +59,8 @@ def _added_end(tokenizer: PreTrainedTokenizerBase) -> int:
 
 def score_completions(
     model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, prompts: Sequence[str], completions: Sequence[str], *, batch_size: int
-) -> list[LogLikelihood]:
-    """The log-likelihood of each completion after its prompt, in order; alone or beside others the same, but for rounding.
+) -> Iterator[tuple[list[int], list[LogLikelihood]]]:
+    """The log-likelihood of each completion after its prompt, batch by batch; alone or beside others the same, but for rounding.
 
     Args:
         model: a causal language model; its log-probabilities are taken at temperature 1.
@@ -68,20 +69,21 @@ def score_completions(
         completions: with the space that they begin with, where they have one.
         batch_size: pairs at once.
 
+    Yields:
+        Places of pairs in the list, and their log-likelihoods.
+
     Raises:
         ValueError: a completion has no token.
     """
     first, rest = split_tokens(prompts, completions, tokenizer)
     lengths = [len(before) + len(after) for before, after in zip(first, rest, strict=True)]
     prefixes = PrefixCache(model, tokenizer)
-    scores = [0.0] * len(prompts)
     shared = shared_prefixes(prompts, batch_size=batch_size)
-    for batch in plan_batches(lengths, prompts, shared, range(len(prompts)), batch_size=batch_size):
-        chosen = [first[i] for i in batch.indices]
-        totals = _score_batch(model, chosen, [rest[i] for i in batch.indices], tokenizer.pad_token_id, prefixes.find(batch.prefix, chosen))
-        for i, total in zip(batch.indices, totals.tolist(), strict=True):
-            scores[i] = total
-    return [LogLikelihood(total, len(tokens)) for total, tokens in zip(scores, rest, strict=True)]
+    batches = plan_batches(lengths, prompts, shared, range(len(prompts)), batch_size=batch_size)
+    for batch in tqdm(batches, desc="scoring", unit="batch", mininterval=1.0):
+        before, after = [first[i] for i in batch.indices], [rest[i] for i in batch.indices]
+        totals = _score_batch(model, before, after, tokenizer.pad_token_id, prefixes.find(batch.prefix, before))
+        yield batch.indices, [LogLikelihood(total, len(tokens)) for total, tokens in zip(totals.tolist(), after, strict=True)]
 
 
 @torch.inference_mode()
