@@ -134,7 +134,7 @@ class TaskPrompts:
         for i, request in enumerate(requests):
             _check(request)
             by_task.setdefault(request.task, []).append(i)
-        prompts = {}
+        prompts: dict[int, TaskPrompt] = {}
         for task, places in by_task.items():
             prompts.update(zip(places, self._render(TEMPLATES[task], [requests[i] for i in places]), strict=True))
         return [prompts[i] for i in range(len(requests))]
