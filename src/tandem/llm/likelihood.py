@@ -1,9 +1,10 @@
 """How likely a causal language model finds a text after another, in batches; what prompts have in common is computed once.
 
 **Which tokens are the completion's.** The prompt's tokens are those of the prompt alone, special tokens in front included: what the model
-reads when it samples. Prompt and completion are tokenised as one text as well; where that begins with the prompt's tokens, the completion's
-are the rest. Where it does not, a token would straddle the border, and the completion is tokenised by itself, without special tokens. So
-every character of the completion is in exactly one of its tokens, and none of the prompt's is.
+reads when it samples. Prompt and completion are tokenised as one text as well; where that begins with the prompt's tokens, and the last of
+them ends with the prompt, the completion's are the rest. Where it does not, a token would straddle the border (an unknown word that goes on
+is the same token), and the completion is tokenised by itself, without special tokens. So every character of the completion is in exactly
+one of its tokens, and none of the prompt's is.
 """
 
 from __future__ import annotations
@@ -37,18 +38,25 @@ def split_tokens(
     if not prompts:
         return [], []
     before = tokenizer(list(prompts))["input_ids"]
-    whole = tokenizer([prompt + completion for prompt, completion in zip(prompts, completions, strict=True)])["input_ids"]
+    texts = [prompt + completion for prompt, completion in zip(prompts, completions, strict=True)]
+    whole = tokenizer(texts, return_offsets_mapping=tokenizer.is_fast)
+    offsets = whole["offset_mapping"] if tokenizer.is_fast else [[(0, 0)] * len(ids) for ids in whole["input_ids"]]
     alone = tokenizer(list(completions), add_special_tokens=False)["input_ids"]
     ends = _added_end(tokenizer)
     first = [ids[: len(ids) - ends] for ids in before]
     rest = [
-        ids[len(start) : len(ids) - ends] if ids[: len(start)] == start else by_itself
-        for ids, start, by_itself in zip(whole, first, alone, strict=True)
+        ids[len(start) : len(ids) - ends] if _is_parted(start, ids, places, len(prompt)) else by_itself
+        for prompt, ids, places, start, by_itself in zip(prompts, whole["input_ids"], offsets, first, alone, strict=True)
     ]
     for prompt, completion, ids in zip(prompts, completions, rest, strict=True):
         if not ids:
             raise ValueError(f"completion {completion!r} found after {prompt[-60:]!r}: it has no token, and only a text has a likelihood")
     return first, rest
+
+
+def _is_parted(start: Sequence[int], ids: Sequence[int], places: Sequence[tuple[int, int]], border: int) -> bool:
+    """Whether the tokens of a whole text begin with these, and the last of these is no longer than the text that they are of."""
+    return ids[: len(start)] == start and (not start or places[len(start) - 1][1] <= border)
 
 
 def _added_end(tokenizer: PreTrainedTokenizerBase) -> int:
