@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import task_steps
 from conftest import QUERIES, TEXTS, set_values
 from ruamel.yaml import YAML
 
@@ -235,6 +236,28 @@ def test_two_processes_make_one_ppo_step(tiny_generator: Path, tmp_path: Path) -
     assert two["gradient"] == pytest.approx(one["gradient"], abs=1e-6)
     assert two["moments"] == pytest.approx(one["moments"])
     assert two["gradient_norm"] == pytest.approx(one["gradient_norm"], rel=1e-4)
+
+
+@pytest.mark.distributed
+def test_two_processes_train_tasks_on_all_keys_of_both(tiny_encoder: Path, tmp_path: Path) -> None:
+    """With the keys of both processes in every denominator a step is that of one process with twice the batch, its gradient too."""
+    encoder = without_dropout(tiny_encoder, tmp_path / "encoder")
+    environment = {**os.environ, "PYTHONPATH": f"{ROOT / 'src'}:{ROOT / 'tests'}", "OMP_NUM_THREADS": "1"}
+    task_steps.main(str(encoder), str(tmp_path / "one.json"))
+    command = [sys.executable, "-m", *TORCHRUN, "-m", "task_steps", str(encoder), str(tmp_path / "two.json")]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=280, check=False)
+    assert done.returncode == 0, done.stderr[-3000:]
+    one, two = (json.loads((tmp_path / name).read_text()) for name in ("one.json", "two.json"))
+    assert (one["processes"], two["processes"]) == (1, 2)
+    assert two["loss"] == pytest.approx(one["loss"], rel=1e-5)
+    assert max(abs(value) for value in one["gradient"]) > 1e-2
+    assert two["gradient"] == pytest.approx(one["gradient"], abs=1e-5, rel=1e-4)
+    assert len(one["losses"]) == 10
+    for (step, loss), (other_step, other) in zip(one["losses"], two["losses"], strict=True):
+        assert (step, loss) == (other_step, pytest.approx(other, abs=1e-3))
+    assert max(abs(first - second) for first, second in zip(one["weights"], two["weights"], strict=True)) < 1e-3
+    assert one["apart"] == one["loss"]
+    assert abs(two["apart"] - one["loss"]) > 1e-2  # a process alone has a third of the other rows' keys
 
 
 @pytest.mark.distributed

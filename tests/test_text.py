@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tandem.text import find_near_duplicates, normalize_query
+from tandem.text import answer_tokens, find_near_duplicates, holds_answer, normalize_query
 
 
 def test_case_and_spaces_do_not_make_another_query() -> None:
@@ -34,3 +34,24 @@ def test_the_threshold_is_a_jaccard_similarity() -> None:
 
 def test_a_query_of_two_words_has_no_near_duplicates_but_itself() -> None:
     assert find_near_duplicates({"q": "sort list"}, ["list sort", "sort lists", "sort"], threshold=0.3) == {0: "q"}
+
+
+@pytest.mark.parametrize(
+    ("passage", "answer", "held"),
+    [
+        ("The Seine flows through Paris.", "paris", True),
+        ("Parisian cafés", "Paris", False),  # a part of a token is none
+        ("Beyonc\u00e9 Knowles", "beyonce\u0301", True),  # composed or not
+        ("Beyonce Knowles", "Beyonc\u00e9", False),
+        ("born in the U.S. in 1964", "u.s.", True),
+        ("in the US", "U.S.", False),
+        ("on July 4 , 1776", "july 4, 1776", True),
+        ("one two three", "two four", False),
+        ("x-ray", "x ray", False),  # the hyphen is a token
+        ("हिन्दी में लिखा", "हिन्दी", True),  # marks are parts of words
+        ("anything", " \t", False),
+        ("", "x", False),
+    ],
+)
+def test_an_answer_is_its_tokens_one_after_the_other(passage: str, answer: str, *, held: bool) -> None:
+    assert holds_answer(answer_tokens(passage), [answer_tokens("nowhere"), answer_tokens(answer)]) is held

@@ -20,6 +20,7 @@ __all__ = [
     "Query",
     "Ranking",
     "RankingRow",
+    "ScoreScale",
     "TaskQuery",
     "TaskRow",
     "document_text",
@@ -173,6 +174,21 @@ class TaskRow(Record):
             if values is not None and len(values) != len(keys):
                 raise ValueError(f"{name}: {len(values)} found for {len(keys)} keys")
         return self
+
+
+class ScoreScale(Record):
+    """What a file's teacher scores are, for whoever learns from them: scores of two scales are never mixed, nor divided by one temperature.
+
+    ``reduction`` and ``answers`` say how a likelihood became a score, ``templates`` are the versions of the prompts by task, and
+    ``temperature`` is what the scores were divided by already; each is null or empty where it does not apply.
+    """
+
+    kind: Identifier
+    model: Identifier
+    reduction: str | None = None
+    answers: str | None = None
+    templates: dict[str, str] = Field(default_factory=dict)
+    temperature: float | None = None
 
 
 class TaskQuery(Record):

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from typing import Any, Literal, get_args
+
+import regex
 
 __all__ = [
     "MARKS",
     "UNSPACED",
     "Language",
+    "answer_tokens",
     "count_words",
     "find_near_duplicates",
+    "holds_answer",
     "normalize_query",
     "split_words",
     "stem_words",
@@ -64,6 +68,8 @@ Language = Literal[
 # Vowel signs, viramas, tone marks and accents belong to the letter before them; ``\w`` leaves them out.
 MARKS = "".join(chr(code) for code in range(0x300, 0x10000) if unicodedata.category(chr(code)) in ("Mn", "Mc"))
 WORD = re.compile(rf"[^\W_](?:[^\W_]|[{MARKS}])*")
+# A run of letters, digits and marks, or one sign that is neither space nor control character.
+ANSWER_TOKEN = regex.compile(r"[\p{L}\p{N}\p{M}]+|[^\p{Z}\p{C}]")
 # Scripts that put no space between words: kana, Han, Thai, Lao, Myanmar, Khmer.
 UNSPACED = "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u31f0-\u31ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
 RUN = re.compile(f"[{UNSPACED}]+|[^{UNSPACED}]+")
@@ -117,6 +123,24 @@ def count_words(text: str) -> int:
 
 def _is_unspaced(run: str) -> bool:
     return not run.isascii() and re.match(f"[{UNSPACED}]", run) is not None
+
+
+def answer_tokens(text: str) -> str:
+    """The tokens by which answers are looked for in passages, in lower case, with a space before, between and after them.
+
+    Runs of letters, digits and marks, and single other signs, after decomposition (NFD): the rule of DPR for Natural Questions
+    (Karpukhin et al. 2020). A text without a token gives an empty string.
+    """
+    tokens = ANSWER_TOKEN.findall(unicodedata.normalize("NFD", text))
+    return f" {' '.join(tokens).lower()} " if tokens else ""
+
+
+def holds_answer(passage: str, answers: Iterable[str]) -> bool:
+    """Whether the tokens of an answer follow each other in a passage; both are given by :func:`answer_tokens`.
+
+    An answer without tokens is in no passage.
+    """
+    return any(answer and answer in passage for answer in answers)
 
 
 @cache

@@ -87,6 +87,13 @@ def test_a_token_never_straddles_the_border() -> None:
     assert split_tokens([], [], tokenizer) == ([], [])
 
 
+def test_an_unknown_word_that_goes_on_is_no_token_of_the_prompt(tiny_tokenizer: Any) -> None:
+    """As one text, it is the very token that the prompt ends with."""
+    known = tiny_tokenizer("table rows", add_special_tokens=False)["input_ids"]
+    assert split_tokens(["draw Zürich"], ["table rows"], tiny_tokenizer)[1] == [known]
+    assert split_tokens(["draw Zürich"], [" table rows"], tiny_tokenizer)[1] == [known]
+
+
 def test_no_likelihood_without_a_token(model: CausalLM) -> None:
     with pytest.raises(ValueError, match=r"completion '' found after 'draw': it has no token"):
         model.log_likelihood(["draw"], [""])

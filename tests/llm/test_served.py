@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -14,8 +15,9 @@ import pytest
 from tandem.generators.prompts import PromptedSettings, PromptSettings, QueryPrompts
 from tandem.generators.queries import complete_requests, count_stripped, mark_unusable
 from tandem.generators.requests import RequestSettings, plan_requests
-from tandem.interfaces import SamplingSettings
+from tandem.interfaces import LogLikelihood, SamplingSettings
 from tandem.llm.completion_cache import CompletionCache
+from tandem.llm.likelihood_cache import LikelihoodCache
 from tandem.llm.served import ServedModel, ServerSettings, Words
 from tandem.records import Document, PseudoQuery
 from tandem.settings import SettingError
@@ -43,6 +45,7 @@ class Served:
         self.status = 400
         self.refuses: dict[str, str] = {}
         self.answer_refused: tuple[int, dict[str, Any]] | None = None
+        self.echo: Callable[[dict[str, Any]], dict[str, Any]] | None = None
         self.lock = threading.Lock()
 
 
@@ -68,6 +71,10 @@ def served() -> Iterator[tuple[Served, ServerSettings]]:
             text = f" query {body.get('seed', len(state.asked))}\nand more"
             usage = {"prompt_tokens": 10, "completion_tokens": 3, "total_tokens": 13}
             choice = {"index": 0, "finish_reason": "stop"}
+            if state.echo and body.get("echo"):
+                echoed = state.echo(body)
+                usage["prompt_tokens"] = echoed["prompt_tokens"]
+                choice["logprobs"] = {"top_logprobs": None, "text_offset": [], **echoed["logprobs"]}
             choice |= {"message": {"role": "assistant", "content": text}} if "messages" in body else {"text": text}
             return self.reply(200, {"id": "x", "object": "x", "created": 0, "model": body["model"], "choices": [choice], "usage": usage})
 
@@ -263,10 +270,50 @@ def test_a_refusal_that_nothing_mends_is_told_in_a_line(served: tuple[Served, Se
         served_rows(CORPUS, plan=PLAN, **settings)
 
 
-def test_a_server_scores_nothing(served: tuple[Served, ServerSettings]) -> None:
+LOG_PROBS = {"a": -1.0, "b": -0.5, " c": -0.25, " d": -2.0, "e": -4.0}
+
+
+def echoing(body: dict[str, Any]) -> dict[str, Any]:
+    """What vLLM has of a prompt: a start token that is not in the text, no value for it, and the token that it generated."""
+    assert body["max_tokens"] == body["logprobs"] == 1
+    tokens = re.findall(r" ?\w", body["prompt"])
+    assert "".join(tokens) == body["prompt"]
+    values = [None, *(LOG_PROBS[token] for token in tokens), -9.0]
+    return {"prompt_tokens": len(tokens) + 1, "logprobs": {"tokens": ["<s>", *tokens, " more"], "token_logprobs": values}}
+
+
+def test_a_server_that_repeats_prompts_scores(served: tuple[Served, ServerSettings], tmp_path: Path) -> None:
     state, where = served
-    model = ServedModel(where)
-    with pytest.raises(SettingError, match="completions alone, and 2 likelihoods of 2 prompts are wanted; load the model here") as told:
+    state.echo = echoing
+    path = tmp_path / "likelihoods.jsonl"
+    plain = where.model_copy(update={"chat": False})
+    model = ServedModel(plain, likelihoods=LikelihoodCache(path))
+    pairs: tuple[list[str], list[str]] = (["a", "b", "a"], [" c d", "e", " c d"])
+    expected = [LogLikelihood(-2.25, 2), LogLikelihood(-4.0, 1), LogLikelihood(-2.25, 2)]
+    assert model.log_likelihood(*pairs) == expected
+    assert [(body["path"], body["echo"]) for body in state.asked] == [("/v1/completions", True)] * 2, "the same pair is asked for once"
+    again = ServedModel(plain, likelihoods=LikelihoodCache(path))
+    assert again.log_likelihood(*pairs) == expected
+    assert len(state.asked) == 2
+    with pytest.raises(SettingError, match="' d' is not a part of 'd'"):
+        model.log_likelihood(["a c "], ["d"])
+
+
+@pytest.mark.parametrize("what", ["chat", "nothing", "generated alone"])
+def test_a_server_that_repeats_no_prompt_says_so(served: tuple[Served, ServerSettings], what: str) -> None:
+    state, where = served
+    if what == "generated alone":
+        state.echo = lambda _: {"prompt_tokens": 5, "logprobs": {"tokens": [" more"], "token_logprobs": [-1.0]}}
+    model = ServedModel(where.model_copy(update={"chat": what == "chat"}))
+    problem = {"chat": "chat: true found, and a likelihood is", "nothing": "no log-prob", "generated alone": "of what it generates alone"}
+    with pytest.raises(SettingError, match=f"{problem[what]}.*load the model here") as told:
         model.log_likelihood(["a", "b"], ["c", "d"])
-    assert told.value.settings is where
-    assert state.asked == []
+    assert told.value.settings is model.server
+    assert bool(state.asked) == (what != "chat")
+
+
+def test_a_refused_likelihood_is_told_as_the_server_tells_it(served: tuple[Served, ServerSettings]) -> None:
+    state, where = served
+    state.refuses = {"echo": "echo is not supported with this model"}
+    with pytest.raises(SettingError, match=r"url: .* answered 400: .*echo is not supported"):
+        ServedModel(where.model_copy(update={"chat": False})).log_likelihood(["a"], ["b"])

@@ -24,7 +24,16 @@ from tandem.records import Document, LabelledPair
 from tandem.settings import SettingError
 from tandem.text import split_words
 
-__all__ = ["Docstring", "build_collection", "package_root", "package_versions", "read_docstrings", "split_docstring"]
+__all__ = [
+    "Docstring",
+    "Documented",
+    "build_collection",
+    "package_root",
+    "package_versions",
+    "read_docstrings",
+    "read_documented",
+    "split_docstring",
+]
 
 DISTRIBUTIONS = {"sklearn": "scikit-learn"}
 SKIPPED_PARTS = {"tests", "test", "testing", "_vendor", "vendored", "externals", "conftest.py", "benchmarks"}
@@ -43,6 +52,16 @@ class Docstring:
     name: str
     summary: str
     body: str
+
+
+@dataclass(frozen=True, slots=True)
+class Documented:
+    """An object with a docstring as it stands in the source; ``node`` is None of what is compiled."""
+
+    module: str
+    name: str
+    docstring: str
+    node: ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef | None
 
 
 def package_root(package: str) -> Path:
@@ -72,15 +91,21 @@ def read_docstrings(root: Path, *, min_body_words: int = 20) -> Iterator[Docstri
         root: a package's folder; its name is the first part of each dotted name.
         min_body_words: a shorter body is left out, for it describes nothing.
     """
+    for item in read_documented(root):
+        parts = split_docstring(item.docstring)
+        if parts and len(WORD.findall(parts[1])) >= min_body_words:
+            yield Docstring(item.name, *parts)
+
+
+def read_documented(root: Path) -> Iterator[Documented]:
+    """Every function, class and method below ``root`` that has a docstring, whatever it says, in the order of file path and line."""
     for path in sorted(root.rglob("*.py")):
         relative = path.relative_to(root)
         if SKIPPED_PARTS.intersection(relative.parts) or path.name.startswith("test_"):
             continue
         module = ".".join((root.name, *relative.with_suffix("").parts)).removesuffix(".__init__")
-        for name, docstring in _documented(_parse(path), module):
-            parts = split_docstring(docstring)
-            if parts and len(WORD.findall(parts[1])) >= min_body_words:
-                yield Docstring(name, *parts)
+        for name, docstring, node in _documented(_parse(path), module):
+            yield Documented(module, name, docstring, node)
 
 
 def split_docstring(docstring: str) -> tuple[str, str] | None:
@@ -121,17 +146,17 @@ def _parse(path: Path) -> ast.Module:
         return ast.parse(path.read_text(encoding="utf8", errors="replace"))
 
 
-def _documented(node: ast.AST, prefix: str) -> Iterator[tuple[str, str]]:
+def _documented(node: ast.AST, prefix: str) -> Iterator[tuple[str, str, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef | None]]:
     for child in ast.iter_child_nodes(node):
         if isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
             name = f"{prefix}.{child.name}"
             docstring = ast.get_docstring(child, clean=False)
             if docstring:
-                yield name, docstring
+                yield name, docstring, child
             if isinstance(child, ast.ClassDef):
                 yield from _documented(child, name)
         elif isinstance(child, ast.Expr) and isinstance(child.value, ast.Call):
-            yield from _added_docs(child.value, prefix)
+            yield from ((name, docstring, None) for name, docstring in _added_docs(child.value, prefix))
         elif isinstance(child, ast.If | ast.Try | ast.With):
             yield from _documented(child, prefix)
 

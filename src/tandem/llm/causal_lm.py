@@ -19,6 +19,7 @@ from tandem.llm.batches import Batch, plan_batches, shared_prefixes
 from tandem.llm.completion_cache import CompletionCache, Costs, number_requests, request_keys, seed_of
 from tandem.llm.decoding import decode
 from tandem.llm.likelihood import score_completions
+from tandem.llm.likelihood_cache import LikelihoodCache, pair_keys
 from tandem.llm.prefixes import PrefixCache
 from tandem.runtime.distributed import barrier, gather, init_processes, process_rank, world_size
 from tandem.runtime.weights import refuse_new_weights
@@ -39,7 +40,8 @@ class CausalLM:
         tokenizer: its tokenizer, padding on the left.
         batch_size: prompts at once; bounds the memory.
         cache: of completions; None asks for each one anew.
-        identity: what tells these weights from others, for the cache.
+        identity: what tells these weights from others, for the caches.
+        likelihoods: a cache of them; None computes each one anew.
     """
 
     def __init__(
@@ -50,8 +52,10 @@ class CausalLM:
         batch_size: int = 16,
         cache: CompletionCache | None = None,
         identity: str = "",
+        likelihoods: LikelihoodCache | None = None,
     ) -> None:
         self.model, self.tokenizer, self.batch_size, self.cache, self.identity = model.eval(), tokenizer, batch_size, cache, identity
+        self.likelihoods = likelihoods
         self._costs = Costs()
 
     @classmethod
@@ -64,11 +68,12 @@ class CausalLM:
         batch_size: int = 16,
         cache: CompletionCache | None = None,
         identity: str = "",
+        likelihoods: LikelihoodCache | None = None,
     ) -> Self:
-        """Load a model by name; see :func:`load_causal_lm`. In bfloat16 it writes completions of its own into the cache."""
+        """Load a model by name; see :func:`load_causal_lm`. In bfloat16 it writes values of its own into the caches."""
         init_processes()
         model, tokenizer = load_causal_lm(name, device=device, bf16=bf16)
-        return cls(model, tokenizer, batch_size=batch_size, cache=cache, identity=identity)
+        return cls(model, tokenizer, batch_size=batch_size, cache=cache, identity=identity, likelihoods=likelihoods)
 
     def complete(
         self,
@@ -81,8 +86,7 @@ class CausalLM:
     ) -> list[Completion]:
         """A completion of each prompt; see :class:`tandem.interfaces.LanguageModel`. Several processes each come to all of them."""
         cache = self.cache or CompletionCache()
-        weights = [self.identity, "bf16"] if self.model.dtype == torch.bfloat16 else [self.identity]
-        keys = request_keys(prompts, weights, sampling, seed=seed, one_line=one_line)
+        keys = request_keys(prompts, self._weights, sampling, seed=seed, one_line=one_line)
         missing = [i for i, key in enumerate(keys) if key not in cache.completions]
         barrier()  # nobody writes before all have read
         started = time.perf_counter()
@@ -99,7 +103,13 @@ class CausalLM:
 
     def log_likelihood(self, prompts: Sequence[str], completions: Sequence[str]) -> list[LogLikelihood]:
         """How likely each completion is after its prompt; see :func:`tandem.llm.likelihood.score_completions`."""
-        return score_completions(self.model, self.tokenizer, prompts, completions, batch_size=self.batch_size)
+        cache = self.likelihoods or LikelihoodCache()
+        keys = pair_keys(prompts, completions, self._weights)
+        missing = list({key: i for i, key in enumerate(keys) if key not in cache.values}.values())
+        first, rest = [prompts[i] for i in missing], [completions[i] for i in missing]
+        for places, values in score_completions(self.model, self.tokenizer, first, rest, batch_size=self.batch_size):
+            cache.keep({keys[missing[place]]: value for place, value in zip(places, values, strict=True)}, model=self.label)
+        return [cache.values[key] for key in keys]
 
     def costs(self) -> dict[str, float]:
         """What all completions so far have cost."""
@@ -109,6 +119,16 @@ class CausalLM:
     def label(self) -> str:
         """The name of these weights in the cache's file."""
         return f"weights:{self.identity}"
+
+    @property
+    def _weights(self) -> list[str]:
+        """What tells values of these weights, in their precision, from others in a cache."""
+        return [self.identity, "bf16"] if self.model.dtype == torch.bfloat16 else [self.identity]
+
+    @property
+    def max_length(self) -> int | None:
+        """Tokens that it can read at most; None where its configuration does not say."""
+        return getattr(self.model.config, "max_position_embeddings", None)
 
     @cached_property
     def line_breaks(self) -> list[int]:

@@ -7,7 +7,6 @@ soon as it is there, so a killed run loses at most a batch, and a corpus that ha
 from __future__ import annotations
 
 import hashlib
-import time
 import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -17,6 +16,7 @@ import orjson
 
 from tandem.formats.jsonl import write_lines
 from tandem.interfaces import Completion, SamplingSettings
+from tandem.llm.cache_file import CacheFile, read_batches
 
 __all__ = ["CompletionCache", "Costs", "Line", "number_requests", "prune_lines", "read_lines", "request_keys", "seed_of"]
 
@@ -40,46 +40,19 @@ class CompletionCache:
     """
 
     def __init__(self, path: Path | None = None) -> None:
-        self.path = path
-        self.completions: dict[str, Completion] = {}
-        self.torn = False
-        if path is not None and path.exists():
-            for line in read_lines(path):
-                self.completions.update(line.completions)
-            self.torn = _is_torn(path)
+        self.file = CacheFile(path)
+        self.completions: dict[str, Completion] = {key: Completion(*values) for key, *values in self.file.read()}
 
     def keep(self, completions: Mapping[str, Completion], *, model: str) -> None:
         """Write a batch of completions down, all of them or none, and whose they are, for whoever prunes the file."""
         self.completions.update(completions)
-        if self.path is None:
-            return
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        rows = [[key, *completion] for key, completion in completions.items()]
-        line = orjson.dumps({"model": model, "time": int(time.time()), "rows": rows}, option=orjson.OPT_APPEND_NEWLINE)
-        with self.path.open("ab") as file:
-            file.write((b"\n" if self.torn else b"") + line)
-        self.torn = False
-
-
-def _is_torn(path: Path) -> bool:
-    """Whether the last line has no line break."""
-    with path.open("rb") as file:
-        if not file.seek(0, 2):
-            return False
-        file.seek(-1, 2)
-        return file.read(1) != b"\n"
+        self.file.append([[key, *completion] for key, completion in completions.items()], model=model)
 
 
 def read_lines(path: Path) -> Iterator[Line]:
     """The whole lines of a cache's file, in order."""
-    with path.open("rb") as file:
-        for content in file:
-            try:
-                value = orjson.loads(content)
-            except orjson.JSONDecodeError:
-                continue
-            batch = value if isinstance(value, dict) else {"model": "", "time": 0, "rows": value}
-            yield Line(batch["model"], batch["time"], [(key, Completion(*row)) for key, *row in batch["rows"]], content)
+    for batch in read_batches(path):
+        yield Line(batch.model, batch.time, [(key, Completion(*values)) for key, *values in batch.rows], batch.content)
 
 
 def prune_lines(path: Path, keeps: Callable[[Line], bool]) -> tuple[int, int]:

@@ -1,18 +1,20 @@
 """How likely a causal language model finds a text after another, in batches; what prompts have in common is computed once.
 
 **Which tokens are the completion's.** The prompt's tokens are those of the prompt alone, special tokens in front included: what the model
-reads when it samples. Prompt and completion are tokenised as one text as well; where that begins with the prompt's tokens, the completion's
-are the rest. Where it does not, a token would straddle the border, and the completion is tokenised by itself, without special tokens. So
-every character of the completion is in exactly one of its tokens, and none of the prompt's is.
+reads when it samples. Prompt and completion are tokenised as one text as well; where that begins with the prompt's tokens, and the last of
+them ends with the prompt, the completion's are the rest. Where it does not, a token would straddle the border (an unknown word that goes on
+is the same token), and the completion is tokenised by itself, without special tokens. So every character of the completion is in exactly
+one of its tokens, and none of the prompt's is.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
+from tqdm import tqdm
 
 from tandem.interfaces import LogLikelihood
 from tandem.llm.batches import plan_batches, shared_prefixes
@@ -36,18 +38,25 @@ def split_tokens(
     if not prompts:
         return [], []
     before = tokenizer(list(prompts))["input_ids"]
-    whole = tokenizer([prompt + completion for prompt, completion in zip(prompts, completions, strict=True)])["input_ids"]
+    texts = [prompt + completion for prompt, completion in zip(prompts, completions, strict=True)]
+    whole = tokenizer(texts, return_offsets_mapping=tokenizer.is_fast)
+    offsets = whole["offset_mapping"] if tokenizer.is_fast else [[(0, 0)] * len(ids) for ids in whole["input_ids"]]
     alone = tokenizer(list(completions), add_special_tokens=False)["input_ids"]
     ends = _added_end(tokenizer)
     first = [ids[: len(ids) - ends] for ids in before]
     rest = [
-        ids[len(start) : len(ids) - ends] if ids[: len(start)] == start else by_itself
-        for ids, start, by_itself in zip(whole, first, alone, strict=True)
+        ids[len(start) : len(ids) - ends] if _is_parted(start, ids, places, len(prompt)) else by_itself
+        for prompt, ids, places, start, by_itself in zip(prompts, whole["input_ids"], offsets, first, alone, strict=True)
     ]
     for prompt, completion, ids in zip(prompts, completions, rest, strict=True):
         if not ids:
             raise ValueError(f"completion {completion!r} found after {prompt[-60:]!r}: it has no token, and only a text has a likelihood")
     return first, rest
+
+
+def _is_parted(start: Sequence[int], ids: Sequence[int], places: Sequence[tuple[int, int]], border: int) -> bool:
+    """Whether the tokens of a whole text begin with these, and the last of these is no longer than the text that they are of."""
+    return ids[: len(start)] == start and (not start or places[len(start) - 1][1] <= border)
 
 
 def _added_end(tokenizer: PreTrainedTokenizerBase) -> int:
@@ -58,8 +67,8 @@ def _added_end(tokenizer: PreTrainedTokenizerBase) -> int:
 
 def score_completions(
     model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, prompts: Sequence[str], completions: Sequence[str], *, batch_size: int
-) -> list[LogLikelihood]:
-    """The log-likelihood of each completion after its prompt, in order; alone or beside others the same, but for rounding.
+) -> Iterator[tuple[list[int], list[LogLikelihood]]]:
+    """The log-likelihood of each completion after its prompt, batch by batch; alone or beside others the same, but for rounding.
 
     Args:
         model: a causal language model; its log-probabilities are taken at temperature 1.
@@ -68,20 +77,21 @@ def score_completions(
         completions: with the space that they begin with, where they have one.
         batch_size: pairs at once.
 
+    Yields:
+        Places of pairs in the list, and their log-likelihoods.
+
     Raises:
         ValueError: a completion has no token.
     """
     first, rest = split_tokens(prompts, completions, tokenizer)
     lengths = [len(before) + len(after) for before, after in zip(first, rest, strict=True)]
     prefixes = PrefixCache(model, tokenizer)
-    scores = [0.0] * len(prompts)
     shared = shared_prefixes(prompts, batch_size=batch_size)
-    for batch in plan_batches(lengths, prompts, shared, range(len(prompts)), batch_size=batch_size):
-        chosen = [first[i] for i in batch.indices]
-        totals = _score_batch(model, chosen, [rest[i] for i in batch.indices], tokenizer.pad_token_id, prefixes.find(batch.prefix, chosen))
-        for i, total in zip(batch.indices, totals.tolist(), strict=True):
-            scores[i] = total
-    return [LogLikelihood(total, len(tokens)) for total, tokens in zip(scores, rest, strict=True)]
+    batches = plan_batches(lengths, prompts, shared, range(len(prompts)), batch_size=batch_size)
+    for batch in tqdm(batches, desc="scoring", unit="batch", mininterval=1.0):
+        before, after = [first[i] for i in batch.indices], [rest[i] for i in batch.indices]
+        totals = _score_batch(model, before, after, tokenizer.pad_token_id, prefixes.find(batch.prefix, before))
+        yield batch.indices, [LogLikelihood(total, len(tokens)) for total, tokens in zip(totals.tolist(), after, strict=True)]
 
 
 @torch.inference_mode()

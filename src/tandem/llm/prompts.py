@@ -8,25 +8,42 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
-__all__ = ["truncate_documents", "user_turns"]
+__all__ = ["Side", "cut_texts", "truncate_documents", "user_turns"]
 
+Side = Literal["left", "right"]
 SPACES = re.compile(r"\s+")
 
 
 def truncate_documents(texts: Sequence[str], tokenizer: PreTrainedTokenizerBase, max_length: int) -> list[str]:
     """Each text on one line, cut after ``max_length`` of the tokenizer's tokens (special ones not counted)."""
-    flat = [SPACES.sub(" ", text).strip() for text in texts]
-    if not flat:
+    return cut_texts([SPACES.sub(" ", text).strip() for text in texts], tokenizer, max_length)
+
+
+def cut_texts(texts: Sequence[str], tokenizer: PreTrainedTokenizerBase, max_length: int, *, side: Side = "right") -> list[str]:
+    """Each text without what is beyond ``max_length`` of the tokenizer's tokens (special ones not counted), in its own characters.
+
+    Nothing is decoded from tokens, which would change what a tokenizer normalises. A character of which some tokens stay stays.
+
+    Args:
+        texts: of any length.
+        tokenizer: that gives ``offset_mapping``.
+        max_length: tokens that stay.
+        side: where texts are cut.
+    """
+    if not texts:
         return []
-    encoded = tokenizer(flat, add_special_tokens=False, return_offsets_mapping=True, verbose=False)
+    encoded = tokenizer(list(texts), add_special_tokens=False, return_offsets_mapping=True, verbose=False)
     cut = []
-    for text, offsets in zip(flat, encoded["offset_mapping"], strict=True):
-        cut.append(text if len(offsets) <= max_length else text[: offsets[max_length - 1][1]])
+    for text, offsets in zip(texts, encoded["offset_mapping"], strict=True):
+        if len(offsets) <= max_length:
+            cut.append(text)
+        else:
+            cut.append(text[: offsets[max_length - 1][1]] if side == "right" else text[offsets[-max_length][0] :])
     return cut
 
 

@@ -10,20 +10,23 @@ import re
 import threading
 import time
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from typing import Any
+from typing import Any, TypeVar
 
 from pydantic import Field
 from tqdm import tqdm
 
 from tandem.interfaces import Completion, LogLikelihood, SamplingSettings
 from tandem.llm.completion_cache import CompletionCache, Costs, request_keys, seed_of
+from tandem.llm.echoes import ECHO, read_echo
+from tandem.llm.likelihood_cache import LikelihoodCache, pair_keys
 from tandem.settings import Coefficient, Count, CountOrZero, PositiveCoefficient, SettingError, Settings
 from tandem.text import UNSPACED
 
 __all__ = ["ServedModel", "ServerSettings", "Words"]
 
+V = TypeVar("V")
 WORD = re.compile(rf"[{UNSPACED}]{{1,2}}|[^\s{UNSPACED}]+")  # as count_words counts
 UNKNOWN = re.compile(
     r"unsupported|unknown|unrecogni[sz]ed|not supported|does not support|not permitted|extra_forbidden|unexpected", re.IGNORECASE
@@ -67,19 +70,27 @@ class Words:
 
 
 class ServedModel:
-    """A model that a server has, which completes and does not score.
+    """A model that a server has; it scores where the server repeats prompts with log-probabilities.
 
     Args:
         server: where.
         generator: the server's model of this name is taken, where it has one; else the one that ``server`` names.
         cache: of completions; None asks for each one anew.
+        likelihoods: a cache of them; None asks for each one anew.
 
     Raises:
         SettingError: the server does not answer, refuses, or serves several models and none is named.
     """
 
-    def __init__(self, server: ServerSettings, generator: str = "", *, cache: CompletionCache | None = None) -> None:
-        self.server, self.cache, self.tokenizer = server, cache, Words()
+    def __init__(
+        self,
+        server: ServerSettings,
+        generator: str = "",
+        *,
+        cache: CompletionCache | None = None,
+        likelihoods: LikelihoodCache | None = None,
+    ) -> None:
+        self.server, self.cache, self.likelihoods, self.tokenizer = server, cache, likelihoods, Words()
         self.client = _Client(server)
         self.name = server.models.get(generator) or server.model or self.client.only_model()
         self._costs = Costs()
@@ -102,29 +113,54 @@ class ServedModel:
         keys = request_keys(prompts, [self.name, self.server.chat], sampling, seed=seed)
         missing = {key: prompt for key, prompt in zip(keys, prompts, strict=True) if key not in cache.completions}
         started = time.perf_counter()
-        with ThreadPoolExecutor(self.server.concurrent) as pool:
-            asked = {pool.submit(self.client.ask, self.name, prompt, sampling, seed_of(key)): key for key, prompt in missing.items()}
-            try:
-                for done in tqdm(as_completed(asked), total=len(asked), desc="asking", unit="prompt", mininterval=1.0):
-                    cache.keep({asked[done]: done.result()}, model=f"server:{self.name}")
-            except BaseException:
-                pool.shutdown(wait=False, cancel_futures=True)
-                raise
+
+        def ask(key: str) -> Completion:
+            return self.client.ask(self.name, missing[key], sampling, seed_of(key))
+
+        for key, completion in self._side_by_side(ask, missing, "asking"):
+            cache.keep({key: completion}, model=self.label)
         new = [cache.completions[key] for key in missing]
         self._costs.add(new, cached=len(keys) - len(missing), seconds=time.perf_counter() - started)
         return [cache.completions[key] for key in keys]
 
     def log_likelihood(self, prompts: Sequence[str], completions: Sequence[str]) -> list[LogLikelihood]:
-        """Nothing that a server is asked for here.
+        """How likely each completion is after its prompt, from a server that repeats prompts with log-probabilities (vLLM).
 
         Raises:
-            SettingError: always.
+            SettingError: the server takes turns of a chat alone, gives no log-probabilities of a prompt, or a token straddles the border.
         """
-        raise self.client.error(
-            "url",
-            f"{self.server.url} is asked for completions alone, and {len(completions)} likelihoods of "
-            f"{len(prompts)} prompts are wanted; load the model here, by folder or Hugging Face id",
-        )
+        if self.server.chat:
+            raise self.client.error("chat", "true found, and a likelihood is one of plain text; set it to false, or load the model here")
+        cache = self.likelihoods or LikelihoodCache()
+        keys = pair_keys(prompts, completions, [self.label])
+        missing = {key: pair for key, *pair in zip(keys, prompts, completions, strict=True) if key not in cache.values}
+
+        def ask(key: str) -> LogLikelihood:
+            return self.client.score(self.name, *missing[key])
+
+        for key, value in self._side_by_side(ask, missing, "scoring"):
+            cache.keep({key: value}, model=self.label)
+        return [cache.values[key] for key in keys]
+
+    def _side_by_side(self, ask: Callable[[str], V], keys: Collection[str], name: str) -> Iterator[tuple[str, V]]:
+        """What is asked for each key, as it comes; of a failure, what is not under way is not asked for."""
+        with ThreadPoolExecutor(self.server.concurrent) as pool:
+            asked = {pool.submit(ask, key): key for key in keys}
+            try:
+                for done in tqdm(as_completed(asked), total=len(asked), desc=name, unit="prompt", mininterval=1.0):
+                    yield asked[done], done.result()
+            except BaseException:
+                pool.shutdown(wait=False, cancel_futures=True)
+                raise
+
+    @property
+    def label(self) -> str:
+        """The name of the model in the cache's file."""
+        return f"server:{self.name}"
+
+    @property
+    def max_length(self) -> None:
+        """Nobody knows how much the server's model reads; the server refuses what is too long."""
 
     def costs(self) -> dict[str, float]:
         """What all completions so far have cost, with ``cost`` in the currency of the server's prices."""
@@ -174,6 +210,18 @@ class _Client:
             text = reply.choices[0].text
         usage = reply.usage
         return Completion(text or "", usage.prompt_tokens if usage else 0, usage.completion_tokens if usage else 0)
+
+    def score(self, model: str, prompt: str, completion: str) -> LogLikelihood:
+        """The likelihood of a completion, from the log-probabilities of both as one text."""
+        try:
+            reply = self._call(self.client.completions.create, model=model, prompt=prompt + completion, **ECHO)
+        except (self.openai.BadRequestError, self.openai.UnprocessableEntityError) as error:
+            raise self._told(error) from None
+        try:
+            return read_echo(reply, completion)
+        except ValueError as error:
+            remedy = "take a server that has both, as vLLM, or load the model here"
+            raise self.error("url", f"{self.server.url} answered echo and logprobs with {error}; {remedy}") from None
 
     def _learn(self, names: Sequence[str], refused: frozenset[str]) -> bool:
         """Whether a refusal names arguments that can do without, and were not known to."""

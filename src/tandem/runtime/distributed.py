@@ -16,6 +16,7 @@ __all__ = [
     "average_gradients",
     "barrier",
     "gather",
+    "gather_rows",
     "gather_weights",
     "init_processes",
     "is_main_process",
@@ -68,6 +69,23 @@ def gather(values: Sequence[Any]) -> list[Any]:
     shares: list[Any] = [None] * world_size()
     torch.distributed.all_gather_object(shares, list(values))
     return [value for share in shares for value in share]
+
+
+def gather_rows(tensor: Tensor) -> Tensor:
+    """The rows of all processes, process by process, each through to its own gradients; itself for one process.
+
+    What any process computes of a row adds to that row's gradient in the process that it is from. With the mean of gradients over
+    processes, that of DDP, the gradient is that of the mean of all processes' losses: of one process with all rows.
+
+    Args:
+        tensor: of the same shape in every process.
+    """
+    if world_size() == 1:
+        return tensor
+    import torch
+    from torch.distributed.nn.functional import all_gather
+
+    return torch.cat(all_gather(tensor))  # type: ignore[no-untyped-call]
 
 
 def all_reduce_mean(metrics: Mapping[str, float]) -> dict[str, float]:

@@ -38,6 +38,11 @@ def test_false_negatives_are_masked_by_text_and_group() -> None:
     ]
 
 
+def test_queries_of_one_process_meet_the_documents_of_all() -> None:
+    """The second of two processes, with one row each: its own positive is the third document."""
+    assert false_negative_mask([1], [[5, 7], [7, 6]], {1: {7, 5}}, start=1).tolist() == [[True, True, False, False]]
+
+
 class _Rows(torch.nn.Module):
     """Gives each text the vector that it is."""
 

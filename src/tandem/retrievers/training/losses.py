@@ -135,22 +135,25 @@ def distillation_loss(scores: Tensor, taught: Tensor, kind: Distillation) -> Ten
     return (teacher.exp() * (teacher - student).masked_fill(~known, 0.0)).sum(-1).mean()
 
 
-def false_negative_mask(queries: Sequence[int], documents: Sequence[Sequence[int]], relevant: Mapping[int, set[int]]) -> Tensor:
+def false_negative_mask(
+    queries: Sequence[int], documents: Sequence[Sequence[int]], relevant: Mapping[int, set[int]], *, start: int = 0
+) -> Tensor:
     """Which of a batch's documents are not to count against which query.
 
     Args:
         queries: the query number of each row.
-        documents: the group of each row's documents, the positive first.
+        documents: the group of each row's documents, the positive first; there may be more rows of them than of queries.
         relevant: groups known to be relevant, by query number.
+        start: the place of the first query's row among those of documents.
 
     Returns:
-        ``(rows, rows * columns)``, true where a document other than the row's positive is relevant to its query.
+        ``(queries, rows * columns)``, true where a document other than the row's positive is relevant to its query.
     """
     columns = len(documents[0])
     flat = [group for row in documents for group in row]
     mask = torch.tensor([[group in relevant[query] for group in flat] for query in queries])
     for row in range(len(queries)):
-        mask[row, row * columns] = False
+        mask[row, (start + row) * columns] = False
     return mask
 
 
