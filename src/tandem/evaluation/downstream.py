@@ -56,6 +56,8 @@ class Downstream:
     exact_match: dict[str, float]
     tests: dict[str, Comparison]
     cut: dict[str, int]
+    values: dict[str, dict[str, dict[str, float]]]
+    """what the tests are of: by measure, condition and query_id"""
 
 
 def measure_downstream(
@@ -136,6 +138,7 @@ def _measure_task(
             for baseline in ("none", "random")
         },
         cut=count_cuts(rendered["retrieved"]),
+        values=by_query,
     )
 
 

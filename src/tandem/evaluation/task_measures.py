@@ -20,7 +20,7 @@ from tandem.runs import rank_results
 from tandem.settings import Depth, SettingError
 from tandem.text import answer_tokens, holds_answer
 
-__all__ = ["CUTOFFS", "TaskMeasures", "measure_agreement", "measure_task", "search_task"]
+__all__ = ["CUTOFFS", "TaskMeasures", "measure_agreement", "measure_task", "retrieved_keys", "search_task"]
 
 CUTOFFS: tuple[Depth, ...] = (1, 5, 10, 100)
 KeyText = Callable[[int], str]
@@ -99,6 +99,23 @@ def measure_task(
         "unknown_results": sum(item.query_id not in by_id for item in results),
     }
     return TaskMeasures({**calculate(measures, qrels, results), **hits}, counts)
+
+
+def retrieved_keys(queries: Sequence[TaskQuery], run: Iterable[ScoredDoc], keys: Sequence[str]) -> list[TaskQuery]:
+    """The queries with an answer and a result, each with the texts of its results, best first, as its ``key``.
+
+    Args:
+        queries: of one task.
+        run: by place in the corpus, or among a query's candidates.
+        keys: of the corpus.
+    """
+    ranked = rank_results(run)
+    asked = [query for query in queries if query.answers and ranked.get(query.query_id)]
+    texts = {query.query_id: _texts_of(query, keys) or keys.__getitem__ for query in asked}
+    return [
+        query.model_copy(update={"key": [texts[query.query_id](_place(item)) for item in ranked[query.query_id]], "key_index": None})
+        for query in asked
+    ]
 
 
 def _place(item: ScoredDoc) -> int:

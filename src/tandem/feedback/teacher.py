@@ -21,7 +21,7 @@ from tandem.records import ScoreScale, TaskRow
 from tandem.runtime.scratch import folder_identity
 from tandem.settings import BatchSize
 
-__all__ = ["LikelihoodSettings", "ScoredRows", "load_teacher", "read_scored", "scale_path", "score_rows", "write_scored"]
+__all__ = ["LikelihoodSettings", "ScoredRows", "limit_keys", "load_teacher", "read_scored", "scale_path", "score_rows", "write_scored"]
 
 CHUNK = 50_000  # pairs that are held as tokens at once
 
@@ -35,6 +35,12 @@ class LikelihoodSettings(PromptLengths):
     """of several answers: the likeliest one's score, or that of the first one"""
     batch_size: BatchSize
     """pairs at once"""
+
+    @classmethod
+    def of_lengths(cls, lengths: PromptLengths, batch_size: int = 16) -> LikelihoodSettings:
+        """Settings of the mean likelihood of the first answer, of parts of these lengths."""
+        parts = lengths.model_dump(include=set(PromptLengths.model_fields))
+        return cls(**parts, reduction="mean", answers="first", batch_size=batch_size)
 
 
 class ScoredRows(NamedTuple):
@@ -145,6 +151,14 @@ def _with_scores(row: TaskRow, scores: Mapping[TaskRequest, float], settings: Li
         return row
     best = [max(scores[TaskRequest(row.task, key, row.query, answer)] for answer in _answers(row, settings)) for key in keys]
     return row.model_copy(update={"teacher_scores": best})
+
+
+def limit_keys(row: TaskRow, negatives: int) -> TaskRow:
+    """The row with its first negatives alone; scores go, for they are of other keys."""
+    if len(row.neg) <= negatives:
+        return row
+    places = None if row.neg_index is None else row.neg_index[:negatives]
+    return row.model_copy(update={"neg": row.neg[:negatives], "neg_index": places, "teacher_scores": None})
 
 
 def scale_path(path: Path) -> Path:

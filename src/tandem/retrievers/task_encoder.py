@@ -53,6 +53,11 @@ class TaskEncoderSettings(Settings):
     instructions: dict[str, TaskInstructions]
     """by task; a task without one has no vectors"""
 
+    def bare(self) -> TaskEncoderSettings:
+        """The same without instructions: texts are read as they are."""
+        empty = TaskInstructions(query="", key="")
+        return self.model_copy(update={"instructions": dict.fromkeys(self.instructions, empty)})
+
 
 def build_task_encoder(settings: TaskEncoderSettings, *, device: str = "cpu") -> SentenceTransformer:
     """An encoder with float32 weights: transformer, pooling, linear layers if any, and lengths of one where the similarity is the cosine.

@@ -37,6 +37,9 @@ NAMED = {
     "rerankers": ("base",),
     "relevance": ("model",),
     "likelihood": ("model",),
+    "task_encoder": ("encoder",),
+    "score_task_keys": ("model",),
+    "evaluate_tasks": ("model",),
 }
 LAUNCHER = "launcher"  # a command line, whose words may be files
 # What decides whether a section's names are read at all, and for which of its values they are.

@@ -13,7 +13,7 @@ from tandem.retrievers.training.task_settings import TaskObjective, TaskTraining
 from tandem.settings import SettingError
 from tandem.text import normalize_query
 
-__all__ = ["KeyChoice", "TaskRows", "select_rows"]
+__all__ = ["KeyChoice", "TaskRows", "count_left_out", "select_rows"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +76,13 @@ def select_rows(rows_by_task: Mapping[str, Sequence[TaskRow]], settings: TaskTra
         usable[task] = _limit(with_negatives, objective, f"{task}:{seed}", left_out[task])
         _require_rows(task, usable[task], len(rows_by_task[task]), left_out[task])
     return TaskRows(usable, relevant, {task: dict(+counts) for task, counts in left_out.items()})
+
+
+def count_left_out(rows_by_task: Mapping[str, Sequence[TaskRow]], settings: TaskTrainingSettings, *, seed: int) -> dict[str, int]:
+    """How many rows are learnt from, and how many each rule leaves out, as ``qa/rows`` and ``qa/left_out/negatives``."""
+    selected = select_rows(rows_by_task, settings, seed=seed)
+    counts = {f"{task}/rows": len(rows) for task, rows in selected.rows.items()}
+    return counts | {f"{task}/left_out/{rule}": count for task, rules in selected.left_out.items() for rule, count in rules.items()}
 
 
 def _require_keys_and_scores(task: str, rows: Sequence[TaskRow], objective: TaskObjective) -> None:

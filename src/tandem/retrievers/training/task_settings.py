@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Field, JsonValue, ValidationError, model_validator
 
 from tandem.runtime.training import StepSettings
-from tandem.settings import Coefficient, Count, Logit, PositiveTemperature, Settings, Share, Steps
+from tandem.settings import Coefficient, Count, Logit, PositiveTemperature, SettingError, Settings, Share, Steps
 
-__all__ = ["Batches", "TaskObjective", "TaskTrainingSettings"]
+__all__ = ["Batches", "TaskObjective", "TaskRetrieverPlan", "TaskTrainingSettings"]
 
 Batches = Literal["epoch", "epoch_static", "random", "epoch_random", "off"]
 
@@ -90,6 +91,19 @@ class TaskTrainingSettings(StepSettings, TaskObjective):
         """What a task learns by."""
         return TaskObjective.model_validate({**self._shared(), **self.overrides.get(task, {})})
 
+    def changed(self, changes: Mapping[str, Any]) -> TaskTrainingSettings:
+        """The settings of one retriever, which differs in these.
+
+        Raises:
+            SettingError: a key that there is not, or a value out of bounds.
+        """
+        try:
+            return TaskTrainingSettings.model_validate({**self.model_dump(include=set(TaskTrainingSettings.model_fields)), **changes})
+        except ValidationError as error:
+            first = error.errors()[0]
+            problem = f"{first['input']!r:.60} found: {first['msg'].removeprefix('Value error, ')}"
+            raise SettingError("changes", f"{'.'.join(map(str, first['loc']))}: {problem}") from None
+
     def _shared(self) -> dict[str, Any]:
         return {name: getattr(self, name) for name in TaskObjective.model_fields}
 
@@ -104,3 +118,14 @@ class TaskTrainingSettings(StepSettings, TaskObjective):
                 message = first["msg"].removeprefix("Value error, ")
                 raise ValueError(f"{place}: {message}") from None
         return self
+
+
+class TaskRetrieverPlan(Settings):
+    """One of a recipe's retrievers: what it learns, and how that differs from what all learn by."""
+
+    tasks: list[str]
+    """whose rows it is trained on"""
+    instructions: bool
+    """false: it reads queries and keys bare, in training and in search"""
+    changes: dict[str, JsonValue]
+    """keys of train_task_retriever with other values"""
