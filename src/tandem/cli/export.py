@@ -1,4 +1,4 @@
-"""``tandem export``: labelled pairs, preference pairs or a ColBERT, as other programs read them."""
+"""``tandem export``: labelled pairs, preference pairs or a retriever, as other programs read them."""
 
 from __future__ import annotations
 
@@ -27,16 +27,22 @@ def _latest_preferences() -> Path:
 
 
 def export(
-    kind: Annotated[Literal["sft", "preferences", "stanford"], typer.Argument(help="What to export")],
-    folder: Annotated[Path, typer.Argument(help="Where dataset_info.json lies or is made; of stanford: the checkpoint to make")],
+    kind: Annotated[Literal["sft", "preferences", "stanford", "sentence-transformers"], typer.Argument(help="What to export")],
+    folder: Annotated[Path, typer.Argument(help="Where dataset_info.json lies or is made; of a retriever: the folder to make")],
     formatting: Annotated[Literal["alpaca", "sharegpt"], typer.Option(help="LLaMA-Factory's form")] = "alpaca",
     source: Annotated[Path | None, typer.Option(help="Left out: the champion, the labelled pairs, the last preferences")] = None,
     corpus: Annotated[Path, typer.Option(help="A prepared corpus")] = Path("out/data/corpus.jsonl"),
 ) -> None:
-    """Write labelled pairs or preference pairs as LLaMA-Factory reads them, or a ColBERT as Stanford's code does.
+    """Write pairs as LLaMA-Factory reads them, a ColBERT as Stanford's code does, or a dense retriever as sentence-transformers does.
 
     Example: tandem export sft LLaMA-Factory/data --formatting sharegpt
     """
+    if kind == "sentence-transformers":
+        from tandem.retrievers.export import export_sentence_transformers, load_for_export
+
+        difference = export_sentence_transformers(load_for_export(source or champion_weights()), folder)
+        print(f"{folder}: SentenceTransformer('{folder}') reads it; vectors read back differ by {difference:.1g} at most")
+        return
     if kind == "stanford":
         from sentence_transformers import MultiVectorEncoder
 
