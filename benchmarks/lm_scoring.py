@@ -11,6 +11,7 @@ from __future__ import annotations
 import random
 import sys
 import time
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -20,7 +21,7 @@ from tandem.feedback.teacher import LikelihoodSettings, load_teacher, score_rows
 from tandem.llm.likelihood import split_tokens
 from tandem.llm.likelihood_cache import LikelihoodCache
 from tandem.llm.task_prompts import TaskPrompts, TaskRequest
-from tandem.records import TaskRow
+from tandem.records import Document, TaskRow
 from tandem.runtime.hardware import device_name
 
 SEED = 13
@@ -28,9 +29,8 @@ DEFAULTS = {"model": "smollm2", "package": "scipy", "rows": "2", "keys": "6", "t
 TOLERANCE = {"fp32": 1e-4, "bf16": 0.1}
 
 
-def docstring_rows(package: str, rows: int, keys: int, answers: int) -> list[TaskRow]:
+def docstring_rows(documents: Sequence[Document], rows: int, keys: int, answers: int) -> list[TaskRow]:
     """Questions with a docstring that answers each, and others that do not."""
-    documents = build_collection([package], documents=300, test_queries=20, seed=SEED).documents
     rng = random.Random(SEED)
     sentences = {document.doc_id: [part.strip() for part in document.text.split(". ") if len(part.split()) > 3] for document in documents}
     asked = rng.sample([document for document in documents if len(sentences[document.doc_id]) >= 3], rows)
@@ -71,12 +71,13 @@ def main(*words: str) -> None:
         answer_tokens=32,
         max_length=int(given["tokens"]) + 96,
     )
+    documents = build_collection([given["package"]], documents=300, test_queries=20, seed=SEED).documents
     model = load_teacher(given["model"], settings, device=device_name(), bf16=given["dtype"] == "bf16")
-    score_rows(docstring_rows(given["package"], 1, 2, 1), model, settings)  # warms up
+    score_rows(docstring_rows(documents, 1, 2, 1), model, settings)  # warms up
     print(f"{given}\n\n| answers | pairs | one call a pair, pairs/s | in batches, pairs/s | ratio | largest difference |")
     print("|---|---|---|---|---|---|", flush=True)
     for answers in (1, 3):
-        rows = docstring_rows(given["package"], int(given["rows"]), int(given["keys"]), answers)
+        rows = docstring_rows(documents, int(given["rows"]), int(given["keys"]), answers)
         model.likelihoods = LikelihoodCache()
         started = time.perf_counter()
         scored = score_rows(rows, model, settings)
