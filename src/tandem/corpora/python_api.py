@@ -28,6 +28,7 @@ __all__ = [
     "Docstring",
     "Documented",
     "build_collection",
+    "package_modules",
     "package_root",
     "package_versions",
     "read_docstrings",
@@ -91,21 +92,25 @@ def read_docstrings(root: Path, *, min_body_words: int = 20) -> Iterator[Docstri
         root: a package's folder; its name is the first part of each dotted name.
         min_body_words: a shorter body is left out, for it describes nothing.
     """
-    for item in read_documented(root):
-        parts = split_docstring(item.docstring)
-        if parts and len(WORD.findall(parts[1])) >= min_body_words:
-            yield Docstring(item.name, *parts)
+    for module, path in package_modules(root):
+        for item in read_documented(module, path):
+            parts = split_docstring(item.docstring)
+            if parts and len(WORD.findall(parts[1])) >= min_body_words:
+                yield Docstring(item.name, *parts)
 
 
-def read_documented(root: Path) -> Iterator[Documented]:
-    """Every function, class and method below ``root`` that has a docstring, whatever it says, in the order of file path and line."""
+def package_modules(root: Path) -> Iterator[tuple[str, Path]]:
+    """The dotted name and the file of every module below ``root`` that users call, in the order of paths: no tests, no vendored code."""
     for path in sorted(root.rglob("*.py")):
         relative = path.relative_to(root)
-        if SKIPPED_PARTS.intersection(relative.parts) or path.name.startswith("test_"):
-            continue
-        module = ".".join((root.name, *relative.with_suffix("").parts)).removesuffix(".__init__")
-        for name, docstring, node in _documented(_parse(path), module):
-            yield Documented(module, name, docstring, node)
+        if not (SKIPPED_PARTS.intersection(relative.parts) or path.name.startswith("test_")):
+            yield ".".join((root.name, *relative.with_suffix("").parts)).removesuffix(".__init__"), path
+
+
+def read_documented(module: str, path: Path) -> Iterator[Documented]:
+    """Every function, class and method of a module that has a docstring, whatever it says, in the order of lines."""
+    for name, docstring, node in _documented(_parse(path), module):
+        yield Documented(module, name, docstring, node)
 
 
 def split_docstring(docstring: str) -> tuple[str, str] | None:
