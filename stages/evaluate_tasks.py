@@ -78,7 +78,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     reads, writes = "corpora test rows models", "per_query dev_values metrics"
     with open_stage("evaluate_tasks", Params, argv, reads=reads, writes=writes, words="cache") as (paths, params, tracked, _):
         systems, dev = open_systems(params, paths.models), read_rows(paths.rows / "dev")
-        values = measure_systems(systems, read_queries(paths.test), read_keys(paths.corpora), params, Path(paths.cache))
+        values = measure_systems(systems, read_queries(paths.test), read_keys(paths.corpora / "test"), params, Path(paths.cache))
         write_json(paths.per_query, values)
         write_json(paths.dev_values, {name: dev_by_task(dev, system, ndcg_at_10) for name, system in systems.items()})
         means = {

@@ -37,11 +37,11 @@ def main(argv: Sequence[str] | None = None) -> None:
         retriever = (
             BM25Tasks(lexical) if params.run == "bm25" else EncoderTasks(build_task_encoder(params.task_encoder, device=device_name()))
         )
-        corpora = read_keys(paths.corpora)
         for split in ("train", "dev"):
+            corpora = read_keys(paths.corpora / split)
             for task, rows in read_rows(paths.rows / split).items():
                 keys, mined = corpora.get(task, []), rows
-                if keys:
+                if keys and any(row.pos for row in rows):
                     corpus = TaskCorpus(keys, duplicate_groups(keys, threshold=params.near_duplicate_threshold))
                     mined, counts = mine_task_negatives(rows, corpus, retriever.index(task, keys), params)
                     tracked.log({f"{split}/{task}/{name}": count for name, count in counts.items()})
