@@ -2,39 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 from stages.runtime import open_stage, run
 from tandem.evaluation.dev_score import ndcg_at_10
-from tandem.evaluation.downstream import DownstreamSettings, measure_downstream
-from tandem.evaluation.task_measures import measure_task, retrieved_keys
+from tandem.evaluation.task_systems import TaskMeasureSettings, likelihood_effect, mean_values, measure_ranks
 from tandem.feedback.teacher import LikelihoodSettings, load_teacher
 from tandem.formats.jsonl import write_json
 from tandem.formats.task_files import read_keys, read_queries, read_rows
-from tandem.records import TaskQuery
 from tandem.retrievers.bm25 import BM25Settings, LexicalSettings
-from tandem.retrievers.task_encoder import TaskEncoderSettings, build_task_encoder, load_task_encoder
-from tandem.retrievers.task_search import BM25Tasks, EncoderTasks, TaskSearch, rank_task
+from tandem.retrievers.task_encoder import TaskEncoderSettings
+from tandem.retrievers.task_search import open_task_systems, rank_task
 from tandem.retrievers.training.task_dev import dev_by_task
 from tandem.retrievers.training.task_settings import TaskRetrieverPlan
 from tandem.runtime.hardware import Precision, device_name, use_bf16
-from tandem.settings import Depth, Settings
+from tandem.settings import Depth
 from tandem.text import Language
 
 
-class Params(Settings):
-    """What is measured."""
+class Params(TaskMeasureSettings):
+    """What is measured, of which retrievers."""
 
     depth: Depth
     """keys of a run, a query"""
-    measures: dict[str, str]
-    """of each task: mrr_at_K, recall_at_K, ndcg_at_K or answer_hit_at_K (K: 1, 5, 10, 100), or log_likelihood of the answer after the
-    first key"""
     model: str
     """the language model of log_likelihood: smollm2, a Hugging Face id or a folder"""
-    prompts: DownstreamSettings
-    """of log_likelihood"""
     task_encoder: TaskEncoderSettings
     retrievers: dict[str, TaskRetrieverPlan]
     bm25: BM25Settings
@@ -42,53 +37,24 @@ class Params(Settings):
     precision: Precision
 
 
-def open_systems(params: Params, models: Path) -> dict[str, TaskSearch]:
-    """BM25, the untrained encoder with and without instructions, and every trained one."""
-    device = device_name()
-    systems: dict[str, TaskSearch] = {"bm25": BM25Tasks(LexicalSettings(bm25=params.bm25, language=params.language))}
-    systems["untrained"] = EncoderTasks(build_task_encoder(params.task_encoder.bare(), device=device))
-    systems["untrained_instructed"] = EncoderTasks(build_task_encoder(params.task_encoder, device=device))
-    return systems | {name: EncoderTasks(load_task_encoder(models / name, device=device)) for name in params.retrievers}
-
-
-def measure_systems(
-    systems: Mapping[str, TaskSearch], queries: Mapping[str, list[TaskQuery]], keys: Mapping[str, list[str]], params: Params, cache: Path
-) -> dict[str, dict[str, dict[str, dict[str, float]]]]:
-    """Values of every measure, by system, task and query."""
-    settings = LikelihoodSettings.of_lengths(params.prompts)
-    model = load_teacher(params.model, settings, cache=cache, device=device_name(), bf16=use_bf16(params.precision))
-    values: dict[str, dict[str, dict[str, dict[str, float]]]] = {}
-    for name, system in systems.items():
-        values[name] = {}
-        for task, asked in queries.items():
-            corpus = keys.get(task, [])
-            run = rank_task(asked, corpus, system, depth=params.depth)
-            values[name][task] = dict(measure_task(asked, run, keys=corpus or None).values)
-            if params.measures.get(task) == "log_likelihood":
-                pool = corpus or [key for query in asked for key in query.key or ()]
-                effect = measure_downstream(retrieved_keys(asked, run, corpus), {task: pool}, model, params.prompts)[0]
-                values[name][task]["log_likelihood"] = effect.values["log_likelihood"]["retrieved"]
-                values.setdefault("no_key", {}).setdefault(task, {})["log_likelihood"] = effect.values["log_likelihood"]["none"]
-                values.setdefault("random_key", {}).setdefault(task, {})["log_likelihood"] = effect.values["log_likelihood"]["random"]
-    return values
-
-
 def main(argv: Sequence[str] | None = None) -> None:
     """Read corpora, test queries, dev rows and models; write every value of every query."""
     reads, writes = "corpora test rows models", "per_query dev_values metrics"
-    with open_stage("evaluate_tasks", Params, argv, reads=reads, writes=writes, words="cache") as (paths, params, tracked, _):
-        systems, dev = open_systems(params, paths.models), read_rows(paths.rows / "dev")
-        values = measure_systems(systems, read_queries(paths.test), read_keys(paths.corpora / "test"), params, Path(paths.cache))
+    with open_stage("evaluate_tasks", Params, argv, reads=reads, writes=writes) as (paths, params, tracked, _):
+        queries, keys, dev = read_queries(paths.test), read_keys(paths.corpora / "test"), read_rows(paths.rows / "dev")
+        lexical = LexicalSettings(bm25=params.bm25, language=params.language)
+        systems = open_task_systems(params.task_encoder, lexical, paths.models, list(params.retrievers), device=device_name())
+        cache, bf16 = Path(".scratch/likelihoods.jsonl"), use_bf16(params.precision)
+        reader = load_teacher(params.model, LikelihoodSettings.of_lengths(params.prompts), cache=cache, device=device_name(), bf16=bf16)
+        values: dict[str, Any] = {}
+        for name, system in systems.items():
+            values[name], runs = measure_ranks(queries, keys, partial(rank_task, retriever=system, depth=params.depth))
+            for reference, tasks in likelihood_effect(name, queries, keys, runs, reader, params).items():
+                for task, measures in tasks.items():
+                    values.setdefault(reference, {}).setdefault(task, {}).update(measures)
         write_json(paths.per_query, values)
         write_json(paths.dev_values, {name: dev_by_task(dev, system, ndcg_at_10) for name, system in systems.items()})
-        means = {
-            f"{name}/{task}/{measure}": sum(found.values()) / len(found)
-            for name, tasks in values.items()
-            for task, measures in tasks.items()
-            for measure, found in measures.items()
-            if found
-        }
-        write_json(paths.metrics, means)
+        write_json(paths.metrics, means := mean_values(values))
         tracked.log(means)
 
 

@@ -17,7 +17,7 @@ def stages(params_file: Path = ROOT / "params.yaml", pipeline: Path = ROOT / "dv
     params = yaml.load(params_file.read_text())
     values = {f"{section}.{key}": str(value) for section, own in params.items() if isinstance(own, dict) for key, value in own.items()}
     values |= {key: str(value) for key, value in params.items() if not isinstance(value, dict)}
-    values |= {f"rerankers.{name}.{key}": str(value) for name, own in params["rerankers"].items() for key, value in own.items()}
+    values |= {f"rerankers.{name}.{key}": str(value) for name, own in params.get("rerankers", {}).items() for key, value in own.items()}
     unrolled = {}
     for name, stage in read_stages(pipeline).items():
         if "foreach" not in stage:

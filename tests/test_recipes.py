@@ -45,7 +45,7 @@ def test_values_fit_the_schema(recipe: Path, name: str, stage: dict[str, Any], t
 def test_only_evaluation_reads_the_test_set(recipe: Path, name: str, stage: dict[str, Any]) -> None:
     reads = any(dep.startswith("out/data/test") for dep in stage["deps"])
     assert reads == name.startswith("evaluate")
-    assert ("out/data/test" in stage["cmd"]) == (reads or name == "prepare_corpus")
+    assert ("out/data/test" in stage["cmd"]) == (reads or name in ("prepare_corpus", "prepare_tasks"))
 
 
 @every_stage

@@ -7,6 +7,7 @@ beside the scores.
 
 from __future__ import annotations
 
+import random
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -21,7 +22,17 @@ from tandem.records import ScoreScale, TaskRow
 from tandem.runtime.scratch import folder_identity
 from tandem.settings import BatchSize
 
-__all__ = ["LikelihoodSettings", "ScoredRows", "limit_keys", "load_teacher", "read_scored", "scale_path", "score_rows", "write_scored"]
+__all__ = [
+    "LikelihoodSettings",
+    "ScoredRows",
+    "draw_rows",
+    "limit_keys",
+    "load_teacher",
+    "read_scored",
+    "scale_path",
+    "score_rows",
+    "write_scored",
+]
 
 CHUNK = 50_000  # pairs that are held as tokens at once
 
@@ -151,6 +162,13 @@ def _with_scores(row: TaskRow, scores: Mapping[TaskRequest, float], settings: Li
         return row
     best = [max(scores[TaskRequest(row.task, key, row.query, answer)] for answer in _answers(row, settings)) for key in keys]
     return row.model_copy(update={"teacher_scores": best})
+
+
+def draw_rows(rows: Sequence[TaskRow], number: int, *, seed: str) -> list[TaskRow]:
+    """So many of the rows at most, drawn by seed, in their order."""
+    if len(rows) <= number:
+        return list(rows)
+    return [rows[place] for place in sorted(random.Random(f"scored rows:{seed}").sample(range(len(rows)), number))]
 
 
 def limit_keys(row: TaskRow, negatives: int) -> TaskRow:

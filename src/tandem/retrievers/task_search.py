@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Protocol
 
 import faiss
@@ -13,10 +14,10 @@ from sentence_transformers import SentenceTransformer
 from tandem.interfaces import Searcher
 from tandem.records import TaskQuery
 from tandem.retrievers.bm25 import LexicalSettings
-from tandem.retrievers.task_encoder import encode_texts
+from tandem.retrievers.task_encoder import TaskEncoderSettings, build_task_encoder, encode_texts, load_task_encoder
 from tandem.retrievers.task_negatives import corpus_of
 
-__all__ = ["BM25Tasks", "EncoderTasks", "TaskSearch", "rank_task"]
+__all__ = ["BM25Tasks", "EncoderTasks", "TaskSearch", "open_task_systems", "rank_task"]
 
 
 class TaskSearch(Protocol):
@@ -90,6 +91,24 @@ class BM25Tasks:
             by_place = {item.doc_id: item.score for item in run}
             found.append([by_place.get(str(place), 0.0) for place in range(len(candidates))])
         return found
+
+
+def open_task_systems(
+    encoder: TaskEncoderSettings, lexical: LexicalSettings, models: Path, names: Sequence[str], *, device: str
+) -> dict[str, TaskSearch]:
+    """What is measured on tasks, by name: ``bm25``, ``untrained``, ``untrained_instructed``, and the trained ones.
+
+    Args:
+        encoder: that training starts from.
+        lexical: of BM25.
+        models: folder of the trained encoders, a folder each.
+        names: of the trained ones.
+        device: of the models.
+    """
+    systems: dict[str, TaskSearch] = {"bm25": BM25Tasks(lexical)}
+    systems["untrained"] = EncoderTasks(build_task_encoder(encoder.bare(), device=device))
+    systems["untrained_instructed"] = EncoderTasks(build_task_encoder(encoder, device=device))
+    return systems | {name: EncoderTasks(load_task_encoder(models / name, device=device)) for name in names}
 
 
 def rank_task(queries: Sequence[TaskQuery], keys: Sequence[str], retriever: TaskSearch, *, depth: int) -> list[ScoredDoc]:

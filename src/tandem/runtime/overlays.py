@@ -25,8 +25,8 @@ SOURCES = {  # keys that mean nothing to another source
     "files": ("path", "pairs", "test_share"),
 }
 OPEN = ("form", "build_index")  # maps of settings with defaults: what a params.yaml leaves out may be added
-NAMED = ("rounds", "updates", "rerankers")  # entries by name: null takes one out
-GROWING = ("rounds", "updates", *COLLECTIONS)  # maps that an overlay may add keys to
+NAMED = ("rounds", "updates", "rerankers", "retrievers")  # entries by name: null takes one out
+GROWING = ("rounds", "updates", "retrievers", *COLLECTIONS)  # maps that an overlay may add keys to
 HEADER = "# Profile: "
 
 
