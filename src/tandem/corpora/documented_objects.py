@@ -92,7 +92,7 @@ def _describe(item: Documented, body_words: int) -> DocumentedObject | None:
     parts = split_docstring(item.docstring)
     if parts is None:
         return None
-    summary = plain_text(parts[0]).replace("\n", " ")
+    summary = plain_text(parts[0]).replace("\n", " ").rstrip(" .:;,")
     _, sections = doc_sections(item.docstring)
     prose = plain_text(doc_sections("\n" + parts[1])[0])
     texts = [prose, *(LABELS.get(name, "") + plain_text(sections[name]).replace("\n", " ") for name in PARTS if sections.get(name))]
