@@ -50,7 +50,7 @@ class Camera:
         pass
 
     def click(self, *, seconds):
-        """Take one picture now.
+        """Take one picture now. Smile for it.
 
         The shutter is open for some seconds, and closes by itself unless somebody holds it.
 
@@ -92,6 +92,8 @@ def test_sections_of_both_styles_are_understood(objects: dict[str, DocumentedObj
     resize, click = objects["resize"], objects["click"]
     assert (resize.result, resize.defaults, resize.related) == ("The resized pixels", (("order", "3"),), ("rotate",))
     assert (click.result, click.defaults) == ("The picture that was taken", (("seconds", "0.25"),))
+    assert click.summary == "Take one picture now"
+    assert click.prose.startswith("Smile for it.\nThe shutter is open")
     assert resize.summary == "Resize an image to a given size"
     assert "Resize an image" not in resize.text
     assert "rotate" not in resize.text

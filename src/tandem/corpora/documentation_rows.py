@@ -31,6 +31,8 @@ __all__ = [
 
 ANSWER_WORDS = (2, 12)
 """fewer are no answer, more are no short one"""
+REPLY_WORDS = 40
+"""of a chat's answer, at most: two sentences, or as much of the first"""
 EVERYWHERE = {"none", "true", "false", "0", "1", "auto", "optional"}
 """defaults that half of all documents hold"""
 SAYS_NOTHING = {"ao", "api", "base", "common", "core", "lib", "models", "src", "util", "utils"}
@@ -206,7 +208,9 @@ def _reply(item: DocumentedObject) -> str:
     second = first_sentence(item.prose[len(first) + 1 :].lstrip()) if item.prose.startswith(first) else ""
     got = f"{'It' if verb_phrase(item.result) else 'You get'} {lower_first(item.result)}" if item.result else ""
     text = ". ".join(sentence for sentence in (first, second) if sentence) or got
-    return f"{cut_words(text, 40)}." if len(text.split()) >= 5 else ""
+    if len(text.split()) > REPLY_WORDS:
+        text = cut_words(first or text, REPLY_WORDS)
+    return f"{text}." if len(text.split()) >= 5 else ""
 
 
 def _grouped(objects: Iterable[DocumentedObject], key: Callable[[DocumentedObject], str]) -> list[tuple[str, list[DocumentedObject]]]:
