@@ -63,7 +63,7 @@ def test_evaluation_rows_round_trip(tmp_path: Path, *, array: bool) -> None:
     queries = [
         TaskQuery(query_id="0", task="qa", query="who?", answers=["me"]),
         TaskQuery(query_id="1", task="qa", query="what?", pos_index=[], key=["k", "l"], key_index=[12, 3]),
-        TaskQuery(query_id="2", task="icl", query="which?", pos_index=[1], key=["k", "l"]),
+        TaskQuery(query_id="None", task="icl", query="which?", pos_index=[1], key=["k", "l"]),
     ]
     write_task_queries(tmp_path / "test.json", queries, array=array)
     assert list(read_task_queries(tmp_path / "test.json")) == queries

@@ -200,3 +200,11 @@ def test_parts_that_do_not_fit_are_refused(monkeypatch: pytest.MonkeyPatch) -> N
         merge_shards([parts[0], []])
     with pytest.raises(ValueError, match="rank: 2 found, allowed: 0 to 1"):
         shard_rows(rows, 2, 2)
+
+
+def test_line_breaks_of_a_query_are_white_space() -> None:
+    r"""Pitfall 18: the original searches for repr(query), in which a line break is a letter n, and ``\n`` before a word hides the word."""
+    index = BM25Index(corpus_of(KEYS))
+    broken = ROW.model_copy(update={"query": "city\nLima\n"})
+    spaced = ROW.model_copy(update={"query": "city Lima"})
+    assert mine(broken, index)[0].neg_index == mine(spaced, index)[0].neg_index == [8, 4]

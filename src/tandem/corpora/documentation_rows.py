@@ -14,7 +14,7 @@ from typing import TypeVar
 from tandem.corpora.documentation_text import ask, cut_words, first_sentence, lower_first, verb_phrase
 from tandem.corpora.documented_objects import DocumentedObject
 from tandem.settings import Count, Settings
-from tandem.text import answer_tokens, holds_answer
+from tandem.text import answer_tokens, holds_answer, stop_words
 
 __all__ = [
     "RowSettings",
@@ -31,10 +31,14 @@ __all__ = [
 
 ANSWER_WORDS = (2, 12)
 """fewer are no answer, more are no short one"""
+REPLY_WORDS = 40
+"""of a chat's answer, at most: two sentences, or as much of the first"""
 EVERYWHERE = {"none", "true", "false", "0", "1", "auto", "optional"}
 """defaults that half of all documents hold"""
 SAYS_NOTHING = {"ao", "api", "base", "common", "core", "lib", "models", "src", "util", "utils"}
 """parts of modules that are no topic"""
+OPEN_ENDS = stop_words("english") | {"containing", "following", "follows", "form", "comprising", "namely"}
+"""words after which a sentence cannot end"""
 FEWEST_LABELLED = 4
 
 
@@ -90,7 +94,7 @@ def _question(item: DocumentedObject) -> tuple[str, str] | None:
     result = item.result if len(item.result.split()) <= high else re.split(r"[;,(]| where | which ", item.result)[0].rstrip(" .:")
     verb, _, rest = phrase.partition(" ")
     asked: list[tuple[str, str]] = []
-    if phrase and item.kind != "class" and low <= len(result.split()) <= high:
+    if phrase and item.kind != "class" and low <= len(result.split()) <= high and result.split()[-1].lower() not in OPEN_ENDS:
         query = f"If I ask for {rest}, what comes back?" if verb == "get" else f"What comes back when I {phrase}?"
         asked.append((query, result))
     for parameter, value in item.defaults:
@@ -163,7 +167,7 @@ def build_icl(objects: Sequence[DocumentedObject], rows: int, settings: RowSetti
 
 
 def _labels(item: DocumentedObject) -> list[tuple[str, str]]:
-    parts = (part.strip("_").replace("_", " ") for part in item.module.split(".")[1:])
+    parts = (part.strip("_").removesuffix("_impl").replace("_", " ") for part in item.module.split(".")[1:])
     topic = next((part for part in parts if part and part not in SAYS_NOTHING), "")
     return [("Kind", item.kind), *([("Topic", topic)] if topic else [])]
 
@@ -202,8 +206,11 @@ def _reply(item: DocumentedObject) -> str:
     """The first two sentences of what is said of an object, or what it gives back."""
     first = first_sentence(item.prose)
     second = first_sentence(item.prose[len(first) + 1 :].lstrip()) if item.prose.startswith(first) else ""
-    text = ". ".join(sentence for sentence in (first, second) if sentence) or (f"You get {lower_first(item.result)}" if item.result else "")
-    return f"{cut_words(text, 40)}." if len(text.split()) >= 5 else ""
+    got = f"{'It' if verb_phrase(item.result) else 'You get'} {lower_first(item.result)}" if item.result else ""
+    text = ". ".join(sentence for sentence in (first, second) if sentence) or got
+    if len(text.split()) > REPLY_WORDS:
+        text = cut_words(first or text, REPLY_WORDS)
+    return f"{text}." if len(text.split()) >= 5 else ""
 
 
 def _grouped(objects: Iterable[DocumentedObject], key: Callable[[DocumentedObject], str]) -> list[tuple[str, list[DocumentedObject]]]:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from tandem.corpora.documentation_rows import RowSettings, TaskItem, TaskPart, draw, make_corpus
 from tandem.corpora.documentation_text import INFINITIVES, ask, first_sentence
 from tandem.corpora.documented_objects import DocumentedObject
-from tandem.text import split_words, stop_words
+from tandem.text import split_words, stem_words, stop_words
 
 __all__ = ["build_convsearch"]
 
@@ -69,9 +69,9 @@ def _content(text: str) -> frozenset[str]:
 
 def _difference(earlier: str, later: str) -> str:
     """The one run of words that the later summary has and the earlier has not; empty where there are several, or it is long."""
-    known = set(split_words(earlier))
+    known = set(stem_words(split_words(earlier), "english"))
     words = later.split()
-    new = [i for i, word in enumerate(words) if not set(split_words(word)) <= known and _content(word)]
+    new = [i for i, word in enumerate(words) if not set(stem_words(split_words(word), "english")) <= known and _content(word)]
     if not new or new[-1] - new[0] >= NEW or new[0] == 0:
         return ""
     run = " ".join(words[new[0] : new[-1] + 1]).strip(" .,;:()[]\"'")

@@ -89,7 +89,7 @@ class DocumentationSettings(Settings):
 
 @dataclass(frozen=True, slots=True)
 class DocumentationTask:
-    """A task's corpus of each split, whose places its rows name, and rows; those of chat and lrlm bring their keys and have no corpus."""
+    """A task's corpus of each split, whose places its rows name, and the rows; those of chat and lrlm bring their keys: no corpus."""
 
     name: str
     corpora: dict[Split, list[str]]

@@ -70,8 +70,8 @@ def plain_text(text: str) -> str:
     """Text without markup, code, outputs and directives; a paragraph a line."""
     for pattern in (CODE, DIRECTIVE):
         text = pattern.sub("", text)
-    text = BRACKETED.sub(r"\1", TAG.sub("", LITERAL.sub(".", text)))
-    text = LINK.sub(lambda match: next(group for group in match.groups() if group), text)
+    text = LINK.sub(lambda match: next(group for group in match.groups() if group), LITERAL.sub(".", text))
+    text = BRACKETED.sub(r"\1", TAG.sub("", text))
     text = ROLE.sub(r"\1", DOUBLED.sub(r"\1", text))
     text = MARKS.sub("", text.replace("\\", ""))
     paragraphs = (" ".join(paragraph.split()) for paragraph in re.split(r"\n[ \t]*\n", text))

@@ -92,9 +92,11 @@ def _describe(item: Documented, body_words: int) -> DocumentedObject | None:
     parts = split_docstring(item.docstring)
     if parts is None:
         return None
-    summary = plain_text(parts[0]).replace("\n", " ")
+    described = plain_text(parts[0]).replace("\n", " ").rstrip(" .:;,")
+    summary = first_sentence(described)
     _, sections = doc_sections(item.docstring)
-    prose = plain_text(doc_sections("\n" + parts[1])[0])
+    more = described[len(summary) + 1 :].strip()  # a summary of several sentences is their first
+    prose = "\n".join(text for text in (more and f"{more}.", plain_text(doc_sections("\n" + parts[1])[0])) if text)
     texts = [prose, *(LABELS.get(name, "") + plain_text(sections[name]).replace("\n", " ") for name in PARTS if sections.get(name))]
     whole = "\n".join(text for text in texts if text)
     body = cut_words(whole, body_words)

@@ -7,6 +7,7 @@ row or the caller names, and ``query_id`` (``qid`` in ToolBench), which is the r
 from __future__ import annotations
 
 import math
+import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -26,6 +27,7 @@ __all__ = ["read_task_queries", "read_task_rows", "write_task_queries", "write_t
 R = TypeVar("R", TaskRow, TaskQuery)
 IDENTIFIERS = ("query_id", "qid")
 TOKEN_IDS = ("context_inputs", "query_inputs", "answer_inputs", "score_inputs")
+WHOLE = re.compile(r"0|[1-9][0-9]{0,17}")  # that is read back as it was, within 64 bits
 PLACES = ("pos_index", "neg_index", "key_index")
 
 
@@ -160,12 +162,7 @@ def _row_values(row: TaskRow, *, history: bool) -> dict[str, Any]:
 
 def _values(record: TaskRow | TaskQuery) -> dict[str, Any]:
     values = {name: value for name, value in record.model_dump().items() if value is not None and (name, value) != ("answers", [])}
-    query_id = record.query_id
-    return values | {"query_id": int(query_id) if query_id.isascii() and str(_whole(query_id)) == query_id else query_id}
-
-
-def _whole(text: str) -> int | None:
-    return int(text) if text.isdecimal() and len(text) < 19 else None  # longer ones leave 64 bits
+    return values | {"query_id": int(record.query_id) if WHOLE.fullmatch(record.query_id) else record.query_id}
 
 
 def _write(path: Path, rows: Iterable[dict[str, Any]], *, array: bool) -> None:
