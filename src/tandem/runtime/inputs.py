@@ -18,6 +18,7 @@ import orjson
 
 from tandem.formats.errors import InputError
 from tandem.formats.jsonl import write_json
+from tandem.formats.task_paths import resolve_paths
 from tandem.runtime.plan import STAGES, PlanName, merge_settings, read_overrides
 
 __all__ = ["NAMED", "describe_inputs", "describe_overrides", "write_inputs"]
@@ -37,6 +38,7 @@ NAMED = {
     "rerankers": ("base",),
     "relevance": ("model",),
     "likelihood": ("model",),
+    "prepare_tasks": ("files",),
     "task_encoder": ("encoder",),
     "score_task_keys": ("model",),
     "evaluate_tasks": ("model",),
@@ -47,6 +49,7 @@ SWITCHES = {
     "prepare_corpus": ("source", ("beir", "files")),
     "prepare_guard": ("source", ("beir", "files")),
     "generate_queries": ("backend", ("file",)),
+    "prepare_tasks": ("source", ("files",)),
     "relevance": ("scorer", ("reranker", "monot5")),
 }
 EXPERIMENTS = (".dvc", "tmp", "exps")  # where DVC runs queued experiments: in a copy of what git and DVC track
@@ -130,11 +133,25 @@ def _values(section: str, values: Mapping[str, Any]) -> Iterator[tuple[str, str]
     key, meanings = SWITCHES.get(section, ("", ()))
     if key and values.get(key) not in meanings:
         return
+    if section == "prepare_tasks":
+        yield from _task_files(values)
+        return
     models = values.items() if section == "rerankers" else [("", values)]
     for name, model in models:
         for key in NAMED[section]:
             if isinstance(model, Mapping) and isinstance(model.get(key), str) and model[key]:
                 yield f"{name}.{key}".lstrip("."), model[key]
+
+
+def _task_files(values: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """The files of every task, whose names may be globs and may stand below the data root."""
+    root = Path(str(values.get("data_root") or "."))
+    for task, files in (values.get("files") or {}).items():
+        for part in ("train", "dev", "test", "corpus"):
+            named = files.get(part) or []
+            names = [named] if isinstance(named, str) else named
+            for number, path in enumerate(resolve_paths(names, data_root=root) if names else []):
+                yield f"files.{task}.{part}.{number}", str(path)
 
 
 def _identity(key: str, value: str, known: Known, here: Path) -> dict[str, Any]:
