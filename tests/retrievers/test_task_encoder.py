@@ -102,6 +102,17 @@ def test_vectors_are_of_length_one_for_the_cosine_alone(tiny_encoder: Path) -> N
     assert np.abs(np.linalg.norm(encode_texts(dot, TEXT, "qa", "key"), axis=1) - 1).min() > 0.1
 
 
+def test_an_encoder_from_elsewhere_is_compared_as_its_files_say(tiny_encoder: Path) -> None:
+    """One for the cosine whose vectors are of any length: they are of length one here."""
+    model = load_task_encoder(tiny_encoder)
+    model.prompts = {"qa_query": "", "qa_key": ""}
+    vectors = encode_texts(model, TEXT, "qa", "key")
+    np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-6)
+    model.similarity_fn_name = "euclidean"
+    with pytest.raises(SettingError, match=r"^similarity: euclidean found in the encoder's files, allowed: cosine, dot"):
+        encode_texts(model, TEXT, "qa", "key")
+
+
 def test_what_does_not_fit_is_said(tiny_encoder: Path) -> None:
     model = build_task_encoder(task_encoder_settings(tiny_encoder))
     with pytest.raises(SettingError, match=r"^instructions: none found for task tool, the encoder knows chat, qa; add one"):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal, cast
+from typing import Any, Literal, cast, get_args
 
 import numpy as np
 import torch
@@ -24,7 +24,7 @@ __all__ = [
     "TaskEncoderSettings",
     "build_task_encoder",
     "encode_texts",
-    "instruct",
+    "instruction_of",
     "load_task_encoder",
     "similarity_of",
 ]
@@ -102,7 +102,7 @@ def load_task_encoder(folder: Path, *, device: str = "cpu") -> SentenceTransform
     return model
 
 
-def instruct(model: SentenceTransformer, task: str, role: Role) -> str:
+def instruction_of(model: SentenceTransformer, task: str, role: Role) -> str:
     """What stands before a task's texts of a role, in training as in search.
 
     Raises:
@@ -116,8 +116,15 @@ def instruct(model: SentenceTransformer, task: str, role: Role) -> str:
 
 
 def similarity_of(model: SentenceTransformer) -> Similarity:
-    """How a model's vectors are compared."""
-    return cast("Similarity", model.similarity_fn_name)
+    """How a model's vectors are compared.
+
+    Raises:
+        SettingError: otherwise than by their cosine or their dot product.
+    """
+    name = model.similarity_fn_name
+    if name not in get_args(Similarity):
+        raise SettingError("similarity", f"{name} found in the encoder's files, allowed: cosine, dot; set similarity_fn_name there")
+    return cast("Similarity", name)
 
 
 def encode_texts(model: SentenceTransformer, texts: Sequence[str], task: str, role: Role, *, batch_size: int = 32) -> np.ndarray:
@@ -131,10 +138,15 @@ def encode_texts(model: SentenceTransformer, texts: Sequence[str], task: str, ro
         batch_size: texts encoded at once.
 
     Raises:
-        SettingError: the model knows no such task.
+        SettingError: the model knows no such task, or has another similarity.
     """
     encode = model.encode_query if role == "query" else model.encode_document
     vectors: np.ndarray = encode(
-        list(texts), prompt=instruct(model, task, role), batch_size=batch_size, convert_to_numpy=True, show_progress_bar=False
+        list(texts),
+        prompt=instruction_of(model, task, role),
+        batch_size=batch_size,
+        normalize_embeddings=similarity_of(model) == "cosine",
+        convert_to_numpy=True,
+        show_progress_bar=False,
     )
     return vectors

@@ -107,3 +107,11 @@ def test_a_rule_that_leaves_nothing_is_an_error() -> None:
     ):
         select(*rows, teacher_scores_min=0.5)
     assert select().rows == {}
+
+
+def test_rows_are_those_of_their_task() -> None:
+    """A task is what its rows say, whatever file or folder they are from; a task that is misspelt has no values of its own."""
+    with pytest.raises(ValueError, match=r"^row 1 is of task qa, but stands among those of chat; group rows by their task"):
+        select_rows({"chat": [row(pos=["a"], neg=["b"])]}, task_training_settings(), seed=1)
+    with pytest.raises(SettingError, match=r"^overrides: chatt found, allowed are the tasks of the rows: qa"):
+        select(row(pos=["a"], neg=["b"]), overrides={"chatt": {"copies": 2}})

@@ -58,10 +58,9 @@ def train(encoder: Path, scratch: Path, *, dev_score: Any = None, bf16: bool = F
     """A trained encoder, and what training did."""
     names = ("pooling", "dense", "similarity")
     model = build_task_encoder(task_encoder_settings(encoder, **{name: changes.pop(name) for name in names if name in changes}))
-    settings = task_training_settings(**{"overrides": {"chat": CHAT}, **changes})
-    trained = train_task_retriever(
-        model, ROWS if rows is None else rows, settings, dev_score=dev_score or rising(), compute=compute_in(scratch, bf16=bf16)
-    )
+    rows = ROWS if rows is None else rows
+    settings = task_training_settings(**{"overrides": {"chat": CHAT} if "chat" in rows else {}, **changes})
+    trained = train_task_retriever(model, rows, settings, dev_score=dev_score or rising(), compute=compute_in(scratch, bf16=bf16))
     return model, trained
 
 
@@ -189,9 +188,15 @@ def test_what_does_not_fit_is_said_before_training(tiny_encoder: Path, tmp_path:
         train(tiny_encoder, tmp_path, rows=unscored, distillation="graded")
     assert error.value.settings is not None
     with pytest.raises(SettingError, match=r"^instructions: none found for task tool, the encoder knows chat, qa"):
-        train(tiny_encoder, tmp_path, rows={"tool": ROWS["qa"]})
+        train(tiny_encoder, tmp_path, rows={"tool": [row.model_copy(update={"task": "tool"}) for row in ROWS["qa"]]})
     with pytest.raises(SettingError, match=r"^batch_size: 7 rows a step"):
         train(tiny_encoder, tmp_path, batch_size=7)
+    for change, message in (("prompt", r"^encoder: its pooling leaves prompts out"), ("euclidean", r"^similarity: euclidean found")):
+        model = build_task_encoder(task_encoder_settings(tiny_encoder))
+        model.set_pooling_include_prompt(change != "prompt")
+        model.similarity_fn_name = "cosine" if change == "prompt" else change
+        with pytest.raises(SettingError, match=message):
+            train_task_retriever(model, {"qa": ROWS["qa"]}, task_training_settings(), dev_score=rising(), compute=compute_in(tmp_path))
     assert not any(tmp_path.iterdir())
 
 

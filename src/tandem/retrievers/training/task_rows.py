@@ -57,9 +57,12 @@ def select_rows(rows_by_task: Mapping[str, Sequence[TaskRow]], settings: TaskTra
         seed: of the rows that ``max_rows`` keeps.
 
     Raises:
-        SettingError: a row has no teacher's scores though a setting reads them, or no pos though one of them is asked for; or no row of a
-            task is left.
+        ValueError: a row stands among those of another task.
+        SettingError: there are overrides for a task that is not there; a row has no teacher's scores though a setting reads them, or no
+            pos though one of them is asked for; or no row of a task is left.
     """
+    if unknown := set(settings.overrides) - set(rows_by_task):
+        raise SettingError("overrides", f"{min(unknown)} found, allowed are the tasks of the rows: {', '.join(sorted(rows_by_task))}")
     objectives = {task: settings.of(task) for task, rows in sorted(rows_by_task.items()) if rows}
     left_out: dict[str, Counter[str]] = {task: Counter() for task in objectives}
     passed: dict[str, list[TaskRow]] = {}
@@ -87,6 +90,8 @@ def count_left_out(rows_by_task: Mapping[str, Sequence[TaskRow]], settings: Task
 
 def _require_keys_and_scores(task: str, rows: Sequence[TaskRow], objective: TaskObjective) -> None:
     for row in rows:
+        if row.task != task:
+            raise ValueError(f"row {row.query_id} is of task {row.task}, but stands among those of {task}; group rows by their task")
         if row.teacher_scores is None and objective.teacher_readers:
             name, value = next(iter(objective.teacher_readers.items()))
             problem = f"{value} found, but row {row.query_id} of task {task} has no teacher_scores; score the rows first, or set another"

@@ -12,7 +12,7 @@ from torch.utils.data import SequentialSampler
 
 from tandem.records import TaskRow
 from tandem.retrievers.prompts import column_roles
-from tandem.retrievers.task_encoder import instruct, similarity_of
+from tandem.retrievers.task_encoder import instruction_of, similarity_of
 from tandem.retrievers.training.task_loss import TaskLoss
 from tandem.retrievers.training.task_rows import select_rows
 from tandem.retrievers.training.task_set import build_task_set
@@ -56,7 +56,8 @@ def train_task_retriever(
         if not rows.rows:
             return Trained([], [(0, summarise(dev_score(model))[0])], 0)
         _require_whole_prompts(model)
-        prompts = {(task, role): instruct(model, task, role) for task in rows.rows for role in ("query", "key")}
+        similarity = similarity_of(model)
+        prompts = {(task, role): instruction_of(model, task, role) for task in rows.rows for role in ("query", "key")}
         task_set = build_task_set(
             rows, settings, instruct=lambda task, role, text: prompts[task, role] + text, processes=world_size(), seed=compute.seed
         )
@@ -64,7 +65,7 @@ def train_task_retriever(
         model,
         task_set,
         {task: settings.of(task) for task in rows.rows},
-        similarity=similarity_of(model),
+        similarity=similarity,
         cross_process=settings.cross_process_negatives,
     )
     arguments = SentenceTransformerTrainingArguments(
