@@ -33,7 +33,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     reads, writes = "rows", "model curve"
     with open_stage("train_task_retriever", Params, argv, reads=reads, writes=writes, words="name") as (paths, params, tracked, scratch):
         plan = params.retrievers[paths.name]
-        settings, compute = params.changed(plan.changes), Compute(device_name(), use_bf16(params.precision), params.seed, scratch)
+        settings, compute = params.for_retriever(plan), Compute(device_name(), use_bf16(params.precision), params.seed, scratch)
         train, dev = (
             {task: rows for task, rows in read_rows(paths.rows / split).items() if task in plan.tasks} for split in ("train", "dev")
         )

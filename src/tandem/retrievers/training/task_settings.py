@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, JsonValue, ValidationError, model_validator
@@ -91,18 +90,19 @@ class TaskTrainingSettings(StepSettings, TaskObjective):
         """What a task learns by."""
         return TaskObjective.model_validate({**self._shared(), **self.overrides.get(task, {})})
 
-    def changed(self, changes: Mapping[str, Any]) -> TaskTrainingSettings:
-        """The settings of one retriever, which differs in these.
+    def for_retriever(self, plan: TaskRetrieverPlan) -> TaskTrainingSettings:
+        """The settings of one retriever: with its changes, and without overrides of tasks that it does not learn.
 
         Raises:
             SettingError: a key that there is not, or a value out of bounds.
         """
         try:
-            return TaskTrainingSettings.model_validate({**self.model_dump(include=set(TaskTrainingSettings.model_fields)), **changes})
+            whole = TaskTrainingSettings.model_validate({**self.model_dump(include=set(TaskTrainingSettings.model_fields)), **plan.changes})
         except ValidationError as error:
             first = error.errors()[0]
             problem = f"{first['input']!r:.60} found: {first['msg'].removeprefix('Value error, ')}"
             raise SettingError("changes", f"{'.'.join(map(str, first['loc']))}: {problem}") from None
+        return whole.model_copy(update={"overrides": {task: values for task, values in whole.overrides.items() if task in plan.tasks}})
 
     def _shared(self) -> dict[str, Any]:
         return {name: getattr(self, name) for name in TaskObjective.model_fields}
