@@ -21,8 +21,8 @@ from tandem.text import Language
 class Params(TaskMiningSettings):
     """How negatives are mined."""
 
-    run: Literal["bm25", "dense"]
-    """whose results are the negatives: BM25's, or those of the encoder that training starts from"""
+    run: Literal["off", "bm25", "dense"]
+    """whose results are the negatives: BM25's, or those of the encoder that training starts from; off: rows keep what they have"""
     near_duplicate_threshold: PositiveShare
     """keys as similar as this to one that serves the query are none"""
     task_encoder: TaskEncoderSettings
@@ -34,14 +34,13 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Read rows and corpora; write the rows with their negatives, those of tasks without a corpus as they are."""
     with open_stage("mine_task_negatives", Params, argv, reads="corpora rows", writes="mined") as (paths, params, tracked, _):
         lexical = LexicalSettings(bm25=params.bm25, language=params.language)
-        retriever = (
-            BM25Tasks(lexical) if params.run == "bm25" else EncoderTasks(build_task_encoder(params.task_encoder, device=device_name()))
-        )
+        dense = params.run == "dense"
+        retriever = EncoderTasks(build_task_encoder(params.task_encoder, device=device_name())) if dense else BM25Tasks(lexical)
         for split in ("train", "dev"):
             corpora = read_keys(paths.corpora / split)
             for task, rows in read_rows(paths.rows / split).items():
                 keys, mined = corpora.get(task, []), rows
-                if keys and any(row.pos for row in rows):
+                if params.run != "off" and keys and any(row.pos for row in rows):
                     corpus = TaskCorpus(keys, duplicate_groups(keys, threshold=params.near_duplicate_threshold))
                     mined, counts = mine_task_negatives(rows, corpus, retriever.index(task, keys), params)
                     tracked.log({f"{split}/{task}/{name}": count for name, count in counts.items()})

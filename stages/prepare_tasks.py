@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from stages.runtime import open_stage, run
-from tandem.corpora.documentation_tasks import SPLITS
 from tandem.corpora.tasks import TaskSourceSettings, load_tasks
 from tandem.formats.jsonl import write_records
 from tandem.formats.task_files import write_keys
@@ -23,8 +22,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     with open_stage("prepare_tasks", Params, argv, writes="corpora rows test") as (paths, params, tracked, _):
         tasks, counts = load_tasks(params, seed=params.seed)
         for name, task in tasks.items():
-            for split in SPLITS:
-                write_keys(paths.corpora / split / f"{name}.jsonl", task.corpora[split])
+            write_keys(paths.corpora, name, task.corpora)
             write_records(paths.rows / "train" / f"{name}.jsonl", task.train)
             write_records(paths.rows / "dev" / f"{name}.jsonl", task.dev)
             write_records(paths.test / f"{name}.jsonl", task.test)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from tandem.formats.jsonl import read_records, write_records
 from tandem.records import Document, Record, TaskQuery, TaskRow
@@ -29,9 +29,18 @@ def read_keys(folder: Path) -> dict[str, list[str]]:
     return {task: [document.text for document in documents] for task, documents in _read(folder, Document).items()}
 
 
-def write_keys(path: Path, keys: Sequence[str]) -> None:
-    """Write a corpus; its ids are places."""
-    write_records(path, [Document(doc_id=str(place), text=key) for place, key in enumerate(keys)])
+def write_keys(folder: Path, task: str, keys: Mapping[Any, Sequence[str]]) -> None:
+    """Write a task's corpus of each split; one that several splits share is one file with several names. Ids are places."""
+    written: dict[int, Path] = {}
+    for split, texts in keys.items():
+        path = folder / split / f"{task}.jsonl"
+        if id(texts) in written:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.unlink(missing_ok=True)
+            path.hardlink_to(written[id(texts)])
+        else:
+            write_records(path, [Document(doc_id=str(place), text=key) for place, key in enumerate(texts)])
+            written[id(texts)] = path
 
 
 def _read(folder: Path, record: type[R]) -> dict[str, list[R]]:

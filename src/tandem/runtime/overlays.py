@@ -24,7 +24,13 @@ SOURCES = {  # keys that mean nothing to another source
     "beir": ("path", "name", "test_split"),
     "files": ("path", "pairs", "test_share"),
 }
-OPEN = ("form", "build_index")  # maps of settings with defaults: what a params.yaml leaves out may be added
+OPEN = (
+    "form",
+    "build_index",
+    "overrides",
+    "files",
+    "measures",
+)  # maps of settings with defaults: what a params.yaml leaves out may be added
 NAMED = ("rounds", "updates", "rerankers", "retrievers")  # entries by name: null takes one out
 GROWING = ("rounds", "updates", "retrievers", *COLLECTIONS)  # maps that an overlay may add keys to
 HEADER = "# Profile: "
