@@ -13,6 +13,7 @@ from tandem.generators.examples import NO_EXAMPLES, Examples, draw_examples, dra
 from tandem.generators.prompts import DEFAULT_TEMPLATE, PromptedSettings, PromptSettings, QueryPrompts, read_examples, render_prompts
 from tandem.llm.prompts import truncate_documents
 from tandem.records import LabelledPair
+from tandem.settings import SettingError
 
 
 def test_the_document_is_cut_and_nothing_else(tiny_tokenizer: Any) -> None:
@@ -70,6 +71,7 @@ def test_examples_stand_before_the_document(tiny_tokenizer: Any, monkeypatch: py
     assert examples.types == ["question", "claim"]
     shape = prompted(2, ["question"]).prompt
     monkeypatch.setattr(tiny_tokenizer, "chat_template", "{{ messages[0].content }}[assistant]", raising=False)
+    examples = examples.model_copy(update={"form": "text"})
     prompts = QueryPrompts(tiny_tokenizer, shape, examples=examples)
     question, claim = prompts.render([TEXTS["sort"], TEXTS["mean"]], ["table", ""], ["question", "claim"])
     blocks = question.split("\n\n")
@@ -86,6 +88,35 @@ def test_examples_stand_before_the_document(tiny_tokenizer: Any, monkeypatch: py
     again = QueryPrompts.read(tmp_path, tiny_tokenizer)
     assert again.render([TEXTS["sort"]], ["table"]) == [question]
     assert read_examples(tmp_path) == examples
+
+
+def test_examples_are_turns_where_there_is_a_chat_template(tiny_tokenizer: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """The user asks by what the type is, with the words that are offered; the model has answered; its next answer is the query."""
+    settings = prompted(2, ["question", "title"], keywords=1)
+    examples = draw_examples(settings, seed=1)
+    assert examples.form == "auto"
+    without = QueryPrompts(tiny_tokenizer, settings.prompt, examples=examples)
+    assert not without.turns
+    assert "Query:" in without.render([TEXTS["sort"]], [""])[0]
+    template = "{% for m in messages %}[{{ m.role }}]{{ m.content }}{% endfor %}[assistant]"
+    monkeypatch.setattr(tiny_tokenizer, "chat_template", template, raising=False)
+    prompts = QueryPrompts(tiny_tokenizer, settings.prompt, examples=examples)
+    question, title = prompts.render([TEXTS["sort"], TEXTS["sort"]], ["table", ""], ["question", "title"])
+    first, second = examples.by_type["question"]
+    turns = question.split("[")[1:]
+    assert [turn.split("]")[0] for turn in turns] == ["user", "assistant"] * 3
+    assert turns[1] == f"assistant]{first.query}"
+    assert turns[3] == f"assistant]{second.query}"
+    assert turns[4] == "user]Write one question that this text answers.\n\nSort the rows of a table\n\nKeywords: table"
+    assert title.endswith("[user]Write a title for this text.\n\nSort the rows of a table[assistant]")
+    assert prompts.one_line
+    assert prompts.completion("a b") == "a b"
+    prompts.save(tmp_path)
+    assert QueryPrompts.read(tmp_path, tiny_tokenizer).render([TEXTS["sort"]], ["table"], ["question"]) == [question]
+    monkeypatch.setattr(tiny_tokenizer, "chat_template", None)
+    forced = QueryPrompts(tiny_tokenizer, settings.prompt, examples=examples.model_copy(update={"form": "turns"}))
+    with pytest.raises(SettingError, match="form: turns found, but the model has no chat template"):
+        forced.render([TEXTS["sort"]], [""])
 
 
 def test_examples_where_nothing_is_fine_tuned() -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import random
 from collections.abc import Mapping, Sequence
+from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
@@ -37,24 +38,27 @@ class Examples(BaseModel):
     model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
     per_prompt: int
     by_type: dict[str, list[Example]]
+    form: Literal["auto", "turns", "text"] = "text"
 
     @property
     def types(self) -> list[str]:
         """The types of query that there are examples of."""
         return list(self.by_type)
 
+    def type_of(self, query_type: str) -> str:
+        """The type that a query is asked for as: itself, or the first there is, labelled ones before others."""
+        return query_type if query_type in self.by_type else "labelled" if "labelled" in self.by_type else self.types[0]
+
     def before(self, document: str, query_type: str) -> list[Example]:
         """What stands before a document, which is never among it: a model would copy its query.
 
         Args:
             document: that a query is wanted for.
-            query_type: of the query; where it is none of these, the first there is, labelled ones before others.
+            query_type: of the query; see :meth:`type_of`.
         """
         if not self.by_type:
             return []
-        default = "labelled" if "labelled" in self.by_type else self.types[0]
-        examples = self.by_type.get(query_type, self.by_type[default])
-        return [example for example in examples if example.document != document][: self.per_prompt]
+        return [example for example in self.by_type[self.type_of(query_type)] if example.document != document][: self.per_prompt]
 
 
 NO_EXAMPLES = Examples(per_prompt=0, by_type={})
@@ -90,7 +94,7 @@ def draw_examples(
         error = SettingError("query_types", "labelled alone found, and there is no labelled pair; add question, claim, keywords or title")
         error.settings = settings
         raise error
-    return Examples(per_prompt=count, by_type=by_type)
+    return Examples(per_prompt=count, by_type=by_type, form=settings.form)
 
 
 def draw_untuned_examples(prompted: PromptedSettings, *, seed: int) -> Examples:

@@ -21,7 +21,10 @@ class ExampleSettings(Settings):
     """Worked examples before the document of every prompt that is written on from."""
 
     per_prompt: Annotated[int, Field(ge=0, le=16)] | Literal["auto"]
-    """auto: 3 where no labelled pair is fine-tuned on, else none; with them a prompt is plain text, and a query ends at a line break"""
+    """auto: 3 where no labelled pair is fine-tuned on, else none; with them a query ends at a line break"""
+    form: Literal["auto", "turns", "text"] = "auto"
+    """turns: of a chat, each asked for by what its type is, in the template's place; text: the filled template, example after example;
+    auto: turns where the model has a chat template"""
     query_types: Annotated[list[QueryType], Field(min_length=1)]
     """of the examples; the queries of a document take turns with them; labelled draws from the labelled pairs, where there are any"""
 

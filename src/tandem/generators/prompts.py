@@ -1,12 +1,13 @@
 """One place that turns a document into the text a generator reads, for training, sampling, rewards and serving alike.
 
 The document is cut before the query ever is, by the generator's tokens. Where the tokenizer has a chat template, the prompt is its user
-turn; otherwise, and always behind worked examples, it is plain text that ends just before the query.
+turn, and worked examples are the turns before it; otherwise it is plain text that ends just before the query.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,7 +17,7 @@ from tandem.formats.jsonl import write_json
 from tandem.generators.examples import NO_EXAMPLES, Example, Examples
 from tandem.generators.prompt_settings import PromptedSettings, PromptSettings, PromptShape
 from tandem.generators.requests import Request
-from tandem.llm.prompts import truncate_documents, user_turns
+from tandem.llm.prompts import chat_turns, truncate_documents, user_turns
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -38,6 +39,14 @@ __all__ = [
 
 DEFAULT_TEMPLATE = "Document: {document}\nKeywords: {keywords}\nQuery:"
 PROMPT_FILE = "prompt.json"
+INSTRUCTIONS = {
+    "labelled": "Write one search query that finds this text, in words of the text.",
+    "question": "Write one question that this text answers.",
+    "claim": "Write one claim that this text supports.",
+    "keywords": "Write keywords that find this text.",
+    "title": "Write a title for this text.",
+}
+"""by type of query, where examples are turns of a chat"""
 
 
 class QueryPrompts:
@@ -70,10 +79,34 @@ class QueryPrompts:
             return render_prompts(
                 documents, keywords, self.tokenizer, template=self.shape.template, max_document_tokens=self.shape.document_tokens
             )
-        types = query_types or [""] * len(documents)
+        types = [self.examples.type_of(query_type) for query_type in query_types or [""] * len(documents)]
         before = [self.examples.before(document, query_type) for document, query_type in zip(documents, types, strict=True)]
+        if self.turns:
+            return self._render_turns(documents, keywords, types, before)
         prompts = self._fill(documents, keywords)
         return ["".join(map(self._block, examples)) + prompt for examples, prompt in zip(before, prompts, strict=True)]
+
+    @property
+    def turns(self) -> bool:
+        """Whether examples are turns of a chat."""
+        wanted = self.examples.form == "turns" or (self.examples.form == "auto" and bool(getattr(self.tokenizer, "chat_template", None)))
+        return self.one_line and wanted
+
+    def _render_turns(
+        self, documents: Sequence[str], keywords: Sequence[str], types: Sequence[str], before: Sequence[Sequence[Example]]
+    ) -> list[str]:
+        """Chats in which a user asks for a query of each example and of the document, and the model has answered all but the last."""
+        limit = self.shape.document_tokens
+        texts = [example.document for examples in before for example in examples]
+        cut = dict(zip(texts, truncate_documents(texts, self.tokenizer, limit), strict=True))
+        chats = []
+        for document, words, query_type, examples in zip(
+            truncate_documents(documents, self.tokenizer, limit), keywords, types, before, strict=True
+        ):
+            asked = [ask_for_query(query_type, cut[example.document], example.keywords) for example in examples]
+            answers = [example.query for example in examples]
+            chats.append([*chain.from_iterable(zip(asked, answers, strict=True)), ask_for_query(query_type, document, words)])
+        return chat_turns(chats, self.tokenizer)
 
     def render_requests(self, requests: Sequence[Request], texts: Mapping[str, str]) -> list[str]:
         """The prompt of each request, over texts by doc_id."""
@@ -82,7 +115,7 @@ class QueryPrompts:
 
     def completion(self, query: str) -> str:
         """A query as it follows its prompt."""
-        return f" {query}\n" if self.one_line else completion_text(query, self.tokenizer)
+        return f" {query}\n" if self.one_line and not self.turns else completion_text(query, self.tokenizer)
 
     def save(self, folder: Path) -> None:
         """Write down how prompts are made, into the folder of the model that reads them."""
@@ -102,6 +135,12 @@ class QueryPrompts:
 
     def _fill(self, documents: Sequence[str], keywords: Sequence[str]) -> list[str]:
         return fill_template(self.shape.template, truncate_documents(documents, self.tokenizer, self.shape.document_tokens), keywords)
+
+
+def ask_for_query(query_type: str, document: str, keywords: str) -> str:
+    """What a user's turn asks a model for: a query of a type, for a document, with words that are offered."""
+    offered = f"\n\nKeywords: {keywords}" if keywords else ""
+    return f"{INSTRUCTIONS[query_type]}\n\n{document}{offered}"
 
 
 def read_shape(folder: Path) -> PromptShape:

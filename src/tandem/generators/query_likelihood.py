@@ -104,7 +104,7 @@ def likelihood_prompts(weights: str, settings: LikelihoodSettings, prompted: Pro
     return LikelihoodPrompts(
         template=shape.template,
         document_tokens=settings.document_tokens or shape.document_tokens,
-        examples=Examples(per_prompt=examples.per_prompt, by_type=by_type),
+        examples=examples.model_copy(update={"by_type": by_type}),
         batch_size=settings.batch_size,
     )
 

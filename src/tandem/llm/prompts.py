@@ -10,13 +10,16 @@ import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
+from tandem.settings import SettingError
+
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
-__all__ = ["Side", "cut_texts", "truncate_documents", "user_turns"]
+__all__ = ["Side", "chat_turns", "cut_texts", "truncate_documents", "user_turns"]
 
 Side = Literal["left", "right"]
 SPACES = re.compile(r"\s+")
+ROLES = ("user", "assistant")
 
 
 def truncate_documents(texts: Sequence[str], tokenizer: PreTrainedTokenizerBase, max_length: int) -> list[str]:
@@ -51,10 +54,27 @@ def user_turns(prompts: Sequence[str], tokenizer: PreTrainedTokenizerBase) -> li
     """Each prompt as a user's turn, up to where the model's answer begins; as it is, where the tokenizer has no chat template."""
     if not getattr(tokenizer, "chat_template", None):
         return list(prompts)
-    turns = [[{"role": "user", "content": prompt}] for prompt in prompts]
-    texts = [str(tokenizer.apply_chat_template(turn, tokenize=False, add_generation_prompt=True)) for turn in turns]
+    return chat_turns([[prompt] for prompt in prompts], tokenizer)
+
+
+def chat_turns(chats: Sequence[Sequence[str]], tokenizer: PreTrainedTokenizerBase) -> list[str]:
+    """Each chat as the model reads it, up to where its next answer begins.
+
+    Args:
+        chats: what user and model said in turns, the user first and last.
+        tokenizer: with a chat template.
+
+    Raises:
+        SettingError: it has none.
+    """
+    if not getattr(tokenizer, "chat_template", None):
+        raise SettingError("form", "turns found, but the model has no chat template; set text, or auto")
     start = _added_start(tokenizer)
-    return [text.removeprefix(start) for text in texts]
+    texts = []
+    for chat in chats:
+        turns = [{"role": ROLES[number % 2], "content": content} for number, content in enumerate(chat)]
+        texts.append(str(tokenizer.apply_chat_template(turns, tokenize=False, add_generation_prompt=True)).removeprefix(start))
+    return texts
 
 
 def _added_start(tokenizer: Any) -> str:
