@@ -1,6 +1,7 @@
 """What the likelihood of the query adds: the untrained fusion's first documents of a collection, reranked by a language model.
 
-python benchmarks/likelihood.py COLLECTION OUTPUT [model=smollm2] [queries=100] [depth=15] [tokens=160] [type=question] [dtype=fp32]
+python benchmarks/likelihood.py COLLECTION OUTPUT [model=smollm2] [queries=100] [depth=15] [tokens=160] [type=question] [form=auto]
+  [dtype=fp32]
 
 COLLECTION is a folder in BEIR layout, OUTPUT a folder for indexes and scores. It goes on where it was stopped. Queries are drawn by seed
 from the test split; weights are fixed ones, so nothing is chosen on it. BM25, all-MiniLM-L6-v2 and the same encoder as an untrained ColBERT
@@ -38,7 +39,7 @@ from tandem.runtime.hardware import device_name
 
 SEED = 13
 WEIGHTS = (0.1, 0.2, 0.3, 0.4, 0.5)
-DEFAULTS = {"model": "smollm2", "queries": "100", "depth": "15", "tokens": "160", "type": "question", "dtype": "fp32"}
+DEFAULTS = {"model": "smollm2", "queries": "100", "depth": "15", "tokens": "160", "type": "question", "form": "auto", "dtype": "fp32"}
 
 
 def open_fusion(texts: Mapping[str, str], output: Path) -> Hybrid:
@@ -75,7 +76,7 @@ def main(collection: Path, output: Path, *words: str) -> None:
     output.mkdir(parents=True, exist_ok=True)
     run = open_fusion(texts, output).search(queries, depth=100)
 
-    examples = ExampleSettings(per_prompt=3, query_types=[given["type"]])  # type: ignore[list-item]
+    examples = ExampleSettings(per_prompt=3, form=given["form"], query_types=[given["type"]])  # type: ignore[arg-type,list-item]
     shape = PromptSettings(
         template="Document: {document}\nQuery:", document_tokens=int(given["tokens"]), keywords=0, ignored_words=[], examples=examples
     )
