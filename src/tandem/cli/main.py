@@ -14,12 +14,13 @@ from tandem.cli.import_data import import_data
 from tandem.cli.init import init
 from tandem.cli.migrate_params import migrate_params
 from tandem.cli.search import search
+from tandem.cli.serve import serve
 from tandem.cli.sync import sync
 
 __all__ = ["app", "main"]
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
-for command in (init, doctor, migrate_params, search, export, champion, sync, cache):
+for command in (init, doctor, migrate_params, search, serve, export, champion, sync, cache):
     app.command()(command)
 app.command(name="import")(import_data)
 

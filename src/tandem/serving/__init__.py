@@ -1,0 +1,1 @@
+"""The champion as a service over HTTP."""
