@@ -91,9 +91,17 @@ def create_app(searcher: Searcher, documents: Mapping[str, Document], settings: 
     app.add_middleware(Guard, metrics=metrics, key=key, most_bytes=settings.most_bytes)
     _tell_errors(app)
 
+    _add_search(app, queue, documents, settings.timeout_seconds)
+    _add_others(app, documents, metrics)
+    for path in PAGE:
+        app.add_api_route(path, _page, include_in_schema=False)
+    return app
+
+
+def _add_search(app: FastAPI, queue: SearchQueue, documents: Mapping[str, Document], timeout_seconds: float) -> None:
     async def answer(query: str, number: int) -> Answer:
         began = time.perf_counter()
-        run = await asyncio.wait_for(queue.search(query, number), settings.timeout_seconds)
+        run = await asyncio.wait_for(queue.search(query, number), timeout_seconds)
         found = [(item, documents[item.doc_id]) for item in run]
         results = [
             Result(rank=rank, doc_id=item.doc_id, score=item.score, title=document.title, text=document.text)
@@ -114,6 +122,8 @@ def create_app(searcher: Searcher, documents: Mapping[str, Document], settings: 
         """The same, for queries that no log of addresses should hold."""
         return await answer(asked.query, asked.number)
 
+
+def _add_others(app: FastAPI, documents: Mapping[str, Document], metrics: Metrics) -> None:
     @app.get("/documents/{doc_id:path}")
     async def document(doc_id: str) -> Document:
         """One document."""
@@ -130,10 +140,6 @@ def create_app(searcher: Searcher, documents: Mapping[str, Document], settings: 
     async def tell_metrics() -> str:
         """Counts for Prometheus."""
         return metrics.render()
-
-    for path in PAGE:
-        app.add_api_route(path, _page, include_in_schema=False)
-    return app
 
 
 async def _page(request: Request) -> Response:
