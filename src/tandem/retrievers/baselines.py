@@ -36,5 +36,4 @@ def build_baselines(bm25: Lexical, settings: BaselineSettings, start: RetrieverS
             dense = load_dense(
                 start.encoder, max_length=settings.dense_max_length, length_key="dense_max_length", prompts=start.prompts, device=device
             )
-    late = start.model_copy(update={"kind": "colbert"})
-    return {"bm25": bm25, "dense": dense, "colbert": build_colbert(late, seed=seed, device=device)}
+    return {"bm25": bm25, "dense": dense, "colbert": build_colbert(start, seed=seed, device=device, dense_head=False)}

@@ -35,7 +35,7 @@ __all__ = ["MARKERS", "build_colbert", "count_tokens", "load_colbert", "search"]
 MARKERS = ("[unused0]", "[unused1]")  # of queries and of documents, as in Stanford's checkpoints
 
 
-def build_colbert(settings: RetrieverSettings, *, seed: int = 0, device: str = "cpu") -> MultiVectorEncoder:
+def build_colbert(settings: RetrieverSettings, *, seed: int = 0, device: str = "cpu", dense_head: bool | None = None) -> MultiVectorEncoder:
     """A ColBERT from an encoder, with float32 weights: a bias-free projection to ``dimensions``, cosine MaxSim.
 
     The projection starts orthonormal, so that before any training the scores are those of the encoder's token vectors up to
@@ -46,6 +46,7 @@ def build_colbert(settings: RetrieverSettings, *, seed: int = 0, device: str = "
         settings: of the retriever; markers stand behind the first token, as two unused words of BERT's vocabulary.
         seed: of the projection.
         device: to put the model on.
+        dense_head: whether it has dense vectors too; None has them where the kind is ``both``.
 
     Raises:
         SettingError: the encoder's files lack weights, it has fewer layers or positions than asked for, or it does more to a dense vector
@@ -53,7 +54,7 @@ def build_colbert(settings: RetrieverSettings, *, seed: int = 0, device: str = "
     """
     with errors_about(settings):
         transformer = _load_transformer(settings)
-        pooling = [_pooling(settings.encoder)] if settings.kind == "both" else []
+        pooling = [_pooling(settings.encoder)] if (settings.kind == "both" if dense_head is None else dense_head) else []
     modules: list[nn.Module] = [
         transformer,
         *pooling,

@@ -10,7 +10,7 @@ from makers import task_training_settings
 from torch import Tensor
 from torch.nn.functional import cross_entropy, normalize
 
-from tandem.retrievers.training.losses import MaskedContrastiveLoss, dense_scores
+from tandem.retrievers.training.losses import Head, MaskedContrastiveLoss, dense_scores
 from tandem.retrievers.training.task_loss import TaskLoss
 from tandem.retrievers.training.task_set import PADDING, TaskSet
 
@@ -74,7 +74,7 @@ def test_contrastive_is_that_of_rounds() -> None:
     groups, relevant = [[0, 1, 3], [3, 4, 5], [6, 0, 8], [9, 10, 6]], {0: {0, 4}, 1: {3}, 2: {6, 9}, 3: {9}}
     features = vectors()
     labels = torch.tensor([[i, *row] for i, row in enumerate(groups)])
-    other = MaskedContrastiveLoss(_Vectors(), score=dense_scores, temperature=0.3, relevant=relevant)(features, labels)
+    other = MaskedContrastiveLoss(_Vectors(), [Head(dense_scores, 0.3)], relevant=relevant)(features, labels)
     loss = loss_of(task_set(groups, relevant=relevant), features, similarity="cosine", temperature=0.3)
     torch.testing.assert_close(loss, other)
     assert abs(loss - loss_of(task_set(groups), features, similarity="cosine", temperature=0.3)) > 1e-3

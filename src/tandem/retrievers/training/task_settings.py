@@ -83,7 +83,7 @@ class TaskTrainingSettings(StepSettings, TaskObjective):
     """of the steps"""
     evaluations: Steps
     """dev scores, evenly spaced; the last checkpoint stays unless it is a standard error worse than the best"""
-    overrides: dict[str, dict[str, int | float | str | None]]
+    overrides: dict[str, dict[str, JsonValue]]
     """by task, what is different there, of the settings from contrastive_weight to copies"""
 
     def of(self, task: str) -> TaskObjective:
