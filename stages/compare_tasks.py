@@ -1,4 +1,4 @@
-"""All retrievers of tasks in one table with paired tests, and the one that the dev rows choose, exported."""
+"""All retrievers of tasks in one table with paired tests, and the one that the dev rows choose."""
 
 from __future__ import annotations
 

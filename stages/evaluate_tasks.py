@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -44,8 +44,9 @@ def main(argv: Sequence[str] | None = None) -> None:
         queries, keys, dev = read_queries(paths.test), read_keys(paths.corpora / "test"), read_rows(paths.rows / "dev")
         lexical = LexicalSettings(bm25=params.bm25, language=params.language)
         systems = open_task_systems(params.task_encoder, lexical, paths.models, list(params.retrievers), device=device_name())
-        cache, bf16 = Path(".scratch/likelihoods.jsonl"), use_bf16(params.precision)
-        reader = load_teacher(params.model, LikelihoodSettings.of_lengths(params.prompts), cache=cache, device=device_name(), bf16=bf16)
+        lengths, bf16 = LikelihoodSettings.of_lengths(params.prompts), use_bf16(params.precision)
+        kept = Path(".scratch/likelihoods.jsonl")
+        reader = cache(partial(load_teacher, params.model, lengths, cache=kept, device=device_name(), bf16=bf16))
         values: dict[str, Any] = {}
         for name, system in systems.items():
             values[name], runs = measure_ranks(queries, keys, partial(rank_task, retriever=system, depth=params.depth))

@@ -17,6 +17,8 @@ from tandem.runtime.hardware import device_name
 from tandem.settings import PositiveShare
 from tandem.text import Language
 
+SPLITS = ("train", "dev")
+
 
 class Params(TaskMiningSettings):
     """How negatives are mined."""
@@ -36,13 +38,17 @@ def main(argv: Sequence[str] | None = None) -> None:
         lexical = LexicalSettings(bm25=params.bm25, language=params.language)
         dense = params.run == "dense"
         retriever = EncoderTasks(build_task_encoder(params.task_encoder, device=device_name())) if dense else BM25Tasks(lexical)
-        for split in ("train", "dev"):
-            corpora = read_keys(paths.corpora / split)
-            for task, rows in read_rows(paths.rows / split).items():
-                keys, mined = corpora.get(task, []), rows
-                if params.run != "off" and keys and any(row.pos for row in rows):
-                    corpus = TaskCorpus(keys, duplicate_groups(keys, threshold=params.near_duplicate_threshold))
-                    mined, counts = mine_task_negatives(rows, corpus, retriever.index(task, keys), params)
+        rows = {split: read_rows(paths.rows / split) for split in SPLITS}
+        corpora = {split: read_keys(paths.corpora / split) for split in SPLITS}
+        for task in rows["train"]:
+            searched: list[str] = []  # the keys that are indexed: those of both splits, where tasks come from files
+            for split in SPLITS:
+                mined, keys = rows[split][task], corpora[split].get(task, [])
+                if params.run != "off" and keys and any(row.pos for row in mined):
+                    if keys != searched:
+                        corpus = TaskCorpus(keys, duplicate_groups(keys, threshold=params.near_duplicate_threshold))
+                        searcher, searched = retriever.index(task, keys), keys
+                    mined, counts = mine_task_negatives(mined, corpus, searcher, params)
                     tracked.log({f"{split}/{task}/{name}": count for name, count in counts.items()})
                 write_records(paths.mined / split / f"{task}.jsonl", mined)
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import importlib
+import json
 import re
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -49,6 +52,17 @@ def in_order(unrolled: dict[str, dict[str, Any]]) -> list[str]:
     while len(order) < len(waits):
         order += [name for name, before in waits.items() if name not in order and before <= set(order)]
     return order
+
+
+def call_stage(name: str, recipe: Path) -> None:
+    """Run a stage of a recipe in this process, with the flags of its dvc.yaml and the params.yaml of the current folder."""
+    words = shlex.split(stages(Path("params.yaml"), recipe / "dvc.yaml")[name]["cmd"])
+    importlib.import_module(words[words.index("-m") + 1]).main(words[words.index("-m") + 2 :])
+
+
+def read_rows(path: str) -> list[dict[str, Any]]:
+    """The rows of a JSONL file."""
+    return [json.loads(line) for line in Path(path).read_text().splitlines()]
 
 
 def _touch(path: str, dep: str) -> bool:

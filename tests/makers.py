@@ -7,8 +7,7 @@ from typing import Any
 
 from tandem.rerankers.training import RankingSettings, ScheduleSettings
 from tandem.retrievers.settings import RetrieverSettings
-from tandem.retrievers.task_encoder import TaskEncoderSettings
-from tandem.retrievers.task_instructions import TaskInstructions
+from tandem.retrievers.task_encoder import TaskEncoderSettings, TaskInstructions
 from tandem.retrievers.training.task_settings import TaskTrainingSettings
 from tandem.retrievers.training.trainer import ContrastiveSettings
 from tandem.runtime.hardware import Compute

@@ -14,7 +14,7 @@ from tandem.corpora.tasks import TaskSourceSettings, load_tasks
 from tandem.settings import SettingError
 
 DOCUMENTATION = DocumentationSettings(
-    train_packages=["numpy"], dev_packages=["pandas"], test_packages=["scipy"], train_rows=1, dev_rows=1, test_rows=1, seed=1
+    train_packages=["numpy"], dev_packages=["pandas"], test_packages=["scipy"], train_rows=1, dev_rows=1, test_rows=1
 )
 
 

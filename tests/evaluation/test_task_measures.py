@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import math
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
 from ir_measures import ScoredDoc
 
-from tandem.evaluation.task_measures import measure_agreement, measure_task, search_task
+from tandem.evaluation.task_measures import measure_agreement, measure_task
 from tandem.records import TaskQuery, TaskRow
 from tandem.settings import SettingError
 
@@ -121,14 +121,6 @@ def test_what_cannot_be_measured_is_refused() -> None:
     for cutoffs in ([], [0]):
         with pytest.raises(SettingError, match="cutoffs"):
             measure_task([], [], cutoffs=cutoffs)
-
-
-def test_a_query_whose_id_is_a_place_finds_that_key() -> None:
-    class LeavesOut:
-        def search(self, queries: Mapping[str, str], *, depth: int) -> list[ScoredDoc]:
-            return [item for query_id in queries for item in ranked(query_id, 0, 1) if item.doc_id != query_id][:depth]
-
-    assert search_task([query("0", [0])], LeavesOut(), depth=5) == ranked("0", 0, 1)
 
 
 def row(query_id: str, teacher: list[float] | None, keys: int = 3) -> TaskRow:

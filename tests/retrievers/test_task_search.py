@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pytest
+from ir_measures import ScoredDoc
 from makers import task_encoder_settings
 
 from tandem.evaluation.dev_score import ndcg_at_10
+from tandem.interfaces import Searcher
 from tandem.records import TaskQuery, TaskRow
 from tandem.retrievers.bm25 import BM25Settings, LexicalSettings
 from tandem.retrievers.dense import save_dense
@@ -46,6 +49,20 @@ def test_scores_are_those_of_single_vectors(tiny_encoder: Path) -> None:
     keys, asked = encode_texts(model, KEYS, "qa", "key"), encode_texts(model, ["sort a table", "plot"], "qa", "query")
     assert scores[0] == pytest.approx([float(asked[0] @ keys[0]), float(asked[0] @ keys[1])], abs=1e-5)
     assert scores[1] == pytest.approx([float(asked[1] @ key) for key in keys[1:]], abs=1e-5)
+
+
+def test_a_query_whose_id_is_a_place_finds_that_key() -> None:
+    class LeavesOut:
+        def search(self, queries: Mapping[str, str], *, depth: int) -> list[ScoredDoc]:
+            return [ScoredDoc(query_id, str(place), -float(place)) for query_id in queries for place in (0, 1) if str(place) != query_id][
+                :depth
+            ]
+
+    class Indexed(BM25Tasks):
+        def index(self, task: str, keys: Sequence[str]) -> Searcher:
+            return LeavesOut()
+
+    assert rank_task([query("0", "q")], KEYS, Indexed(LEXICAL), depth=5) == [ScoredDoc("0", "0", 0.0), ScoredDoc("0", "1", -1.0)]
 
 
 def test_who_has_neither_corpus_nor_candidates_is_told(retrievers: dict[str, TaskSearch]) -> None:

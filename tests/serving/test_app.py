@@ -92,6 +92,7 @@ def test_both_ways_to_search_find_the_same(client: TestClient, held: Held) -> No
         ("GET", "/documents/none", {}, 404, "no document 'none'"),
         ("GET", "/documents/..%2F..%2Fetc%2Fpasswd", {}, 404, "no document"),
         ("GET", "/nowhere", {}, 404, "Not Found"),
+        ("GET", "/docs", {}, 404, "Not Found"),
         ("GET", "/page.html", {}, 404, "Not Found"),
     ],
 )
@@ -122,7 +123,7 @@ def test_a_key_is_asked_for_but_by_the_page_and_health(held: Held) -> None:
         for headers in ({"X-API-Key": "k-1"}, {"Authorization": "Bearer k-1"}):
             assert client.get("/search?q=sort", headers=headers).status_code == 200
         assert [client.get(path).status_code for path in ("/", "/page.js", "/page.css", "/healthz")] == [200] * 4
-        assert [client.get(path).status_code for path in ("/metrics", "/documents/sort", "/docs", "/openapi.json")] == [401] * 4
+        assert [client.get(path).status_code for path in ("/metrics", "/documents/sort", "/search", "/openapi.json")] == [401] * 4
 
 
 def test_the_page_loads_nothing_of_others_and_puts_text_in_as_text(client: TestClient) -> None:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import importlib
 import json
-import shlex
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
-from dvc_file import stages
+from dvc_file import call_stage, read_rows, stages
 from ruamel.yaml import YAML
 
 ROOT = Path(__file__).parents[2]
@@ -75,13 +74,7 @@ def project(
     return folder
 
 
-def call(name: str) -> None:
-    words = shlex.split(stages(Path("params.yaml"), RECIPE / "dvc.yaml")[name]["cmd"])
-    importlib.import_module(words[words.index("-m") + 1]).main(words[words.index("-m") + 2 :])
-
-
-def rows(path: str) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in Path(path).read_text().splitlines()]
+call = partial(call_stage, recipe=RECIPE)
 
 
 @pytest.mark.usefixtures("project")
@@ -89,13 +82,13 @@ def test_the_recipe() -> None:
     assert set(ORDER) == set(stages(Path("params.yaml"), RECIPE / "dvc.yaml"))
     for name in ORDER:
         call(name)
-    assert len(rows("out/data/rows/train/qa.jsonl")) == 6
+    assert len(read_rows("out/data/rows/train/qa.jsonl")) == 6
     assert Path("out/data/corpora/train/qa.jsonl").samefile("out/data/corpora/test/qa.jsonl")
-    mined = rows("out/mined/train/qa.jsonl")
+    mined = read_rows("out/mined/train/qa.jsonl")
     assert all(len(row["neg"]) <= 3 and not {*row["neg"]} & {*row["pos"]} for row in mined)
     counts = json.loads(Path("out/records/mine_task_negatives.json").read_text())["metrics"]
     assert counts["train/qa/rows_without_negatives"] == sum(not row["neg"] for row in mined) < len(mined)
-    scored = rows("out/scored/train/chat.jsonl")
+    scored = read_rows("out/scored/train/chat.jsonl")
     assert all(len(row["teacher_scores"]) == len(row["neg"]) == 2 for row in scored)
     scale = json.loads(Path("out/scored/train/chat.scale.json").read_text())
     assert (scale["kind"], scale["reduction"]) == ("likelihood", "mean")
@@ -103,11 +96,25 @@ def test_the_recipe() -> None:
     assert {*values} == {"bm25", "untrained", "untrained_instructed", *TRAINED, "no_key", "random_key"}
     assert len(values["multi_task"]["qa"]["ndcg_at_10"]) == 4
     assert len(values["multi_task"]["chat"]["log_likelihood"]) == 2
+    assert "exact_match" not in values["multi_task"]["chat"], "its answers are long"
     table = {(row["system"], row["task"]): row for row in json.loads(Path("out/report/comparison.json").read_text())}
     assert table["multi_task", "qa"]["mean"] == pytest.approx(sum(values["multi_task"]["qa"]["ndcg_at_10"].values()) / 4)
     assert json.loads(Path("out/report/choice.json").read_text())["chosen"] in {"untrained", *TRAINED}
     prompts = json.loads(Path("out/models/multi_task/config_sentence_transformers.json").read_text())["prompts"]
     assert prompts["chat_query"] == "Embed this dialogue to find useful historical dialogues: "
+
+
+@pytest.mark.usefixtures("project")
+def test_short_answers_after_the_first_key_are_matched_as_well() -> None:
+    params = YAML().load(Path("params.yaml"))
+    params["measures"].update({"qa": "log_likelihood", "chat": "mrr_at_10"})
+    YAML().dump(params, Path("params.yaml"))
+    for name in ORDER[:-1]:
+        call(name)
+    values = json.loads(Path("out/evaluation/per_query.json").read_text())
+    assert {*values["no_key"]} == {"qa"}
+    assert all({*values[name]["qa"]["exact_match"].values()} <= {0.0, 1.0} for name in ("no_key", "random_key", "multi_task"))
+    assert "log_likelihood" not in values["multi_task"]["chat"]
 
 
 @pytest.mark.usefixtures("project")

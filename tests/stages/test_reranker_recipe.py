@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import importlib
 import json
-import shlex
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
-from dvc_file import stages
+from dvc_file import call_stage, read_rows, stages
 from ruamel.yaml import YAML
 
 from tandem.runtime.hardware import Compute
@@ -31,7 +30,7 @@ def project(collection: Path, tiny_cross_encoder: Path, tiny_generator: Path, tm
     folder.mkdir()
     monkeypatch.chdir(folder)
     monkeypatch.delenv("DVC_ROOT", raising=False)
-    documents = rows(str(collection / "corpus.jsonl"))
+    documents = read_rows(str(collection / "corpus.jsonl"))
     for i, document in enumerate(documents[:10]):
         document["title"] = f"{document['text'].split()[0]} number {i}"
     (collection / "corpus.jsonl").write_text("".join(json.dumps(document) + "\n" for document in documents))
@@ -55,13 +54,7 @@ def project(collection: Path, tiny_cross_encoder: Path, tiny_generator: Path, tm
     return folder
 
 
-def call(name: str) -> None:
-    words = shlex.split(stages(Path("params.yaml"), RECIPE / "dvc.yaml")[name]["cmd"])
-    importlib.import_module(words[words.index("-m") + 1]).main(words[words.index("-m") + 2 :])
-
-
-def rows(path: str) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in Path(path).read_text().splitlines()]
+call = partial(call_stage, recipe=RECIPE)
 
 
 @pytest.mark.usefixtures("project")
@@ -72,7 +65,7 @@ def test_the_recipe() -> None:
     table = {row["system"]: row for row in json.loads(Path("out/report/comparison.json").read_text())}
     assert list(table) == ["bm25", *(f"{name}{mixed}" for name in ("teacher", "student", "student_alone") for mixed in ("", "+bm25"))]
     assert table["teacher"]["recall_at_100"] == table["bm25"]["recall_at_100"]
-    given, taught = rows("out/ranking/candidates.jsonl"), rows("out/ranking/taught.jsonl")
+    given, taught = read_rows("out/ranking/candidates.jsonl"), read_rows("out/ranking/taught.jsonl")
     assert [sorted(row["pos"]) for row in taught] == [sorted(row["pos"] + row["neg"]) for row in given]
     assert all(0 < score < 1 for row in taught for score in row["pos_scores"])
     assert 0 <= json.loads(Path("metrics/distillation.json").read_text())["teacher_auc"] <= 1
@@ -91,23 +84,23 @@ def test_a_teacher_scores_labelled_queries_and_titles() -> None:
     """Titles are drawn by seed, and none of them is a query that is measured on."""
     for name in ORDER[:6]:
         call(name)
-    labelled, given = {row["text"] for row in rows("out/data/pairs/train.jsonl")}, rows("out/ranking/candidates.jsonl")
-    titles = {row["title"]: row["text"] for row in rows("out/data/corpus.jsonl") if row["title"]}
+    labelled, given = {row["text"] for row in read_rows("out/data/pairs/train.jsonl")}, read_rows("out/ranking/candidates.jsonl")
+    titles = {row["title"]: row["text"] for row in read_rows("out/data/corpus.jsonl") if row["title"]}
     assert len(titles) == 10
     by_title = [row for row in given if row["query"] in titles]
     assert {row["query"] for row in given} == labelled | {row["query"] for row in by_title}
     assert len(by_title) == 3
     assert all(row["pos"] == [f"{row['query']}\n{titles[row['query']]}"] and len(row["neg"]) == 4 for row in by_title)
-    dev = rows("out/data/pairs/dev.jsonl")[0]["text"]
+    dev = read_rows("out/data/pairs/dev.jsonl")[0]["text"]
     assert dev not in {row["query"] for row in given}
 
     before = Path("out/ranking/candidates.jsonl").read_bytes()
     call("prepare_candidates")
     assert Path("out/ranking/candidates.jsonl").read_bytes() == before
-    lines = rows("out/data/corpus.jsonl")
+    lines = read_rows("out/data/corpus.jsonl")
     Path("out/data/corpus.jsonl").write_text("".join(json.dumps({**line, "title": line["title"] and dev}) + "\n" for line in lines))
     call("prepare_candidates")
-    assert {row["query"] for row in rows("out/ranking/candidates.jsonl")} == labelled
+    assert {row["query"] for row in read_rows("out/ranking/candidates.jsonl")} == labelled
 
 
 @pytest.mark.usefixtures("project")

@@ -27,10 +27,10 @@ from tandem.corpora.documentation_talks import build_convsearch
 from tandem.corpora.documented_objects import DocumentedObject, read_objects
 from tandem.corpora.near_duplicates import duplicate_groups
 from tandem.records import TaskQuery, TaskRow
-from tandem.settings import Count, PositiveShare, Seed, SettingError, Settings
+from tandem.settings import Count, PositiveShare, SettingError, Settings
 from tandem.text import normalize_query
 
-__all__ = ["SPLITS", "TASKS", "DocumentationSettings", "DocumentationTask", "Split", "build_tasks"]
+__all__ = ["SPLITS", "TASKS", "DocumentationSettings", "Split", "TaskData", "build_tasks"]
 
 Split = Literal["train", "dev", "test"]
 SPLITS: tuple[Split, ...] = get_args(Split)
@@ -68,8 +68,6 @@ class DocumentationSettings(Settings):
     rows: RowSettings = RowSettings()
     near_duplicate_threshold: PositiveShare = 0.8
     """similarity of bodies from which an object is left out for an earlier one, of whatever split"""
-    seed: Seed
-    """of all draws"""
 
     @model_validator(mode="after")
     def _each_package_once(self) -> Self:
@@ -88,7 +86,7 @@ class DocumentationSettings(Settings):
 
 
 @dataclass(frozen=True, slots=True)
-class DocumentationTask:
+class TaskData:
     """A task's corpus of each split, whose places its rows name, and the rows; those of chat and lrlm bring their keys: no corpus."""
 
     name: str
@@ -98,28 +96,32 @@ class DocumentationTask:
     test: list[TaskQuery]
 
 
-def build_tasks(settings: DocumentationSettings) -> dict[str, DocumentationTask]:
+def build_tasks(settings: DocumentationSettings, *, seed: int) -> dict[str, TaskData]:
     """The six tasks by name.
 
     Training rows of icl bring candidates as ``neg`` and no ``pos``, as only a teacher can tell which help; so do those of chat and lrlm,
     whose candidates are earlier turns and chunks. Those of qa, convsearch and tool have ``pos`` alone, and want negatives mined.
 
+    Args:
+        settings: packages and sizes.
+        seed: of all draws.
+
     Raises:
         SettingError: a package is not installed, or the packages of a split have no row for a task.
     """
-    objects = _objects(settings)
+    objects = _objects(settings, seed)
     tasks = {}
     for name, build in TASKS.items():
         parts: dict[Split, TaskPart] = {}
         for split in SPLITS:
-            rng = random.Random(f"documentation tasks:{settings.seed}:{name}:{split}")
+            rng = random.Random(f"documentation tasks:{seed}:{name}:{split}")
             parts[split] = build(objects[split], settings.row_count(split), settings.rows, rng)
             if not parts[split].items:
                 packages = ", ".join(settings.packages(split))
                 raise SettingError(
                     f"{split}_packages", f"{packages} found, of whose documentation no row of task {name} can be made; add others"
                 )
-        tasks[name] = DocumentationTask(
+        tasks[name] = TaskData(
             name,
             {split: part.keys for split, part in parts.items()},
             [_row(item, name, parts["train"].keys) for item in parts["train"].items],
@@ -129,9 +131,9 @@ def build_tasks(settings: DocumentationSettings) -> dict[str, DocumentationTask]
     return tasks
 
 
-def _objects(settings: DocumentationSettings) -> dict[Split, list[DocumentedObject]]:
+def _objects(settings: DocumentationSettings, seed: int) -> dict[Split, list[DocumentedObject]]:
     """The objects of each split, without those whose body or summary an earlier object nearly has."""
-    limits = {"per_package": settings.objects_per_package, "body_words": settings.body_words, "seed": settings.seed}
+    limits = {"per_package": settings.objects_per_package, "body_words": settings.body_words, "seed": seed}
     read = [(split, item) for split in SPLITS for item in read_objects(settings.packages(split), **limits)]
     first = duplicate_groups([item.body for _, item in read], threshold=settings.near_duplicate_threshold)
     objects: dict[Split, list[DocumentedObject]] = {split: [] for split in SPLITS}

@@ -9,7 +9,7 @@ from typing import Literal, Self
 
 from pydantic import model_validator
 
-from tandem.corpora.documentation_tasks import SPLITS, DocumentationSettings, DocumentationTask, build_tasks
+from tandem.corpora.documentation_tasks import SPLITS, DocumentationSettings, TaskData, build_tasks
 from tandem.formats.flag_embedding import read_task_queries, read_task_rows
 from tandem.formats.key_template import read_keys
 from tandem.formats.task_paths import resolve_paths
@@ -54,19 +54,19 @@ class TaskSourceSettings(Settings):
         return self
 
 
-def load_tasks(settings: TaskSourceSettings, *, seed: int) -> tuple[dict[str, DocumentationTask], dict[str, int]]:
+def load_tasks(settings: TaskSourceSettings, *, seed: int) -> tuple[dict[str, TaskData], dict[str, int]]:
     """The tasks by name, and counts of columns that were not read, as ``qa/ignored/pos_scores``.
 
     Args:
         settings: of the source.
-        seed: of the dev rows that are drawn where there is no file of them.
+        seed: of all draws.
 
     Raises:
         SettingError: a package is not installed, or a path names nothing.
         InputError: names file, line, key and value.
     """
     if settings.source == "documentation":
-        return build_tasks(settings.documentation), {}
+        return build_tasks(settings.documentation, seed=seed), {}
     tasks, counts = {}, Counter[str]()
     for name, files in settings.files.items():
         ignored = Counter[str]()
@@ -75,7 +75,7 @@ def load_tasks(settings: TaskSourceSettings, *, seed: int) -> tuple[dict[str, Do
     return tasks, dict(counts)
 
 
-def _read_task(name: str, files: TaskFiles, settings: TaskSourceSettings, ignored: Counter[str], seed: int) -> DocumentationTask:
+def _read_task(name: str, files: TaskFiles, settings: TaskSourceSettings, ignored: Counter[str], seed: int) -> TaskData:
     root = Path(settings.data_root)
     train, dev, test = (resolve_paths(paths, data_root=root) if paths else [] for paths in (files.train, files.dev, files.test))
     corpora = resolve_paths([files.corpus], data_root=root) if files.corpus else []
@@ -89,4 +89,4 @@ def _read_task(name: str, files: TaskFiles, settings: TaskSourceSettings, ignore
         held_out = [row for place, row in enumerate(rows) if place in drawn]
         rows = [row for place, row in enumerate(rows) if place not in drawn]
     queries = [query for path in test for query in read_task_queries(path, task=name, ignored=ignored)]
-    return DocumentationTask(name, dict.fromkeys(SPLITS, keys), rows, held_out, queries)
+    return TaskData(name, dict.fromkeys(SPLITS, keys), rows, held_out, queries)

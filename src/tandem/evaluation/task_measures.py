@@ -14,13 +14,12 @@ from scipy.stats import kendalltau
 
 from tandem.evaluation.calculation import calculate
 from tandem.evaluation.measures import mean_measures
-from tandem.interfaces import Searcher
 from tandem.records import TaskQuery, TaskRow
 from tandem.runs import rank_results
 from tandem.settings import Depth, SettingError
 from tandem.text import answer_tokens, holds_answer
 
-__all__ = ["CUTOFFS", "TaskMeasures", "measure_agreement", "measure_task", "retrieved_keys", "search_task"]
+__all__ = ["CUTOFFS", "TaskMeasures", "measure_agreement", "measure_task", "retrieved_keys"]
 
 CUTOFFS: tuple[Depth, ...] = (1, 5, 10, 100)
 KeyText = Callable[[int], str]
@@ -37,16 +36,6 @@ class TaskMeasures:
     def means(self) -> dict[str, float]:
         """The mean of every measure that has a value at all."""
         return mean_measures({name: by_query for name, by_query in self.values.items() if by_query})
-
-
-def search_task(queries: Sequence[TaskQuery], searcher: Searcher, *, depth: int) -> list[ScoredDoc]:
-    """The run of a task's queries over its corpus, whose keys the search knows by place.
-
-    A query's id may look like a place, whose key a search would leave out of its results: queries are searched for by other names.
-    """
-    names = {f"\t{query.query_id}": query for query in queries}
-    run = searcher.search({name: query.query for name, query in names.items()}, depth=depth)
-    return [ScoredDoc(names[item.query_id].query_id, item.doc_id, item.score) for item in run]
 
 
 def measure_task(

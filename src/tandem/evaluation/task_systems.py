@@ -13,7 +13,7 @@ from tandem.llm.task_prompts import TaskModel
 from tandem.records import TaskQuery
 from tandem.settings import Count, Settings
 
-__all__ = ["LIKELIHOOD", "LikelihoodEffect", "TaskMeasureSettings", "likelihood_effect", "mean_values", "measure_ranks"]
+__all__ = ["LIKELIHOOD", "TaskMeasureSettings", "likelihood_effect", "mean_values", "measure_ranks"]
 
 LIKELIHOOD = "log_likelihood"
 ByTask = dict[str, dict[str, dict[str, float]]]
@@ -38,10 +38,6 @@ class TaskMeasureSettings(Settings):
         return self.measures.get(task) == LIKELIHOOD
 
 
-class LikelihoodEffect(dict[str, ByTask]):
-    """Values by system: of the first keys of a retriever, and of ``no_key`` and ``random_key``."""
-
-
 def measure_ranks(
     queries: Mapping[str, Sequence[TaskQuery]], keys: Mapping[str, Sequence[str]], rank: Rank
 ) -> tuple[ByTask, dict[str, list[ScoredDoc]]]:
@@ -61,29 +57,32 @@ def likelihood_effect(
     queries: Mapping[str, Sequence[TaskQuery]],
     keys: Mapping[str, Sequence[str]],
     runs: Mapping[str, Sequence[ScoredDoc]],
-    model: TaskModel,
+    model: Callable[[], TaskModel],
     settings: TaskMeasureSettings,
-) -> LikelihoodEffect:
-    """The log-likelihood of answers after a retriever's first keys, for the tasks that it is the measure of.
+) -> dict[str, ByTask]:
+    """What a language model makes of a retriever's first keys, for the tasks whose measure is the log-likelihood.
 
     Args:
         name: of the retriever.
         queries: evaluation rows by task.
         keys: of each task's corpus.
         runs: of the retriever, by task.
-        model: that reads.
+        model: loads the one that reads, where a task needs it.
         settings: of what is measured.
+
+    Returns:
+        Values by system: of the retriever, of ``no_key`` and of ``random_key``; the log-likelihood, and of short answers the exact match.
     """
-    effect = LikelihoodEffect()
+    effect: dict[str, ByTask] = {}
     for task, asked in queries.items():
         if not settings.read_by_model(task):
             continue
         corpus = list(keys.get(task, ()))
         pool = corpus or [key for query in asked for key in query.key or ()]
         rows = retrieved_keys(asked[: settings.likelihood_queries], runs[task], corpus)
-        values = measure_downstream(rows, {task: pool}, model, settings.prompts)[0].values[LIKELIHOOD]
+        values = measure_downstream(rows, {task: pool}, model(), settings.prompts)[0].values
         for system, condition in ((name, "retrieved"), ("no_key", "none"), ("random_key", "random")):
-            effect.setdefault(system, {})[task] = {LIKELIHOOD: values[condition]}
+            effect.setdefault(system, {})[task] = {measure: by_condition[condition] for measure, by_condition in values.items()}
     return effect
 
 

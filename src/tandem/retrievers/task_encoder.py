@@ -13,7 +13,6 @@ from sentence_transformers.base.modules import Dense
 from sentence_transformers.sentence_transformer.modules import Normalize, Pooling
 
 from tandem.retrievers.dense import load_dense
-from tandem.retrievers.task_instructions import TaskInstructions
 from tandem.runtime.encoders import check_length, pad_right
 from tandem.runtime.weights import refuse_new_weights
 from tandem.settings import Layers, SettingError, Settings, Tokens, errors_about
@@ -22,6 +21,7 @@ __all__ = [
     "Role",
     "Similarity",
     "TaskEncoderSettings",
+    "TaskInstructions",
     "build_task_encoder",
     "encode_texts",
     "instruction_of",
@@ -31,6 +31,15 @@ __all__ = [
 
 Role = Literal["query", "key"]
 Similarity = Literal["cosine", "dot"]
+
+
+class TaskInstructions(Settings):
+    """What stands before every query and every key of a task; spaces count."""
+
+    query: str
+    """before a query, its spaces included"""
+    key: str
+    """before a key"""
 
 
 class TaskEncoderSettings(Settings):

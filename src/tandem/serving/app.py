@@ -1,4 +1,4 @@
-"""The application: `/search`, `/documents/ID`, `/healthz`, `/metrics`, `/docs`, and a page for people at `/`."""
+"""The application: `/search`, `/documents/ID`, `/healthz`, `/metrics`, `/openapi.json`, and a page for people at `/`."""
 
 from __future__ import annotations
 
@@ -87,7 +87,9 @@ def create_app(searcher: Searcher, documents: Mapping[str, Document], settings: 
         yield
         await asyncio.to_thread(queue.close)
 
-    app = FastAPI(title="Tandem", description="Search by the champion of a Tandem project.", lifespan=lifespan)
+    about = "Search by the champion of a Tandem project."
+    # FastAPI's pages of documentation load scripts from elsewhere, which the Guard forbids.
+    app = FastAPI(title="Tandem", description=about, lifespan=lifespan, docs_url=None, redoc_url=None)
     app.add_middleware(Guard, metrics=metrics, key=key, most_bytes=settings.most_bytes)
     _tell_errors(app)
 
@@ -155,12 +157,12 @@ def _tell_errors(app: FastAPI) -> None:
     async def malformed(_: Request, error: RequestValidationError) -> JSONResponse:
         first = error.errors()[0]
         place = ".".join(str(part) for part in first["loc"][1:]) or str(first["loc"][0])
-        fix = f"see /docs; a query has 1 to {LONGEST_QUERY} characters, a number is 1 to {MOST_RESULTS}"
+        fix = f"see /openapi.json; a query has 1 to {LONGEST_QUERY} characters, a number is 1 to {MOST_RESULTS}"
         return error_response(422, f"{place}: {first['msg']}", fix)
 
     @app.exception_handler(HTTPException)
     async def refused(_: Request, error: HTTPException) -> JSONResponse:
-        return error_response(error.status_code, str(error.detail), "see /docs for what there is")
+        return error_response(error.status_code, str(error.detail), "see /openapi.json for what there is")
 
     @app.exception_handler(BusyError)
     async def busy(_: Request, __: Exception) -> JSONResponse:

@@ -100,6 +100,17 @@ def test_a_retriever_of_both_kinds_is_a_colbert_and_a_dense_encoder(
         both_vectors_of(heads["dense"], ["a"], task="query")
 
 
+def test_a_service_that_is_asked_without_end_keeps_so_many_queries(
+    late: object, documents: dict[str, str], queries: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    index = built(late, documents, tmp_path, kind="exact", shard_documents=400)
+    expected = index.search(queries, depth=5)
+    assert len(index._encoded) == 3
+    monkeypatch.setattr("tandem.retrievers.index.building.KEPT_QUERIES", 2)
+    assert index.search(queries, depth=5) == expected
+    assert index._encoded == {}
+
+
 def test_an_index_is_searched_as_documents_are(late: object, documents: dict[str, str], queries: dict[str, str], tmp_path: Path) -> None:
     index = built(late, documents, tmp_path, kind="exact", shard_documents=70)
     run = index.search(queries, depth=20)

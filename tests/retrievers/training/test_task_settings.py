@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from makers import task_training_settings
 from pydantic import ValidationError
 
-from tandem.retrievers.task_instructions import INSTRUCTIONS, TRAINING
+from tandem.retrievers.task_encoder import TaskEncoderSettings
+from tandem.retrievers.training.task_settings import TaskRetrieverPlan, TaskTrainingSettings
+from tandem.runtime.overlays import render_profile
+from tandem.runtime.params import load_params, read_params
+
+RECIPE = Path(__file__).parents[3] / "recipes/llm_embedder"
 
 
 @pytest.mark.parametrize(
@@ -48,13 +55,17 @@ def test_what_needs_a_teacher() -> None:
     assert readers == {"distillation": "graded", "select_negative": "teacher_high", "teacher_scores_min": -1.0}
 
 
-def test_the_published_tasks_are_settings() -> None:
-    """Six tasks, each with both instructions, which end in a space, and values that pass."""
-    settings = task_training_settings(contrastive_weight=0.2, temperature=0.01, overrides={task: dict(v) for task, v in TRAINING.items()})
-    assert set(INSTRUCTIONS) == set(TRAINING) == {"qa", "convsearch", "chat", "lrlm", "icl", "tool"}
-    assert all(text.endswith(": ") for texts in INSTRUCTIONS.values() for text in (texts.query, texts.key))
-    assert len({text for texts in INSTRUCTIONS.values() for text in (texts.query, texts.key)}) == 12
-    assert {task: settings.of(task).distillation for task in TRAINING} == {
+def test_the_published_tasks_are_settings(tmp_path: Path) -> None:
+    """Of the recipe's profile: six tasks, each with both instructions, which end in a space, and values that pass."""
+    path = tmp_path / "params.yaml"
+    path.write_text(render_profile((RECIPE / "params.yaml").read_text(), RECIPE / "profiles", "published-multi-task"))
+    encoder = load_params(path, "task_encoder", TaskEncoderSettings)
+    plan = TaskRetrieverPlan.model_validate(read_params(path)["retrievers"]["published"])
+    settings = load_params(path, "train_task_retriever", TaskTrainingSettings).for_retriever(plan)
+    assert set(encoder.instructions) == set(plan.tasks) == {"qa", "convsearch", "chat", "lrlm", "icl", "tool"}
+    assert all(text.endswith(": ") for texts in encoder.instructions.values() for text in (texts.query, texts.key))
+    assert len({text for texts in encoder.instructions.values() for text in (texts.query, texts.key)}) == 12
+    assert {task: settings.of(task).distillation for task in plan.tasks} == {
         "qa": "graded",
         "convsearch": "off",
         "chat": "kl",

@@ -32,6 +32,7 @@ from tandem.settings import Count, Settings
 __all__ = ["BuildSettings", "IndexSettings", "VectorIndex", "build_index", "open_index"]
 
 MANIFEST = "index.json"
+KEPT_QUERIES = 10_000  # whose vectors are kept for the next search: a service is asked without end
 DENSE = "dense"  # folder, inside the index of a retriever of kind both, of that of its dense vectors
 Kind = Literal["exact", "plaid", "flat", "hnsw", "ivf_pq"]
 SUITED: dict[RetrieverKind, tuple[Kind, ...]] = {
@@ -184,7 +185,10 @@ class VectorIndex:
             else:
                 vectors = vectors_of(self._model, texts, task="query")
             self._encoded |= dict(zip(texts, vectors, strict=True))
-        return {query_id: self._encoded[text] for query_id, text in queries.items()}
+        encoded = {query_id: self._encoded[text] for query_id, text in queries.items()}
+        if len(self._encoded) > KEPT_QUERIES:
+            self._encoded.clear()
+        return encoded
 
     def count_vectors(self, queries: Mapping[str, str]) -> dict[str, int]:
         """How many vectors each query has: what its score is a sum over."""

@@ -13,7 +13,7 @@ from tandem.retrievers.retriever import build_retriever, search
 from tandem.retrievers.settings import RetrieverSettings
 from tandem.retrievers.training.pairs import Measure
 from tandem.retrievers.training.rows import TrainingData
-from tandem.retrievers.training.trainer import ContrastiveSettings, NeuralRetriever, train_retriever
+from tandem.retrievers.training.trainer import BothHeadsSettings, NeuralRetriever, train_retriever
 from tandem.runtime.hardware import Compute
 from tandem.settings import CountOrZero, Tokens, errors_about
 from tandem.text import normalize_query
@@ -21,7 +21,7 @@ from tandem.text import normalize_query
 __all__ = ["TrialTrainingSettings", "train_on_generated"]
 
 
-class TrialTrainingSettings(ContrastiveSettings):
+class TrialTrainingSettings(BothHeadsSettings):
     """Training of a retriever on equal numbers of each generator's queries."""
 
     queries: CountOrZero

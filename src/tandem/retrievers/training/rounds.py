@@ -17,15 +17,15 @@ from tandem.retrievers.training.losses import DistillationSettings
 from tandem.retrievers.training.merge import Merge, Merged, copy_weights, merge_with_start
 from tandem.retrievers.training.pairs import Measure, PairSettings, choose_dev, choose_pairs, identical_documents
 from tandem.retrievers.training.rows import TrainingData
-from tandem.retrievers.training.trainer import ContrastiveSettings, NeuralRetriever, train_retriever
+from tandem.retrievers.training.trainer import BothHeadsSettings, NeuralRetriever, train_retriever
 from tandem.runtime.hardware import Compute
 from tandem.runtime.training import Trained
-from tandem.settings import Coefficient, CountOrZero, PositiveTemperature, SettingError, Steps, Tokens, errors_about
+from tandem.settings import CountOrZero, SettingError, Steps, Tokens, errors_about
 
 __all__ = ["RoundData", "RoundSettings", "train_round"]
 
 
-class RoundSettings(ContrastiveSettings, PairSettings):
+class RoundSettings(BothHeadsSettings, PairSettings):
     """Training of a round's retriever."""
 
     evaluations: Steps
@@ -36,10 +36,6 @@ class RoundSettings(ContrastiveSettings, PairSettings):
     """random documents that dev queries are searched among, beside the relevant ones"""
     top_negatives: CountOrZero
     """of a row's negatives, those that are drawn from the first ten mined ones of its query, the others from the rest; 0: all from all"""
-    dense_temperature: PositiveTemperature
-    """that cosines of dense vectors are divided by, where the retriever is of kind both; its loss is added"""
-    dense_weight: Coefficient
-    """of that loss"""
     distillation: DistillationSettings
     merge: Merge
     """share of the trained weights in their average with those of the start: 1 is the training alone, 0 the start; dev: chosen on dev

@@ -25,7 +25,7 @@ from tandem.runtime.hardware import Compute
 from tandem.runtime.training import StepSettings, Trained, fit, trainer_arguments
 from tandem.settings import Coefficient, CountOrZero, PositiveTemperature, Share
 
-__all__ = ["ContrastiveSettings", "NeuralRetriever", "train_retriever"]
+__all__ = ["BothHeadsSettings", "ContrastiveSettings", "NeuralRetriever", "train_retriever"]
 
 NeuralRetriever: TypeAlias = MultiVectorEncoder | SentenceTransformer
 
@@ -39,8 +39,13 @@ class ContrastiveSettings(StepSettings):
     """of the steps"""
     temperature: PositiveTemperature
     """that scores are divided by: 1 for MaxSim, 0.05 for a cosine"""
+
+
+class BothHeadsSettings(ContrastiveSettings):
+    """The same of a retriever that may be of kind ``both``."""
+
     dense_temperature: PositiveTemperature = 0.05
-    """of the dense vectors of a retriever of kind both, whose loss is added"""
+    """that cosines of dense vectors are divided by, where the retriever is of kind both; its loss is added"""
     dense_weight: Coefficient = 1.0
     """of that loss"""
 
@@ -99,7 +104,7 @@ def _heads(model: NeuralRetriever, settings: ContrastiveSettings) -> list[Head]:
     if not isinstance(model, MultiVectorEncoder):
         return [Head(dense_scores, settings.temperature)]
     heads = [Head(colbert_scores, settings.temperature)]
-    if has_dense_head(model):
+    if isinstance(settings, BothHeadsSettings) and has_dense_head(model):
         heads.append(Head(dense_scores, settings.dense_temperature, settings.dense_weight))
     return heads
 
